@@ -1,0 +1,1 @@
+"""firsttoken: the open digital twin of the AI factory, from wafer to token."""

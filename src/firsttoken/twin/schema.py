@@ -1,0 +1,139 @@
+"""What a room's `model.py` is made of: declared classes with units in the annotations.
+
+A field's annotation carries its SI unit and its bounds; from the same row come the
+parsing, the JSON Schema, the reference page and the units at the API edge::
+
+    class Tank(Declared):
+        volume: Annotated[Value, Quantity("m**3", above=0)] = Field(description="Brim-full.")
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from firsttoken.twin.grammar import DATE, ValueSyntaxError, parse_value
+from firsttoken.twin.units import describe
+from firsttoken.twin.values import Constant, Distribution, Drawn, Fact, Series, Signal, Value
+
+
+class Declared(BaseModel):
+    """Base of everything that can be declared: closed (unknown keys are errors), frozen."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """The unit and bounds of a parameter's slot.
+
+    Attributes
+    ----------
+    unit : SI unit text (``s``, ``each/s``, ``USD``), empty for a pure number, or ``date``.
+    at_least, above, at_most : bounds in SI (or in `shown` units for messages); None is open.
+    drawn : how often a distribution in this slot is drawn unless it says so itself.
+    series : whether the value may change with time.
+    default_unit : unit of a bare number, where the trade has one.
+    """
+
+    unit: str
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    drawn: Drawn = "once"
+    series: bool = True
+    default_unit: str | None = None
+
+    def parse(self, raw: object) -> Value:
+        """Read and check one value; raises `ValueSyntaxError`."""
+        value = parse_value(raw, self.unit, self.default_unit)
+        if isinstance(value, Series):
+            if not self.series:
+                raise ValueSyntaxError("this value cannot change with time", "give one value")
+            for _, part in value.knots:
+                self.check_bounds(part)
+        else:
+            self.check_bounds(value)
+        if isinstance(value, Distribution) and value.drawn == "each period" and not self.series:
+            raise ValueSyntaxError("this value is drawn once", "leave out 'each period'")
+        return value
+
+    def check_bounds(self, value: Value) -> None:
+        """Check the support of a value against the bounds; raises `ValueSyntaxError`."""
+        low, high = support(value)
+        shown = value.unit if isinstance(value, Constant | Distribution) else None
+        for bad, number, rule in (
+            (
+                self.at_least is not None and low < self.at_least,
+                low,
+                f">= {self.at_least:g}" if self.at_least is not None else "",
+            ),
+            (
+                self.above is not None and low <= self.above,
+                low,
+                f"> {self.above:g}" if self.above is not None else "",
+            ),
+            (
+                self.at_most is not None and high > self.at_most * (1 + 1e-12),
+                high,
+                f"<= {self.at_most:g}" if self.at_most is not None else "",
+            ),
+        ):
+            if bad:
+                size = (number - shown.offset) / shown.factor if shown else number
+                unit = f" {shown.text}" if shown and shown.text else ""
+                raise ValueSyntaxError(f"{size:g}{unit} is out of range: must be {rule}")
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Validate with `parse`."""
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """JSON Schema of a slot: text, number or mapping, with the unit in words."""
+        what = "a date such as 2026-07-01" if self.unit == DATE else describe(self.unit)
+        return {
+            "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "object"}],
+            "description": f"{what}; or a distribution, series, fact(...), model(...)",
+            "x-unit": self.unit,
+        }
+
+
+def support(value: Value) -> tuple[float, float]:
+    """Smallest and largest outcome of a value in SI; nan where it is not known yet."""
+    if isinstance(value, Constant):
+        return value.value, value.value
+    if isinstance(value, Distribution):
+        if value.table:
+            return value.table[0][0], value.table[-1][0]
+        if value.kind in ("uniform", "triangular", "beta_pert"):
+            return value.args[0], value.args[2 if value.kind != "uniform" else 1]
+        if value.kind == "normal":
+            # A normal reaches everywhere; five sigma is where it matters (P < 3e-7).
+            mean, sd = value.args
+            return mean - 5 * sd, mean + 5 * sd
+        return math.nextafter(0.0, 1.0), math.inf
+    return math.nan, math.nan
+
+
+__all__ = [
+    "Annotated",
+    "Constant",
+    "Declared",
+    "Distribution",
+    "Fact",
+    "Quantity",
+    "Series",
+    "Signal",
+    "Value",
+    "support",
+]
