@@ -1,0 +1,157 @@
+"""The decorators that compile the hot loops, and their cache.
+
+Numba notices when the file of a cached function changes, but not when a function it calls changes
+in another file.  The cache therefore lies in a folder named after the content of all sources a
+function may call: those of the kernel and those of its own folder.  (House rule, tested: compiled
+code calls only the kernel and its own folder.)  Code outside the package, such as a user's
+dispatch rule, may call everything.
+
+With ``NUMBA_DISABLE_JIT=1`` the same functions run as plain Python, for coverage and debugging.
+"""
+
+import inspect
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+
+config: Any = numba.config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PACKAGE: Final = Path(__file__).resolve().parent.parent
+KEPT_SECONDS: Final = 30 * 86400.0
+OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
+
+
+def compiled(function: F) -> F:
+    """Compile ``function`` with numba: cached on disk, without the GIL, IEEE division.
+
+    Parameters
+    ----------
+    function
+        Function of scalars, arrays and named tuples of arrays.
+
+    Returns
+    -------
+    F
+        Function with the same signature, compiled at its first call.
+    """
+    return _compile(function, {})
+
+
+def compiled_inline(function: F) -> F:
+    """Compile a small ``function`` that LLVM must inline into the loops that call it.
+
+    Inlining is what lets a loop over replications run on vector registers.
+    """
+    return _compile(function, {"forceinline": True})
+
+
+def is_cold(function: Callable[..., object]) -> bool:
+    """Tell whether the next call of a compiled function must wait for the compiler.
+
+    Parameters
+    ----------
+    function
+        Function decorated by :func:`compiled`; of any other function the answer is ``False``.
+
+    Returns
+    -------
+    bool
+        ``True`` if no signature is loaded and none lies in the cache on disk.
+    """
+    dispatcher: Any = function
+    if not hasattr(dispatcher, "signatures") or dispatcher.signatures:
+        return False
+    folder = dispatcher.stats.cache_path
+    index = f"*.{dispatcher.__name__}-{dispatcher.__code__.co_firstlineno}.*.nbi"
+    return folder is None or not any(Path(folder).glob(index))
+
+
+def _compile(function: F, extra: dict[str, Any]) -> F:
+    if config.DISABLE_JIT:
+        return function
+    source = Path(inspect.getfile(function))
+    folder = cache_folder(source) if source.is_file() else None
+    decorator: Callable[[F], F] = numba.njit(cache=folder is not None, **OPTIONS, **extra)
+    user_folder = config.CACHE_DIR
+    config.CACHE_DIR = str(folder or user_folder)
+    try:
+        return decorator(function)
+    finally:
+        config.CACHE_DIR = user_folder
+
+
+def cache_folder(source: Path) -> Path | None:
+    """Return the folder that caches the compiled functions of the file ``source``.
+
+    Parameters
+    ----------
+    source
+        Python file that defines compiled functions.
+
+    Returns
+    -------
+    Path or None
+        A folder that exists and is writable, or ``None`` if there is none.  It lies in
+        ``NUMBA_CACHE_DIR`` if the user has set that, else in the user's cache folder.
+    """
+    source = source.resolve()
+    kernel = PACKAGE / "kernel"
+    if PACKAGE in source.parents:
+        return _cache_of(tuple(sorted({kernel, source.parent})))
+    return _cache_of((PACKAGE,))
+
+
+@lru_cache
+def _cache_of(folders: tuple[Path, ...]) -> Path | None:
+    base = user_cache()
+    path = base / source_stamp(folders)
+    try:
+        if not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            _prune(base)
+        os.utime(path)
+    except OSError:
+        return None
+    return path if os.access(path, os.W_OK | os.X_OK) else None
+
+
+def user_cache() -> Path:
+    """Return the folder below which compiled code is cached, existing or not."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(chosen) / "firsttoken"
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "firsttoken" / "compiled"
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises without a home
+    system = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
+    return home / system / "firsttoken" / "compiled"
+
+
+def source_stamp(folders: tuple[Path, ...]) -> str:
+    """Return a hash of names and contents of all Python files in and below ``folders``."""
+    digest = blake2b(digest_size=10)
+    for folder in folders:
+        for file in sorted(folder.rglob("*.py")):
+            content = file.read_bytes()
+            digest.update(f"{file.relative_to(folder.parent)}:{len(content)}:".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _prune(base: Path) -> None:
+    """Remove caches of sources that nobody has used for a month."""
+    oldest = time.time() - KEPT_SECONDS
+    for folder in base.iterdir():
+        with suppress(OSError):
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
