@@ -69,6 +69,9 @@ class Activity(Declared):
     capacity: Rate | None = Field(None, description="Most runs started per time; none: no limit.")
     efficiency: Factor = Field(1, description="Factor on the capacity.")
     cost: Money = Field("0 USD", description="Value added (paid) per run.")
+    setup_cost: Money = Field(
+        "0 USD", description="Cost of each period in which there are any runs (plans)."
+    )
     uses: dict[str, Amount] = Field({}, description="Resources used, units of each per run.")
     start: Date | None = Field(None, description="First day of operation.")
     end: Date | None = Field(None, description="First day after the last day of operation.")

@@ -52,6 +52,7 @@ class Network(NamedTuple):
     capacity: Ints  # [A] expression: runs / s, availability included
     available: Ints  # [A] expression: 0 closed .. 1 open
     cost: Ints  # [A] expression: USD per run (value added, freight), without duty
+    setup_cost: Ints  # [A] expression: USD per period in which there are any runs
     duty: Ints  # [A] expression: USD per run
     energy: Ints  # [A] expression: J per run
     priority: Ints  # [A] lower is served first
