@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from firsttoken.kernel import codes, sampling
 from firsttoken.kernel.compiled import compiled, compiled_inline
-from firsttoken.kernel.sampling import draw
-from firsttoken.kernel.series import knots_mean
+from firsttoken.kernel.random import uniform
+from firsttoken.kernel.sampling import draw, table_quantile
+from firsttoken.kernel.series import knots_mean, knots_means
 from firsttoken.kernel.streams import PARAMETER
 
 Floats = NDArray[np.float64]
@@ -131,8 +132,14 @@ def draw_parameters(parameters: ParameterTable, seed: int, replication: int, out
     ValueError
         If a code is unknown.
     """
-    for p in range(len(parameters.code)):
-        out[p] = _value(parameters, p, out, seed, replication)
+    code, args, entity, table = parameters
+    for p in range(len(code)):
+        if code[p] == codes.CONSTANT:
+            out[p] = args[p, 0]
+        elif code[p] >= codes.SUM:
+            out[p] = derive(code[p], out[int(args[p, 0])], out[int(args[p, 1])], args[p, 2])
+        else:
+            out[p] = _draw_row(code, args, entity, table, p, seed, replication, 0)
 
 
 @compiled
@@ -142,64 +149,64 @@ def draw_replications(parameters: ParameterTable, seed: int, first: int, out: Fl
         draw_parameters(parameters, seed, first + i, out[i])
 
 
-@compiled
-def _value(
-    parameters: ParameterTable, p: int, values: Floats, seed: int, replication: int
+@compiled_inline
+def _draw_row(
+    code: NDArray[np.int64],
+    args: Floats,
+    entity: NDArray[np.uint32],
+    table: Floats,
+    p: int,
+    seed: int,
+    replication: int,
+    index: int,
 ) -> float:
-    code = parameters.code[p]
-    args = parameters.args
-    if code == codes.SUM or code == codes.PRODUCT or code == codes.SHIFT:
-        return derive(code, values[int(args[p, 0])], values[int(args[p, 1])], args[p, 2])
-    return draw(
-        code,
-        args[p, 0],
-        args[p, 1],
-        args[p, 2],
-        args[p, 3],
-        parameters.table,
-        seed,
-        replication,
-        int(parameters.entity[p]),
-        PARAMETER,
-        0,
-    )
+    """Return distribution ``p`` of a table, taken apart so that no reference is counted."""
+    a = args[p, 0]
+    b = args[p, 1]
+    key = int(entity[p])
+    if code[p] == codes.DISCRETE or code[p] == codes.EMPIRICAL:
+        u = uniform(seed, replication, key, PARAMETER, index)
+        return table_quantile(code[p], table, int(a), int(b), u)
+    return draw(code[p], a, b, args[p, 2], args[p, 3], seed, replication, key, PARAMETER, index)
 
 
 @compiled
 def derive(code: int, x: float, y: float, since: float) -> float:
-    """Return a derived value: x + y, x * y, or x + y from x >= since on."""
+    """Return a derived value: x + y, x * y, or x + y from x >= since on.
+
+    Raises
+    ------
+    ValueError
+        If the code is not that of a derived parameter.
+    """
     if code == codes.SUM:
         return x + y
     if code == codes.PRODUCT:
         return x * y
-    return x + y if x >= since else x
+    if code == codes.SHIFT:
+        return x + y if x >= since else x
+    raise ValueError("not the code of a derived parameter")
 
 
 @compiled
-def redraw(parameters: ParameterTable, p: int, seed: int, replication: int, index: int) -> float:
-    """Return parameter ``p`` drawn afresh at an index, with all that it derives from.
+def redraw(
+    parameters: ParameterTable, p: int, seed: int, replication: int, first: int, out: Floats
+) -> None:
+    """Fill ``out[i]`` with parameter ``p`` drawn afresh at index ``first + i``; shape [T].
 
-    Index 0 is that of :func:`draw_parameters`.
+    What the parameter derives from is drawn afresh with it.  Index 0 is that of
+    :func:`draw_parameters`.
     """
-    code = parameters.code[p]
-    args = parameters.args
-    if code == codes.SUM or code == codes.PRODUCT or code == codes.SHIFT:
-        x = redraw(parameters, int(args[p, 0]), seed, replication, index)
-        y = redraw(parameters, int(args[p, 1]), seed, replication, index)
-        return derive(code, x, y, args[p, 2])
-    return draw(
-        code,
-        args[p, 0],
-        args[p, 1],
-        args[p, 2],
-        args[p, 3],
-        parameters.table,
-        seed,
-        replication,
-        int(parameters.entity[p]),
-        PARAMETER,
-        index,
-    )
+    code, args, entity, table = parameters
+    if code[p] >= codes.SUM:
+        other = np.empty(len(out))
+        redraw(parameters, int(args[p, 0]), seed, replication, first, out)
+        redraw(parameters, int(args[p, 1]), seed, replication, first, other)
+        for i in range(len(out)):
+            out[i] = derive(code[p], out[i], other[i], args[p, 2])
+    else:
+        for i in range(len(out)):
+            out[i] = _draw_row(code, args, entity, table, p, seed, replication, first + i)
 
 
 def fixed_parameters(parameters: ParameterTable, how: str = "mean") -> Floats:
@@ -272,12 +279,15 @@ def series_mean(
     """
     if series.kind[s] == codes.NOISE:
         p = series.knot_value[series.start[s]]
-        return _noise(parameters, p, values, seed, replication, period_index)
+        if replication < 0:
+            return float(values[p])
+        noise = np.empty(1)
+        redraw(parameters, p, seed, replication, period_index + 1, noise)
+        return float(noise[0])
     times = np.empty(series.start[s + 1] - series.start[s])
     levels = np.empty(len(times))
     n = _load_knots(series, values, s, times, levels)
-    mean, _ = knots_mean(series.kind[s], times, levels, n, 0, t0, t1)
-    return mean
+    return knots_mean(series.kind[s], times, levels, n, t0, t1)
 
 
 @compiled
@@ -303,30 +313,20 @@ def evaluate_series(
     """
     times = np.empty(len(series.knot_time))
     levels = np.empty(len(series.knot_time))
-    periods = len(edges) - 1
     for s in range(len(series.kind)):
         kind = series.kind[s]
         if kind == codes.NOISE:
             p = series.knot_value[series.start[s]]
-            for j in range(periods):
-                out[s, j] = _noise(parameters, p, values, seed, replication, j)
+            if replication < 0:
+                out[s, :] = values[p]
+            else:
+                redraw(parameters, p, seed, replication, 1, out[s])
             continue
         n = _load_knots(series, values, s, times, levels)
         if n == 1:
-            out[s, :periods] = levels[0]
+            out[s, :] = levels[0]
             continue
-        knot = 0
-        for j in range(periods):
-            out[s, j], knot = knots_mean(kind, times, levels, n, knot, edges[j], edges[j + 1])
-
-
-@compiled
-def _noise(
-    parameters: ParameterTable, p: int, values: Floats, seed: int, replication: int, period: int
-) -> float:
-    if replication < 0:
-        return float(values[p])
-    return redraw(parameters, p, seed, replication, period + 1)
+        knots_means(kind, times, levels, n, edges, out[s])
 
 
 @compiled_inline

@@ -80,19 +80,10 @@ def sample(
     ValueError
         If the code is not that of a distribution.
     """
-    return draw(
-        code,
-        args[0],
-        args[1],
-        args[2],
-        args[3],
-        table,
-        seed,
-        replication,
-        entity,
-        purpose,
-        index,
-    )
+    if code == codes.DISCRETE or code == codes.EMPIRICAL:
+        u = uniform(seed, replication, entity, purpose, index)
+        return table_quantile(code, table, int(args[0]), int(args[1]), u)
+    return draw(code, args[0], args[1], args[2], args[3], seed, replication, entity, purpose, index)
 
 
 @compiled
@@ -102,16 +93,13 @@ def draw(
     b: float,
     c: float,
     d: float,
-    table: Floats,
     seed: int,
     replication: int,
     entity: int,
     purpose: int,
     index: int,
 ) -> float:
-    """Return the same as :func:`sample`, with the four arguments as scalars."""
-    if code == codes.CONSTANT:
-        return a
+    """Return the same as :func:`sample` for a distribution without table, its arguments a to d."""
     if code == codes.GAMMA:
         return b * _standard_gamma(a, seed, replication, entity, purpose, index)
     if code == codes.BETA_PERT:
@@ -122,13 +110,12 @@ def draw(
             1.0 + d * (c - b) / (c - a), seed, replication, entity, purpose | SECOND, index
         )
         return a + (c - a) * (x / (x + y))
-    u = uniform(seed, replication, entity, purpose, index)
-    return quantile(code, a, b, c, table, u)
+    return quantile(code, a, b, c, uniform(seed, replication, entity, purpose, index))
 
 
 @compiled
-def quantile(code: int, a: float, b: float, c: float, table: Floats, u: float) -> float:
-    """Return the quantile at ``u`` in (0, 1) of a distribution other than GAMMA and BETA_PERT.
+def quantile(code: int, a: float, b: float, c: float, u: float) -> float:
+    """Return the quantile at ``u`` in (0, 1) of a distribution with a closed quantile function.
 
     Raises
     ------
@@ -147,13 +134,9 @@ def quantile(code: int, a: float, b: float, c: float, table: Floats, u: float) -
         return -a * math.log1p(-u)
     if code == codes.WEIBULL:
         return b * math.pow(-math.log1p(-u), 1.0 / a)
-    if code == codes.DISCRETE:
-        return _discrete_quantile(table, int(a), int(b), u)
-    if code == codes.EMPIRICAL:
-        return _empirical_quantile(table, int(a), int(b), u)
     if code == codes.CONSTANT:
         return a
-    raise ValueError("not the code of a distribution with a quantile function")
+    raise ValueError("not the code of a distribution with a closed quantile function")
 
 
 @compiled_inline
@@ -164,6 +147,14 @@ def _triangular_quantile(low: float, mode: float, high: float, u: float) -> floa
     if u * width < mode - low:
         return low + math.sqrt(u * width * (mode - low))
     return high - math.sqrt((1.0 - u) * width * (high - mode))
+
+
+@compiled
+def table_quantile(code: int, table: Floats, start: int, count: int, u: float) -> float:
+    """Return the quantile at ``u`` in (0, 1) of DISCRETE or EMPIRICAL."""
+    if code == codes.DISCRETE:
+        return _discrete_quantile(table, start, count, u)
+    return _empirical_quantile(table, start, count, u)
 
 
 @compiled_inline
@@ -268,6 +259,8 @@ def median(code: int, args: ArrayLike, table: Floats) -> float:
     """
     a, b, c, d = _four(args)
     match int(code):
+        case codes.DISCRETE | codes.EMPIRICAL:
+            return float(table_quantile(code, table, int(a), int(b), 0.5))
         case codes.GAMMA:
             from scipy.special import gammaincinv
 
@@ -279,7 +272,7 @@ def median(code: int, args: ArrayLike, table: Floats) -> float:
 
             below, above = (b - a) / (c - a), (c - b) / (c - a)
             return a + (c - a) * float(betaincinv(1 + d * below, 1 + d * above, 0.5))
-    return float(quantile(code, a, b, c, table, 0.5))
+    return float(quantile(code, a, b, c, 0.5))
 
 
 def bounds(code: int, args: ArrayLike, table: Floats) -> tuple[float, float]:

@@ -38,11 +38,9 @@ from firsttoken.kernel.compiled import compiled, compiled_inline
 Floats = NDArray[np.float64]
 
 
-@compiled_inline
-def knots_mean(
-    kind: int, times: Floats, levels: Floats, n: int, knot: int, t0: float, t1: float
-) -> tuple[float, int]:
-    """Return the mean of a series over [t0, t1), and its number of knots at or before t0.
+@compiled
+def knots_mean(kind: int, times: Floats, levels: Floats, n: int, t0: float, t1: float) -> float:
+    """Return the mean of a series over [t0, t1), or its value at t0 if t1 <= t0.
 
     Parameters
     ----------
@@ -52,25 +50,55 @@ def knots_mean(
         Times in ascending order (seconds) and values of the knots, shape [n or more].
     n
         Number of knots.
-    knot
-        Lower bound of the number of knots at or before t0: 0, or the result of an earlier period.
     t0, t1
-        Period in seconds; if t1 <= t0 the mean is the value at t0.
+        Period in seconds.
 
     Returns
     -------
-    tuple of float and int
-        Mean in the unit of the levels, and the number of knots at or before t0.
+    float
+        Mean in the unit of the levels.
     """
     if kind == codes.LEARNING:
-        return _learning_mean(times[0], times[1], levels[0], levels[1], t0, t1), 0
+        return _learning_mean(times[0], times[1], levels[0], levels[1], t0, t1)
     if kind == codes.WRIGHT:
-        return _wright_mean(times[0], times[1], levels[0], levels[1], t0, t1), 0
+        return _wright_mean(times[0], times[1], levels[0], levels[1], t0, t1)
+    knot = 0
     while knot < n and times[knot] <= t0:
         knot += 1
     if knot == n or t1 <= times[knot]:
-        return _piece_mean(kind, times, levels, n, knot, t0, t1), knot
-    return _pieces_mean(kind, times, levels, n, knot, t0, t1), knot
+        return _piece_mean(kind, times, levels, n, knot, t0, t1)
+    return _pieces_mean(kind, times, levels, n, knot, t0, t1)
+
+
+@compiled
+def knots_means(
+    kind: int, times: Floats, levels: Floats, n: int, edges: Floats, out: Floats
+) -> None:
+    """Fill ``out`` [T] with the means of a series over the periods between ``edges`` [T + 1].
+
+    The edges ascend; the other parameters are those of :func:`knots_mean`.
+    """
+    periods = len(edges) - 1
+    if kind == codes.LEARNING or kind == codes.WRIGHT:
+        start, time, first, last = times[0], times[1], levels[0], levels[1]
+        for j in range(periods):
+            if kind == codes.LEARNING:
+                out[j] = _learning_mean(start, time, first, last, edges[j], edges[j + 1])
+            else:
+                out[j] = _wright_mean(start, time, first, last, edges[j], edges[j + 1])
+        return
+    knot = 0
+    j = 0
+    while j < periods:
+        while knot < n and times[knot] <= edges[j]:
+            knot += 1
+        limit = np.inf if knot == n else times[knot]
+        while j < periods and edges[j + 1] <= limit:
+            out[j] = _piece_mean(kind, times, levels, n, knot, edges[j], edges[j + 1])
+            j += 1
+        if j < periods and edges[j] < limit:
+            out[j] = _pieces_mean(kind, times, levels, n, knot, edges[j], edges[j + 1])
+            j += 1
 
 
 @compiled
