@@ -1,1 +1,1 @@
-"""The results room."""
+"""Run folders: written whole, opened with SQL, compared."""

@@ -1,0 +1,259 @@
+"""Two scenarios side by side: what they differ in, and what comes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from firsttoken.results.run import Run, ScenarioRecord
+from firsttoken.results.store import Results
+from firsttoken.twin.findings import UsageError
+from firsttoken.twin.result_table import Column
+
+_NOT_KEYS = frozenset(
+    {"scenario", "kpi", "label", "unit", "p10", "p50", "p80", "p90", "mean", "title", "target"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedKpi:
+    """One figure in both scenarios; `difference` is b - a.
+
+    Attributes
+    ----------
+    kpi : its name, with the rest of its key, if any, after a dot.
+    a, b : medians in `unit`; ISO days if `unit` is date, '' for beyond the horizon.
+    a_low, a_high, b_low, b_high : P10 and P90.
+    difference : in `unit`, or in days for dates; None where either side is unknown.
+    relative : difference / |a|; None for dates and where a is 0.
+    """
+
+    table: str
+    kpi: str
+    label: str
+    unit: str
+    a: float | str
+    b: float | str
+    a_low: float | str
+    a_high: float | str
+    b_low: float | str
+    b_high: float | str
+    difference: float | None
+    relative: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputDifference:
+    """One input that differs; '' where a side does not set it."""
+
+    path: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All figures that two scenarios have in common, and what differs in their inputs.
+
+    Attributes
+    ----------
+    a, b : `<twin> <scenario>` of each side.
+    paired : whether both sides used the same random numbers (same twin name, seed and
+        replications), so that their difference is not chance.
+    note : what `paired` means, in a sentence.
+    only_a, only_b : figures that the other side does not have.
+    """
+
+    a: str
+    b: str
+    paired: bool
+    note: str
+    inputs: tuple[InputDifference, ...]
+    kpis: tuple[ComparedKpi, ...]
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+
+    def as_json(self) -> str:
+        """A JSON object; unknown numbers are null."""
+        return json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False)
+
+    def as_text(self) -> str:
+        """Lines for a terminal: inputs that differ, then a table of figures."""
+        lines = [f"a: {self.a}", f"b: {self.b}", self.note, ""]
+        lines += [f"  {d.path}: {d.a or '-'} -> {d.b or '-'}" for d in self.inputs]
+        lines += [""] if self.inputs else ["  (no input differs)", ""]
+        rows = [("", "unit", "a (P10-P90)", "b (P10-P90)", "b - a", "")]
+        rows += [_text_row(kpi) for kpi in self.kpis]
+        widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
+            cells += [text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True)]
+            lines.append("  ".join(cells).rstrip())
+        for side, names in (("a", self.only_a), ("b", self.only_b)):
+            if names:
+                lines += ["", f"only in {side}: {', '.join(names)}"]
+        return "\n".join(lines)
+
+
+def compare(a: tuple[Results, str], b: tuple[Results, str]) -> Comparison:
+    """Compare a scenario of a run with one of the same or another run.
+
+    Every table that has the columns `scenario`, `kpi` and `p50` is joined on its key; the
+    dates of goals (`supply_goal_date`) too.
+
+    Raises
+    ------
+    UsageError
+        If a run has no such scenario, or the two have no figure in common.
+    """
+    record_a, record_b = a[0].run.scenario(a[1]), b[0].run.scenario(b[1])
+    rows_a, rows_b = _figures(*a), _figures(*b)
+    kpis = []
+    for key, row in rows_a.items():
+        if key in rows_b and row["unit"] == rows_b[key]["unit"]:
+            kpis.append(_compared(key, row, rows_b[key]))
+    common = {(kpi.table, kpi.kpi) for kpi in kpis}
+    if not kpis:
+        raise UsageError(f"{a[0].folder} and {b[0].folder} have no figure in common")
+    paired = (
+        a[0].run.twin == b[0].run.twin
+        and a[0].run.seed == b[0].run.seed
+        and a[0].run.replications == b[0].run.replications
+    )
+    note = (
+        f"Paired: both used the same {a[0].run.replications:,} random replications "
+        f"(seed {a[0].run.seed}), so the differences come from the inputs."
+        if paired
+        else "Not paired: twin, seed or replications differ, so part of each difference is chance."
+    )
+    return Comparison(
+        f"{a[0].run.twin} {a[1]}",
+        f"{b[0].run.twin} {b[1]}",
+        paired,
+        note,
+        input_differences(a[0].run, record_a, b[0].run, record_b),
+        tuple(kpis),
+        tuple(key[1] for key in rows_a if key not in common),
+        tuple(key[1] for key in rows_b if key not in common),
+    )
+
+
+def input_differences(
+    run_a: Run, a: ScenarioRecord, run_b: Run, b: ScenarioRecord
+) -> tuple[InputDifference, ...]:
+    """What two scenarios set differently: facts' date, overrides, disruptions, twin, engines."""
+    found = []
+    pairs = [
+        ("twin", run_a.twin, run_b.twin),
+        ("twin's content", run_a.twin_hash, run_b.twin_hash),
+        ("as_of", a.as_of or run_a.as_of, b.as_of or run_b.as_of),
+        ("start", run_a.start, run_b.start),
+        ("end", run_a.end, run_b.end),
+        ("engines", ", ".join(run_a.engines), ", ".join(run_b.engines)),
+    ]
+    paths = dict.fromkeys((*a.overrides, *b.overrides))
+    pairs += [(path, a.overrides.get(path, ""), b.overrides.get(path, "")) for path in paths]
+    for line in dict.fromkeys((*a.disruptions, *b.disruptions)):
+        left, right = (line if line in record.disruptions else "" for record in (a, b))
+        pairs.append(("disruption", left, right))
+    for path, left, right in pairs:
+        if left != right:
+            found.append(InputDifference(path, left, right))
+    return tuple(found)
+
+
+def _figures(results: Results, scenario: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """(table, key) -> row, of every table of figures."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in results.tables:
+        columns = set(results.info(name).columns)
+        if {"scenario", "kpi", "unit", "p10", "p50", "p90"} <= columns:
+            for row in rows_of(results.table(name), scenario):
+                rest = [str(row[c]) for c in row if c not in _NOT_KEYS]
+                found[name, ".".join([str(row["kpi"]), *rest])] = row
+    if "supply_goal_date" in results:
+        for row in rows_of(results.table("supply_goal_date"), scenario):
+            label = f"{row['title'] or row['goal']}: date reached"
+            key = "supply_goal_date", f"{row['goal']}.date"
+            found[key] = {**row, "unit": "date", "label": label}
+            chance = float(row["probability"])
+            known = dict.fromkeys(("p10", "p50", "p90"), chance)
+            label = f"{row['title'] or row['goal']}: probability within the horizon"
+            found["supply_goal_date", f"{row['goal']}.probability"] = {
+                **row, **known, "unit": "", "label": label,
+            }  # fmt: skip
+    return found
+
+
+def rows_of(table: Mapping[str, Column], scenario: str | None = None) -> list[dict[str, Any]]:
+    """A table's rows as dictionaries, of one scenario if it is given."""
+    names = list(table)
+    rows = [
+        dict(zip(names, values, strict=True))
+        for values in zip(*(table[n].tolist() for n in names), strict=True)
+    ]
+    return rows if scenario is None else [row for row in rows if row["scenario"] == scenario]
+
+
+def _compared(key: tuple[str, str], a: Mapping[str, Any], b: Mapping[str, Any]) -> ComparedKpi:
+    difference: float | None = None
+    relative: float | None = None
+    if isinstance(a["p50"], str) or isinstance(b["p50"], str):
+        if a["p50"] and b["p50"]:
+            days = dt.date.fromisoformat(b["p50"]) - dt.date.fromisoformat(a["p50"])
+            difference = float(days.days)
+    else:
+        change = float(b["p50"]) - float(a["p50"])
+        if math.isfinite(change):
+            difference = change
+            relative = change / abs(float(a["p50"])) if a["p50"] else None
+    return ComparedKpi(
+        key[0], key[1], str(a.get("label") or a.get("kpi") or key[1]), str(a["unit"]),
+        a["p50"], b["p50"], a["p10"], a["p90"], b["p10"], b["p90"], difference, relative,
+    )  # fmt: skip
+
+
+def _text_row(kpi: ComparedKpi) -> tuple[str, str, str, str, str, str]:
+    dated = kpi.unit == "date"
+    difference = "?"
+    if kpi.difference is not None:
+        difference = f"{kpi.difference:+.0f} day" if dated else _said(kpi.difference, "+")
+    relative = "" if kpi.relative is None else f"{kpi.relative:+.1%}"
+    return (
+        kpi.label,
+        kpi.unit,
+        _text_side(kpi.a, kpi.a_low, kpi.a_high),
+        _text_side(kpi.b, kpi.b_low, kpi.b_high),
+        difference,
+        relative,
+    )
+
+
+def _text_side(middle: float | str, low: float | str, high: float | str) -> str:
+    texts = [
+        (value or "beyond") if isinstance(value, str) else _said(value)
+        for value in (middle, low, high)
+    ]
+    return texts[0] if texts[1] == texts[2] else f"{texts[0]} ({texts[1]} - {texts[2]})"
+
+
+def _said(value: float, sign: str = "") -> str:
+    """Four significant digits, never in powers of ten."""
+    if not math.isfinite(value):
+        return "?"
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{round(value, digits):{sign},.{min(max(digits, 0), 9)}f}"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
