@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from firsttoken.kernel.expressions import Expressions
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable
+from firsttoken.twin.parameters import Input
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -116,7 +117,6 @@ class Names:
     demands: tuple[str, ...]
     goals: tuple[str, ...]
     investments: tuple[str, ...]
-    parameters: tuple[str, ...]  # path or fact id of each parameter; "" for derived ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,7 @@ class System:
     report : int64[T], report period of each period.
     report_edges : float64[Q + 1], edges of the report periods in seconds from `start`.
     uncertain : int64[U], indices of the parameters that are drawn once a replication.
+    inputs : what a user would recognise in the parameter table, with its source.
     """
 
     name: str
@@ -144,4 +145,4 @@ class System:
     network: Network
     investments: Investments
     uncertain: Ints
-    provenance: tuple[str, ...]  # source of each parameter, "" where none was given
+    inputs: tuple[Input, ...]

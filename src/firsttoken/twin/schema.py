@@ -9,16 +9,18 @@ parsing, the JSON Schema, the reference page and the units at the API edge::
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from firsttoken.twin.grammar import DATE, ValueSyntaxError, parse_value
 from firsttoken.twin.units import describe
-from firsttoken.twin.values import Constant, Distribution, Drawn, Fact, Series, Signal, Value
+from firsttoken.twin.values import Constant, Distribution, Drawn, Series, Value
 
 
 class Declared(BaseModel):
@@ -108,6 +110,49 @@ class Quantity:
         }
 
 
+@functools.cache
+def quantities(declared: type[BaseModel]) -> dict[str, Quantity]:
+    """The `Quantity` of each field that holds values, by attribute name."""
+    found = {
+        name: _find_quantity(info.annotation, tuple(info.metadata))
+        for name, info in declared.model_fields.items()
+    }
+    return {name: quantity for name, quantity in found.items() if quantity is not None}
+
+
+def _find_quantity(annotation: Any, metadata: tuple[Any, ...] = ()) -> Quantity | None:
+    for mark in metadata:
+        if isinstance(mark, Quantity):
+            return mark
+    inner = getattr(annotation, "__metadata__", ())
+    for argument in get_args(annotation):
+        found = _find_quantity(argument, inner)
+        if found is not None:
+            return found
+    return None
+
+
+def slots(declared: BaseModel, path: str = "") -> Iterator[tuple[str, Quantity, Value]]:
+    """Every value under a declared object: (parameter path, its quantity, the value)."""
+    own = quantities(type(declared))
+    for name, info in type(declared).model_fields.items():
+        where = ".".join(part for part in (path, info.alias or name) if part)
+        yield from _slots(getattr(declared, name), where, own.get(name))
+
+
+def _slots(given: Any, path: str, quantity: Quantity | None) -> Iterator[tuple[str, Quantity, Value]]:
+    if isinstance(given, BaseModel):
+        yield from slots(given, path)
+    elif isinstance(given, dict):
+        for key, item in given.items():
+            yield from _slots(item, f"{path}.{key}", quantity)
+    elif isinstance(given, list):
+        for position, item in enumerate(given):
+            yield from _slots(item, f"{path}.{position}", quantity)
+    elif quantity is not None and isinstance(given, Value):
+        yield path, quantity, given
+
+
 def support(value: Value) -> tuple[float, float]:
     """Smallest and largest outcome of a value in SI; nan where it is not known yet."""
     if isinstance(value, Constant):
@@ -127,13 +172,10 @@ def support(value: Value) -> tuple[float, float]:
 
 __all__ = [
     "Annotated",
-    "Constant",
     "Declared",
-    "Distribution",
-    "Fact",
     "Quantity",
-    "Series",
-    "Signal",
     "Value",
+    "quantities",
+    "slots",
     "support",
 ]
