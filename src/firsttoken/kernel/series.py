@@ -93,7 +93,7 @@ def knots_means(
         while knot < n and times[knot] <= edges[j]:
             knot += 1
         limit = np.inf if knot == n else times[knot]
-        while j < periods and edges[j + 1] <= limit:
+        while j < periods and edges[j] < limit and edges[j + 1] <= limit:
             out[j] = _piece_mean(kind, times, levels, n, knot, edges[j], edges[j + 1])
             j += 1
         if j < periods and edges[j] < limit:

@@ -1,0 +1,165 @@
+"""The decorators, their cache, and the house rule that the cache relies on."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numba
+import pytest
+from numba import config
+
+from firsttoken.kernel import compiled
+
+PURE = bool(config.DISABLE_JIT)
+
+
+@compiled.compiled
+def half(x: float) -> float:
+    return x / 2
+
+
+def test_division_by_zero_is_ieee_and_functions_keep_their_names() -> None:
+    assert half(3.0) == 1.5
+    assert half.__name__ == "half"
+    assert not compiled.is_cold(half)
+    assert not compiled.is_cold(len)
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty cache folder set by the user, as if in a new process."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    compiled._cache_of.cache_clear()
+    yield tmp_path
+    compiled._cache_of.cache_clear()
+
+
+def test_cold_then_warm(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "DISABLE_JIT", False)
+    before = config.CACHE_DIR
+    first = compiled.compiled(half_source := _plain)
+    assert before == config.CACHE_DIR
+    assert compiled.is_cold(first)
+    if PURE:
+        return
+    assert first(3.0) == 6.0
+    assert not compiled.is_cold(first)
+    again = compiled.compiled(half_source)
+    assert not compiled.is_cold(again)
+    assert again(3.0) == 6.0
+    assert sum(again.stats.cache_hits.values()) == 1
+    assert list(chosen.rglob("*.nbi"))
+
+
+def _plain(x: float) -> float:
+    return x * 2
+
+
+def test_pure_python_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "DISABLE_JIT", True)
+    assert compiled.compiled(_plain) is _plain
+    assert compiled.compiled_inline(_plain) is _plain
+
+
+def test_without_a_writable_folder_nothing_is_cached(
+    chosen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "DISABLE_JIT", False)
+    file = chosen / "file"
+    file.write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(file))
+    assert compiled.cache_folder(Path(__file__)) is None
+    assert compiled.is_cold(compiled.compiled(_plain))
+
+
+def test_the_cache_follows_the_sources(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1")
+    (tmp_path / "sub").mkdir()
+    first = compiled.source_stamp((tmp_path,))
+    (tmp_path / "note.txt").write_text("no source")
+    assert compiled.source_stamp((tmp_path,)) == first
+    (tmp_path / "sub" / "b.py").write_text("")
+    second = compiled.source_stamp((tmp_path,))
+    (tmp_path / "sub" / "b.py").write_text("y")
+    assert len({first, second, compiled.source_stamp((tmp_path,))}) == 3
+
+
+def test_folders_have_their_own_cache(chosen: Path) -> None:
+    kernel = compiled.cache_folder(compiled.PACKAGE / "kernel" / "random.py")
+    room = compiled.cache_folder(compiled.PACKAGE / "supply" / "simulate.py")
+    user = compiled.cache_folder(Path(__file__))
+    assert len({kernel, room, user}) == 3
+    assert all(f is not None and chosen in f.parents for f in (kernel, room, user))
+
+
+def test_old_caches_are_removed(chosen: Path) -> None:
+    old, young = chosen / "firsttoken" / "old", chosen / "firsttoken" / "young"
+    old.mkdir(parents=True)
+    young.mkdir()
+    (old / "f.nbi").write_text("")
+    past = time.time() - 2 * compiled.KEPT_SECONDS
+    os.utime(old, (past, past))
+    compiled.cache_folder(compiled.PACKAGE / "kernel" / "random.py")
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_user_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/a")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    monkeypatch.setenv("HOME", "/c")
+    assert compiled.user_cache() == Path("/a/firsttoken")
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    assert compiled.user_cache() == Path("/b/firsttoken/compiled")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert compiled.user_cache() == Path("/c/.cache/firsttoken/compiled")
+
+
+def test_a_function_without_a_file_is_compiled_without_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(config, "DISABLE_JIT", False)
+    names: dict[str, object] = {}
+    exec(compile("def f(x): return x", "<typed in>", "exec"), names)
+    function = compiled.compiled(names["f"])
+    assert isinstance(function, numba.core.dispatcher.Dispatcher)
+    assert compiled.is_cold(function)
+
+
+@pytest.mark.parametrize(
+    "module", ["firsttoken.kernel", "firsttoken.kernel.codes", "firsttoken.kernel.streams"]
+)
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print({{'numba', 'numpy', 'scipy'}} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"
+
+
+def _modules() -> list[Path]:
+    return [
+        f
+        for f in sorted(compiled.PACKAGE.rglob("*.py"))
+        if "kernel.compiled import" in f.read_text(encoding="utf-8")
+    ]
+
+
+@pytest.mark.parametrize("file", _modules(), ids=lambda f: f.stem)
+def test_compiled_modules_depend_on_their_folder_and_the_kernel_only(file: Path) -> None:
+    """Else a change elsewhere would leave a stale cache behind."""
+    folder = ".".join(file.relative_to(compiled.PACKAGE.parent).parent.parts)
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("firsttoken"):
+            assert (node.module or "").startswith(("firsttoken.kernel", folder)), node.module
+
+
+def test_the_kernel_imports_nothing_else_of_the_package() -> None:
+    for file in (compiled.PACKAGE / "kernel").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("firsttoken"):
+                assert (node.module or "").startswith("firsttoken.kernel")
