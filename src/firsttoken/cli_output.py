@@ -1,0 +1,239 @@
+"""What the command line prints: answers on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from firsttoken.results import Results
+    from firsttoken.results.compare import Comparison
+    from firsttoken.twin.findings import Findings
+
+SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", "p10", "p50", "p80", "p90")
+QUIET_SECONDS = 10.0  # between plain progress lines
+
+
+def line(text: str) -> None:
+    """Print one line on stdout."""
+    print(text)
+
+
+def twin_path(text: str) -> Path:
+    """The path as given or, where nothing stands there, the bundled example of that name."""
+    given = Path(text)
+    if not given.exists() and given.name == text:
+        package = Path(__file__).resolve().parent
+        for examples in (package / "examples", package.parents[1] / "examples"):
+            if (examples / text).is_dir():
+                return examples / text
+    return given
+
+
+class Progress:
+    """Progress on stderr: bars with an ETA on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, tuple[float, float]] = {}
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+            from rich.progress import Progress as Bars
+
+            self._bars = Bars(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("ETA"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def update(self, stage: str, done: int, total: int) -> None:
+        """Say that `done` of `total` steps of a stage are done; total 0: not known."""
+        if self._bars is None:
+            self._plain(stage, done, total)
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total or None)
+        self._bars.update(self._tasks[stage], completed=done, total=total or None)
+
+    def _plain(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        started, said = self._said.get(stage, (now, -QUIET_SECONDS))
+        finished = done >= total > 0
+        if now - said < QUIET_SECONDS and not finished:
+            return
+        self._said[stage] = started, now
+        text = f"{stage}: {done:,} of {total:,}" if total else stage
+        if finished:
+            text += f" in {now - started:.1f} s"
+        elif done and total:
+            text += f", about {(now - started) * (total - done) / done:.0f} s to go"
+        print(text, file=sys.stderr, flush=True)
+
+
+def count(findings: Findings) -> str:
+    """Say how many findings of each severity there are: ``2 errors, 1 warning``."""
+    parts = []
+    for severity in ("error", "warning", "note"):
+        found = sum(finding.severity == severity for finding in findings.sorted())
+        if found:
+            parts.append(f"{found} {severity}{'s' if found > 1 else ''}")
+    return ", ".join(parts) or "nothing found"
+
+
+def findings(found: Findings, form: str) -> None:
+    """Print findings as text, json or sarif; text ends with a count on stderr."""
+    if form == "json":
+        print(found.as_json())
+    elif form == "sarif":
+        import firsttoken
+
+        print(found.as_sarif(firsttoken.__version__))
+    else:
+        if len(found):
+            print(found.as_text())
+        print(f"firsttoken: {count(found)}", file=sys.stderr)
+
+
+def run_json(results: Results, report: Path | None) -> None:
+    """Print what a run says of itself and its headline figures as one JSON object."""
+    import json
+
+    document: dict[str, Any] = {
+        "folder": str(results.folder.resolve()),
+        "report": str(report.resolve()) if report else None,
+        "run": json.loads(results.run.as_json()),
+        "summary": summary(results),
+    }
+    print(json.dumps(finite(document), indent=2, ensure_ascii=False))
+
+
+def run_text(results: Results, report: Path | None) -> None:
+    """Print the headline figures as a table, and where run folder and report lie."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    rows = summary(results)
+    for scenario in dict.fromkeys(row["scenario"] for row in rows):
+        table = Table(title=f"{results.run.twin}: {scenario}", title_justify="left")
+        table.add_column("")
+        table.add_column("unit")
+        quantiles = [q for q in ("p10", "p50", "p80", "p90") if q in rows[0]]
+        for quantile in quantiles:
+            table.add_column(quantile.upper(), justify="right")
+        for row in rows:
+            if row["scenario"] == scenario:
+                figures = [figure(row[quantile]) for quantile in quantiles]
+                table.add_row(str(row["label"]), str(row["unit"]), *figures)
+        console.print(table)
+    print(f"Run:    {results.folder.resolve()}")
+    if report:
+        print(f"Report: {report.resolve()}")
+
+
+def summary(results: Results) -> list[dict[str, Any]]:
+    """The headline rows of every room that ran, in the order of its tables."""
+    rows: list[dict[str, Any]] = []
+    for name in results.tables:
+        if name.endswith("_summary") and set(SUMMARY_COLUMNS) <= set(results.info(name).columns):
+            table = results.table(name)
+            columns = [table[column].tolist() for column in SUMMARY_COLUMNS]
+            rows += [
+                {"table": name, **dict(zip(SUMMARY_COLUMNS, values, strict=True))}
+                for values in zip(*columns, strict=True)
+            ]
+    return rows
+
+
+def figure(value: object) -> str:
+    """A number with four significant digits and thousands separators; other things as text."""
+    import math
+
+    if not isinstance(value, int | float):
+        return str(value) or "beyond"
+    if not math.isfinite(value):
+        return "-"
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{round(value, digits):,.{min(max(digits, 0), 9)}f}"
+
+
+def finite(value: Any) -> Any:
+    """The same document with null for numbers that JSON has no word for."""
+    import math
+
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def comparisons(a: str, b: str | None, as_json: bool) -> None:
+    """Print comparisons of `a` with `b`, or of a run's base with its other scenarios."""
+    from contextlib import ExitStack
+
+    from firsttoken.results import Results
+    from firsttoken.results.compare import compare
+    from firsttoken.twin.findings import UsageError
+
+    folder_a, scenario_a = _run_and_scenario(a)
+    folder_b, scenario_b = _run_and_scenario(b) if b else (folder_a, "")
+    found: list[Comparison] = []
+    with ExitStack() as stack:
+        left = stack.enter_context(Results.open(folder_a))
+        right = left if folder_b == folder_a else stack.enter_context(Results.open(folder_b))
+        base = scenario_a or left.run.scenario_names[0]
+        others = [scenario_b or right.run.scenario_names[0]]
+        if b is None:
+            others = [name for name in left.run.scenario_names if name != base]
+            if not others:
+                raise UsageError(f"{a} has no other scenario; name a second run to compare with")
+        found = [compare((left, base), (right, other)) for other in others]
+    if as_json:
+        texts = [comparison.as_json() for comparison in found]
+        print(texts[0] if b else "[" + ",\n".join(texts) + "]")
+    else:
+        print("\n\n".join(comparison.as_text() for comparison in found))
+
+
+def _run_and_scenario(text: str) -> tuple[Path, str]:
+    if Path(text).exists() or ":" not in text:
+        return Path(text), ""
+    folder, _, scenario = text.rpartition(":")
+    return Path(folder), scenario
+
+
+def schema() -> None:
+    """Print the JSON Schema of twin files."""
+    import json
+
+    from firsttoken.chain.rooms import ROOMS
+    from firsttoken.twin.reference import twin_schema
+
+    print(json.dumps(twin_schema(ROOMS), indent=2, ensure_ascii=False))
