@@ -43,14 +43,15 @@ def evaluate_expressions(
     series_values : float64[S, B], every series in each of B columns.
     out : float64[E, B], filled.
     """
-    columns = series_values.shape[1]
-    for e in range(expressions.term.size - 1):
-        for b in range(columns):
-            out[e, b] = 0.0
-        for k in range(expressions.term[e], expressions.term[e + 1]):
-            first, last = expressions.factor[k], expressions.factor[k + 1]
-            for b in range(columns):
-                product = 1.0
-                for f in range(first, last):
-                    product *= series_values[expressions.series[f], b]
-                out[e, b] += product
+    term, factor, series = expressions
+    product = np.empty(series_values.shape[1])
+    for e in range(len(term) - 1):
+        out[e, :] = 0.0
+        for k in range(term[e], term[e + 1]):
+            product[:] = 1.0
+            for f in range(factor[k], factor[k + 1]):
+                s = series[f]
+                for b in range(len(product)):
+                    product[b] *= series_values[s, b]
+            for b in range(len(product)):
+                out[e, b] += product[b]
