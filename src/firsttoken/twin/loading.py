@@ -1,0 +1,573 @@
+"""Reading a twin: files, imports, tables, parts, classes, facts, scenarios.
+
+All problems of all files are found in one pass; only what cannot be judged because
+something before it failed is left for the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from firsttoken.twin.families import base_folder
+from firsttoken.twin.findings import Finding, Findings, UsageError
+from firsttoken.twin.grammar import ValueSyntaxError
+from firsttoken.twin.library import FactError, Library, read_libraries
+from firsttoken.twin.room import Room
+from firsttoken.twin.scenario import Disruption, Scenario, lineage
+from firsttoken.twin.schema import Declared
+from firsttoken.twin.slots import annotation_of, fields, known_keys, nearest, slot_at
+from firsttoken.twin.source import SourceMap, read_yaml
+from firsttoken.twin.tables import read_tables
+from firsttoken.twin.twin import Header, Twin, child, split_path
+from firsttoken.twin.validation import check_facts, constant, validate, validate_slot
+
+TWIN_FILE = "twin.yaml"
+
+_PART = re.compile(r"part\(\s*([^()\s]+)\s*\)")
+_SETTINGS = ("start", "end", "horizon", "as_of", "seed", "replications")
+
+
+def load_twin(path: Path | str, rooms: Mapping[str, Room], findings: Findings) -> Twin | None:
+    """Read a twin from a YAML file, or from a folder that holds `twin.yaml`.
+
+    Parameters
+    ----------
+    path : file or folder.
+    rooms : the rooms that a twin may have, by name.
+    findings : gets everything that is wrong.
+
+    Returns
+    -------
+    The twin, or None if the findings include an error.
+
+    Raises
+    ------
+    MissingExtraError
+        If a table is a workbook and its reader is not installed.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / TWIN_FILE
+    before = len(findings.errors)
+    data, sources = _read_with_imports(file, findings)
+    if not data and len(findings.errors) > before:
+        return None
+    token = base_folder.set(file.parent)
+    try:
+        twin = _build(data, sources, file.parent, rooms, findings)
+    finally:
+        base_folder.reset(token)
+    return twin if len(findings.errors) == before else None
+
+
+def _build(
+    data: dict[str, Any],
+    sources: SourceMap,
+    folder: Path,
+    rooms: Mapping[str, Room],
+    findings: Findings,
+) -> Twin | None:
+    _check_top_level(data, rooms, sources, findings)
+    header = _header(data, sources, findings)
+    names = data.get("library") if isinstance(data.get("library"), list) else []
+    places = [(str(name), sources.place(("library", i))) for i, name in enumerate(names or [])]
+    library = read_libraries(places, folder, findings)
+    data = _expand_parts(data, (), library, sources, findings)
+    for room in rooms.values():
+        if isinstance(data.get(room.name), dict):
+            data[room.name] = _read_room_tables(data[room.name], room, folder, sources, findings)
+    built = _rooms(data, rooms, sources, findings)
+    if header is None:
+        return None
+    start, end = _span(header, sources, findings)
+    as_of = constant(header.as_of)
+    if as_of is None:
+        last = library.last_known()
+        as_of = max(start, last) if last is not None else start
+    twin = Twin(
+        name=header.twin,
+        title=header.title or header.twin,
+        description=header.description,
+        start=start,
+        end=end,
+        as_of=as_of,
+        seed=header.seed,
+        replications=header.replications,
+        folder=folder,
+        rooms=built,
+        scenarios=header.scenarios,
+        disruptions=tuple(header.disruptions),
+        library=library,
+        data=data,
+        sources=sources,
+        registry=dict(rooms),
+    )
+    _check_facts(twin, twin.data, findings)
+    _check_targets(twin, header.disruptions, ("disruptions",), findings)
+    for name in header.scenarios:
+        _check_scenario(twin, name, findings)
+    return twin
+
+
+# Files.
+
+
+def _read_with_imports(file: Path, findings: Findings) -> tuple[dict[str, Any], SourceMap]:
+    data, sources = read_yaml(file, findings)
+    read = {file.resolve()}
+    _import(data, sources, file, (file.resolve(),), read, findings)
+    return data, sources
+
+
+def _import(
+    data: dict[str, Any],
+    sources: SourceMap,
+    file: Path,
+    trail: tuple[Path, ...],
+    read: set[Path],
+    findings: Findings,
+) -> None:
+    """Merge the imports of `file`, whose content is `data`, into it."""
+    names = data.get("imports") or []
+    if not isinstance(names, list):
+        return  # reported by the header's class
+    for index, name in enumerate(list(names)):
+        place = sources.place(("imports", index))
+        path = file.parent / str(name)
+        resolved = path.resolve()
+        if resolved in trail:
+            what = f"{name} imports itself" if resolved == trail[-1] else f"{name} closes a circle"
+            why = "imports must not be circular"
+            findings.add(Finding(what, why, code="import-cycle", path="imports", place=place))
+            continue
+        if resolved in read:
+            continue
+        read.add(resolved)
+        if not path.is_file():
+            what = f"imported file {name} does not exist"
+            hint = f"file names are relative to {file.name}"
+            findings.add(Finding(what, "", hint, "imports", "file", place=place))
+            continue
+        other, places = read_yaml(path, findings)
+        _import(other, places, path, (*trail, resolved), read, findings)
+        other.pop("imports", None)
+        _merge(data, other, (), sources, places, findings)
+
+
+def _merge(
+    into: dict[str, Any],
+    other: Mapping[str, Any],
+    path: tuple[str, ...],
+    sources: SourceMap,
+    places: SourceMap,
+    findings: Findings,
+) -> None:
+    """Merge `other` (with `places`) into `into`: mappings deeply, lists at the top by appending."""
+    for key, item in other.items():
+        at = (*path, key)
+        if key not in into:
+            into[key] = item
+            _graft(sources, places, at)
+        elif isinstance(into[key], dict) and isinstance(item, Mapping):
+            into[key] = dict(into[key])
+            _merge(into[key], item, at, sources, places, findings)
+        elif not path and isinstance(into[key], list) and isinstance(item, list):
+            for index, element in enumerate(item):
+                if key == "library" and element in into[key]:
+                    continue
+                into[key] = [*into[key], element]
+                _graft(sources, places, at, str(len(into[key]) - 1), str(index))
+        else:
+            findings.add(
+                Finding(
+                    f"{'.'.join(at)} is given twice",
+                    f"it also stands at {sources.place(at)}",
+                    "keep one of them; scenarios can override it",
+                    ".".join(at),
+                    "import-conflict",
+                    place=places.place(at),
+                )
+            )
+
+
+def _graft(
+    sources: SourceMap, places: SourceMap, at: tuple[str, ...], to: str = "", index: str = ""
+) -> None:
+    if to:
+        sources.graft((*at, to), places.at((*at, index)))
+    else:
+        sources.graft(at, places.at(at))
+
+
+def _expand_parts(
+    data: dict[str, Any],
+    path: tuple[str, ...],
+    library: Library,
+    sources: SourceMap,
+    findings: Findings,
+) -> dict[str, Any]:
+    """The data with every `part(id)` replaced by the part's bill of materials."""
+    return {
+        key: _expanded(item, (*path, key), library, sources, findings) for key, item in data.items()
+    }
+
+
+def _expanded(
+    item: object,
+    path: tuple[str, ...],
+    library: Library,
+    sources: SourceMap,
+    findings: Findings,
+) -> object:
+    if isinstance(item, dict):
+        return _expand_parts(item, path, library, sources, findings)
+    if not isinstance(item, str) or not item.startswith("part("):
+        return item
+    match = _PART.fullmatch(item)
+    try:
+        if match is None:
+            raise FactError(f"{item!r} is not a part", "write part(gb300_nvl72)")
+        part = library.part(match[1])
+        if not part.bom:
+            raise FactError(f"part({part.id}) has no bill of materials", "give it a 'bom'")
+        return dict(part.bom)
+    except FactError as error:
+        findings.add(
+            Finding(str(error), "", error.hint, ".".join(path), "part", place=sources.place(path))
+        )
+        return {}
+
+
+def _read_room_tables(
+    instances: Mapping[str, Any],
+    room: Room,
+    folder: Path,
+    sources: SourceMap,
+    findings: Findings,
+) -> dict[str, Any]:
+    """The instances of a room with the content of their tables merged in."""
+    merged = dict(instances)
+    for name, instance in instances.items():
+        if not isinstance(instance, Mapping) or "tables" not in instance:
+            continue
+        path = (room.name, name)
+        given = instance["tables"]
+        own = {key: item for key, item in instance.items() if key != "tables"}
+        merged[name] = own
+        place = sources.place((*path, "tables"))
+        if room.tables is None or not isinstance(given, str):
+            what = (
+                f"room {room.name!r} reads no tables"
+                if room.tables is None
+                else "tables: is not the name of a folder or workbook"
+            )
+            findings.add(Finding(what, path=".".join((*path, "tables")), place=place, code="table"))
+            continue
+        location = folder / given
+        if not location.exists():
+            what = f"tables: {given} does not exist"
+            hint = "name a folder of CSV files or an XLSX workbook beside the twin"
+            at = ".".join((*path, "tables"))
+            findings.add(Finding(what, "", hint, at, "file", place=place))
+            continue
+        content, places = room.tables(read_tables(location, findings), findings)
+        _merge(own, content, path, sources, _below(places, path), findings)
+    return merged
+
+
+def _below(places: SourceMap, path: tuple[str, ...]) -> SourceMap:
+    """The same places, one path further down."""
+    moved = SourceMap()
+    moved.graft(path, places)
+    return moved
+
+
+# Classes.
+
+
+def _check_top_level(
+    data: Mapping[str, Any], rooms: Mapping[str, Room], sources: SourceMap, findings: Findings
+) -> None:
+    known = [*fields(Header), *rooms]
+    for key in data:
+        if key not in known:
+            findings.add(
+                Finding(
+                    f"unknown key {key!r}",
+                    "the top level holds the twin's header and its rooms",
+                    nearest(key, known),
+                    key,
+                    "unknown-key",
+                    place=sources.place((key,)),
+                )
+            )
+
+
+def _header(data: Mapping[str, Any], sources: SourceMap, findings: Findings) -> Header | None:
+    own = {key: data[key] for key in fields(Header) if key in data}
+    return validate(Header, own, (), sources, findings)
+
+
+def _span(header: Header, sources: SourceMap, findings: Findings) -> tuple[float, float]:
+    """First and last instant, in seconds from 1970-01-01."""
+
+    def report(key: str, what: str, hint: str, code: str = "value") -> None:
+        findings.add(Finding(what, "", hint, key, code, place=sources.place((key,))))
+
+    start = constant(header.start)
+    if start is None:
+        report("start", "start is not one date", "write a date such as 2026-07-01")
+        start = 0.0
+    if (header.horizon is None) == (header.end is None):
+        what = "the end of the twin is given twice" if header.end else "the twin has no end"
+        report("horizon", what, "give either 'horizon: 4 year' or 'end: 2030-01-01'")
+        return start, start
+    key = "end" if header.end is not None else "horizon"
+    length = constant(header.end if header.end is not None else header.horizon)
+    if length is None:
+        report(key, f"{key} is not one value", "write a single date or duration")
+        return start, start
+    end = length if header.end is not None else start + length
+    if end <= start:
+        report("end", "end is not after start", "reverse the dates", "dates-reversed")
+    return start, end
+
+
+def _rooms(
+    data: Mapping[str, Any], rooms: Mapping[str, Room], sources: SourceMap, findings: Findings
+) -> dict[str, dict[str, Declared]]:
+    built: dict[str, dict[str, Declared]] = {}
+    for room in rooms.values():
+        if room.name not in data:
+            continue
+        instances = data[room.name]
+        if not isinstance(instances, Mapping):
+            findings.add(
+                Finding(
+                    f"{room.name} holds no named instances",
+                    "",
+                    f"write '{room.name}:' and below it a name, such as 'main:'",
+                    room.name,
+                    "type",
+                    place=sources.place((room.name,)),
+                )
+            )
+            continue
+        built[room.name] = {}
+        for name, instance in instances.items():
+            path = (room.name, name)
+            declared = validate(room.model, instance, path, sources, findings)
+            if declared is not None:
+                built[room.name][name] = declared
+    return built
+
+
+def _check_facts(twin: Twin, data: Mapping[str, Any], findings: Findings) -> None:
+    for room, instances in twin.rooms.items():
+        for name in instances:
+            check_facts(
+                data[room][name],
+                twin.registry[room].model,
+                (room, name),
+                twin.library,
+                twin.as_of,
+                twin.sources,
+                findings,
+            )
+
+
+# Scenarios.
+
+
+def _check_scenario(twin: Twin, name: str, findings: Findings) -> None:
+    path = ("scenarios", name)
+    scenario = twin.scenarios[name]
+    try:
+        lineage(name, twin.scenarios)
+    except ValueSyntaxError as error:
+        at = (*path, "extends")
+        place = twin.sources.place(at)
+        findings.add(Finding(str(error), "", error.hint, ".".join(at), "extends", place=place))
+    for target, value in scenario.overrides.items():
+        _check_override(twin, (*path, "overrides", target), target, value, findings)
+    _check_targets(twin, scenario.disruptions, (*path, "disruptions"), findings)
+
+
+def _check_override(
+    twin: Twin, at: tuple[str, ...], target: str, value: object, findings: Findings
+) -> None:
+    keys = split_path(twin.data, target)
+    annotation = _annotation(twin, keys)
+    place = twin.sources.place(at)
+    if annotation is None:
+        hint = _nearest_path(twin, keys)
+        what = f"override of unknown path {target!r}"
+        findings.add(Finding(what, "", hint, ".".join(at), "path-unknown", place=place))
+        return
+    expanded = _expanded(value, at, twin.library, twin.sources, findings)
+    if not validate_slot(annotation, expanded, at, twin.sources, findings):
+        return
+    check_facts(expanded, annotation, at, twin.library, twin.as_of, twin.sources, findings)
+
+
+def _annotation(twin: Twin, keys: tuple[str, ...]) -> Any | None:
+    """The type of what an override may set at `keys`; None if there is no such parameter."""
+    if len(keys) == 1 and keys[0] in _SETTINGS:
+        return annotation_of(fields(Header)[keys[0]])
+    if len(keys) < 3 or keys[0] not in twin.registry:
+        return None
+    holder: object = twin.data
+    for key in keys[:-1]:
+        holder = child(holder, key)
+    if not isinstance(holder, Mapping | list):
+        return None
+    model = twin.registry[keys[0]].model
+    slot = slot_at(model, keys[2:])
+    if slot is None:
+        return None
+    if child(holder, keys[-1]) is None and keys[-1] not in known_keys(model, keys[2:-1]):
+        return None
+    return slot.annotation
+
+
+def _nearest_path(twin: Twin, keys: tuple[str, ...]) -> str:
+    """A hint that names the nearest key at the level where a path leaves the twin."""
+    node: object = twin.data
+    for depth, key in enumerate(keys):
+        below = child(node, key)
+        if below is None:
+            names = [str(name) for name in node] if isinstance(node, Mapping) else []
+            if depth == 0:
+                names = [*twin.registry, *_SETTINGS]
+            elif depth >= 2 and keys[0] in twin.registry:
+                names += known_keys(twin.registry[keys[0]].model, keys[2:depth])
+            prefix = ".".join(keys[:depth])
+            hint = nearest(key, list(dict.fromkeys(names)))
+            return f"{hint} below {prefix}" if prefix and hint else hint
+        node = below
+    return ""
+
+
+def _check_targets(
+    twin: Twin,
+    disruptions: list[Any],
+    at: tuple[str, ...],
+    findings: Findings,
+) -> None:
+    for index, disruption in enumerate(disruptions):
+        path = (*at, str(index), disruption.kind)
+        place = twin.sources.place(path)
+        node: object = twin.data
+        keys = split_path(twin.data, disruption.target)
+        for key in keys:
+            node = child(node, key)
+        if node is None or keys[0] not in twin.registry or len(keys) < 2:
+            findings.add(
+                Finding(
+                    f"{disruption.kind}: unknown target {disruption.target!r}",
+                    "",
+                    _nearest_path(twin, keys),
+                    ".".join(path),
+                    "path-unknown",
+                    place=place,
+                )
+            )
+
+
+def apply_scenario(twin: Twin, name: str) -> Twin:
+    """The twin under a scenario (see `Twin.with_scenario`)."""
+    if twin.scenario:
+        raise UsageError(f"scenario {twin.scenario!r} is applied already; start from the base twin")
+    order: dict[str, None] = {}
+    for part in name.split("+"):
+        try:
+            order.update(dict.fromkeys(lineage(part.strip(), twin.scenarios)))
+        except ValueSyntaxError as error:
+            raise UsageError(f"{error}; {error.hint}" if error.hint else str(error)) from None
+    token = base_folder.set(twin.folder)
+    findings = Findings()
+    try:
+        changed = _applied(twin, name, [(n, twin.scenarios[n]) for n in order], findings)
+    finally:
+        base_folder.reset(token)
+    findings.raise_if_errors()
+    return changed
+
+
+def _applied(
+    twin: Twin, name: str, scenarios: list[tuple[str, Scenario]], findings: Findings
+) -> Twin:
+    data: dict[str, Any] = dict(twin.data)
+    sources = twin.sources.copy() if any(s.overrides for _, s in scenarios) else twin.sources
+    touched: dict[tuple[str, str], None] = {}
+    disruptions: list[Disruption] = list(twin.disruptions)
+    as_of, seed = twin.as_of, twin.seed
+    for own, scenario in scenarios:
+        for target, value in scenario.overrides.items():
+            at = ("scenarios", own, "overrides", target)
+            keys = split_path(data, target)
+            expanded = _expanded(value, at, twin.library, sources, findings)
+            data = _with_item(data, keys, expanded)
+            sources.replace(keys, sources.at(at))
+            if len(keys) > 1:
+                touched[keys[0], keys[1]] = None
+        disruptions.extend(scenario.disruptions)
+        known = constant(scenario.as_of)
+        as_of = as_of if known is None else known
+        seed = seed if scenario.seed is None else scenario.seed
+    rooms = {room: dict(instances) for room, instances in twin.rooms.items()}
+    for room, instance in touched:
+        path = (room, instance)
+        model = twin.registry[room].model
+        declared = validate(model, data[room][instance], path, sources, findings)
+        if declared is not None:
+            rooms[room][instance] = declared
+    changed = replace(
+        twin,
+        data=data,
+        sources=sources,
+        rooms=rooms,
+        disruptions=tuple(disruptions),
+        as_of=as_of,
+        seed=seed,
+        scenario=name,
+    )
+    if any(key in scenario.overrides for _, scenario in scenarios for key in _SETTINGS):
+        changed = _with_header(changed, scenarios, findings)
+    if not findings.errors and (touched or changed.as_of != twin.as_of):
+        _check_facts(changed, data, findings)
+    return changed
+
+
+def _with_header(twin: Twin, scenarios: list[tuple[str, Scenario]], findings: Findings) -> Twin:
+    """The twin with the settings that its scenarios' overrides give."""
+    header = _header(twin.data, twin.sources, findings)
+    if header is None:
+        return twin
+    given = {key for _, scenario in scenarios for key in scenario.overrides if key in _SETTINGS}
+    start, end = _span(header, twin.sources, findings)
+    as_of = constant(header.as_of) if "as_of" in given else None
+    return replace(
+        twin,
+        start=start,
+        end=end,
+        as_of=twin.as_of if as_of is None else as_of,
+        seed=header.seed if "seed" in given else twin.seed,
+        replications=header.replications,
+    )
+
+
+def _with_item(data: Any, keys: tuple[str, ...], value: object) -> Any:
+    """A copy of plain data with `value` at `keys`; parts off the path are shared."""
+    if not keys:
+        return value
+    if isinstance(data, list):
+        copied = list(data)
+        copied[int(keys[0])] = _with_item(data[int(keys[0])], keys[1:], value)
+        return copied
+    below = data.get(keys[0]) if isinstance(data, Mapping) else None
+    return {**(data or {}), keys[0]: _with_item(below, keys[1:], value)}

@@ -1,0 +1,251 @@
+"""Plain data to declared classes, with every problem as a finding at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from firsttoken.twin.findings import Finding, Findings
+from firsttoken.twin.grammar import DATE, ValueSyntaxError
+from firsttoken.twin.library import Library
+from firsttoken.twin.scenario import KINDS
+from firsttoken.twin.schema import Declared, Quantity
+from firsttoken.twin.slots import describe_slot, fields, is_tagged, nearest, step, strip
+from firsttoken.twin.source import SourceMap
+from firsttoken.twin.values import Constant, Fact, Series, Sum, Value
+
+Model = TypeVar("Model", bound=Declared)
+Path = tuple[str, ...]
+
+_PLAIN_TYPES = {
+    "string_type": ("text", "put it in quotes"),
+    "dict_type": ("a mapping", "write 'name: ...' lines"),
+    "model_type": ("a mapping", "write 'name: ...' lines"),
+    "list_type": ("a list", "write [first, second]"),
+    "bool_type": ("true or false", ""),
+    "bool_parsing": ("true or false", ""),
+    "int_type": ("a whole number", ""),
+    "int_parsing": ("a whole number", ""),
+    "int_from_float": ("a whole number", ""),
+}
+
+
+def validate(
+    model: type[Model], data: object, path: Path, sources: SourceMap, findings: Findings
+) -> Model | None:
+    """Read `data`, which stands at `path`, as `model`; report all that is wrong with it."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        report_errors(error, model, path, sources, findings)
+        return None
+
+
+def report_errors(
+    error: ValidationError, annotation: Any, path: Path, sources: SourceMap, findings: Findings
+) -> None:
+    """Turn pydantic's errors about a value of type `annotation` at `path` into findings."""
+    for details in error.errors(include_url=False):
+        location, here = _location(annotation, details["loc"])
+        whole = (*path, *location)
+        what, why, hint, code = _words(details, location, here)
+        findings.add(Finding(what, why, hint, ".".join(whole), code, place=sources.place(whole)))
+
+
+def _location(annotation: Any, loc: Sequence[int | str]) -> tuple[Path, Any]:
+    """The data's path of an error, and the type of what holds its last key.
+
+    Pydantic's location has the tag of a tagged union in it, the data has not.
+    """
+    location: list[str] = []
+    here = holder = annotation
+    for key in loc:
+        if here is not None and is_tagged(here):
+            here = step(here, key)
+            continue
+        location.append(str(key))
+        holder, here = here, (None if here is None else step(here, key))
+    return tuple(location), holder
+
+
+def _words(details: ErrorDetails, location: Path, holder: Any) -> tuple[str, str, str, str]:
+    """What, why, hint and code of one error."""
+    kind = details["type"]
+    name = location[-1] if location else "value"
+    given = details.get("input")
+    if kind == "extra_forbidden":
+        known = [key for key in _keys(holder) if not (isinstance(given, str) and key == given)]
+        return f"unknown key {name!r}", "", nearest(name, known), "unknown-key"
+    if kind == "missing":
+        return f"{name!r} is missing", _description(holder, name), "", "missing-key"
+    context = details.get("ctx", {})
+    if kind == "value_error":
+        error = context.get("error")
+        hint = getattr(error, "hint", "")
+        return f"{name}: {error}", "", hint, _value_code(str(error))
+    if kind in _PLAIN_TYPES:
+        wanted, hint = _PLAIN_TYPES[kind]
+        return f"{name}: {_short(given)} is not {wanted}", "", hint, "type"
+    if kind == "literal_error":
+        expected = str(context.get("expected", ""))
+        return f"{name}: {_short(given)} is unknown", "", f"write {expected}", "choice"
+    if kind == "disruption_kind":
+        hint = f"name its target under one of {', '.join(KINDS)}"
+        return f"disruption {_short(given)} has no or several kinds", "", hint, "disruption-kind"
+    return f"{name}: {_short(given)}: {details['msg']}", "", "", "value"
+
+
+def _keys(holder: Any) -> list[str]:
+    if holder is None:
+        return []
+    model = describe_slot(holder).model
+    return list(fields(model)) if model is not None else []
+
+
+def _description(holder: Any, name: str) -> str:
+    model = describe_slot(holder).model if holder is not None else None
+    info = fields(model).get(name) if model is not None else None
+    text = info.description if info is not None else None
+    return f"it says: {text.rstrip('.')}" if text else ""
+
+
+def _value_code(text: str) -> str:
+    for part, code in (
+        ("does not fit", "unit-dimension"),
+        ("unknown unit", "unit-unknown"),
+        ("unit is missing", "unit-missing"),
+        ("finite", "not-finite"),
+        ("out of range", "out-of-range"),
+        ("is not after", "dates-reversed"),
+        ("must ascend", "out-of-order"),
+        ("out of order", "out-of-order"),
+    ):
+        if part in text:
+            return code
+    return "value"
+
+
+def _short(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def validate_slot(
+    annotation: Any, value: object, path: Path, sources: SourceMap, findings: Findings
+) -> bool:
+    """Whether `value` can stand in a slot of type `annotation`; reports why not."""
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        report_errors(error, annotation, path, sources, findings)
+        return False
+    return True
+
+
+def check_facts(
+    data: object,
+    annotation: Any,
+    path: Path,
+    library: Library,
+    as_of: float,
+    sources: SourceMap,
+    findings: Findings,
+) -> None:
+    """Report every `fact(...)` in valid `data` that is unknown, unknown yet, or does not fit."""
+    for at, raw, quantity in _quantities_with_facts(data, annotation, path):
+        try:
+            value = quantity.parse(raw)
+        except ValueSyntaxError:
+            continue  # reported by validation
+        for fact, expected, inside in _facts(value, quantity.unit):
+            try:
+                resolved = library.resolve(fact.id, as_of, expected)
+                if isinstance(resolved, Series) and (inside or not quantity.series):
+                    raise ValueSyntaxError(
+                        f"fact({fact.id}) changes with time, this value cannot",
+                        "give one value or another fact",
+                    )
+                if expected == quantity.unit:
+                    _check_bounds(quantity, resolved, fact.id)
+            except ValueSyntaxError as error:
+                findings.add(
+                    Finding(
+                        str(error),
+                        "",
+                        error.hint,
+                        ".".join(at),
+                        "fact",
+                        place=sources.place(at),
+                    )
+                )
+
+
+def _check_bounds(quantity: Quantity, value: Value, fact_id: str) -> None:
+    parts = [part for _, part in value.knots] if isinstance(value, Series) else [value]
+    try:
+        for part in parts:
+            quantity.check_bounds(part)
+    except ValueSyntaxError as error:
+        raise ValueSyntaxError(f"fact({fact_id}): {error}", error.hint) from None
+
+
+def _quantities_with_facts(
+    data: object, annotation: Any, path: Path
+) -> Iterator[tuple[Path, object, Quantity]]:
+    """Slots below `data` whose text names a fact."""
+    quantity = strip(annotation)[1] if annotation is not None else None
+    if quantity is not None:
+        if _names_fact(data):
+            yield path, data, quantity
+        return
+    if isinstance(data, Mapping):
+        children = list(data.items())
+    elif isinstance(data, list):
+        children = [(str(index), item) for index, item in enumerate(data)]
+    else:
+        return
+    if annotation is not None and is_tagged(annotation):
+        tag = next((key for key in KINDS if isinstance(data, Mapping) and key in data), "")
+        annotation = step(annotation, tag)
+    if annotation is None:
+        return
+    for key, item in children:
+        if isinstance(item, str) and "fact(" not in item:
+            continue
+        if isinstance(item, int | float):
+            continue
+        below = step(annotation, key)
+        if below is not None:
+            yield from _quantities_with_facts(item, below, (*path, str(key)))
+
+
+def _names_fact(raw: object) -> bool:
+    if isinstance(raw, str):
+        return "fact(" in raw
+    if isinstance(raw, Mapping):
+        return any(_names_fact(key) or _names_fact(item) for key, item in raw.items())
+    return isinstance(raw, Fact)
+
+
+def _facts(value: Value, expected: str, inside: bool = False) -> Iterator[tuple[Fact, str, bool]]:
+    """Facts in a value with the unit that each must have, and whether each is a part of it."""
+    if isinstance(value, Fact):
+        yield value, expected, inside
+    elif isinstance(value, Sum):
+        yield from _facts(value.first, expected, True)
+        yield from _facts(value.second, "s" if expected == DATE else expected, True)
+    elif isinstance(value, Series):
+        for index, (time, level) in enumerate(value.knots):
+            yield from _facts(time, DATE, True)
+            ratio = value.kind == "wright" and index == 1
+            yield from _facts(level, "" if ratio else expected, True)
+    else:
+        return
+
+
+def constant(value: Value | None) -> float | None:
+    """The number of a constant value; None for anything else."""
+    return value.value if isinstance(value, Constant) else None
