@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from firsttoken.kernel import codes, sampling
 from firsttoken.kernel.compiled import compiled, compiled_inline
-from firsttoken.kernel.random import uniform
+from firsttoken.kernel.random import MASK, uniform
 from firsttoken.kernel.sampling import draw, table_quantile
 from firsttoken.kernel.series import knots_mean, knots_means
 from firsttoken.kernel.streams import PARAMETER
@@ -139,7 +139,7 @@ def draw_parameters(parameters: ParameterTable, seed: int, replication: int, out
         elif code[p] >= codes.SUM:
             out[p] = derive(code[p], out[int(args[p, 0])], out[int(args[p, 1])], args[p, 2])
         else:
-            out[p] = _draw_row(code, args, entity, table, p, seed, replication, 0)
+            out[p] = _draw_row(code, args, entity, table, p, seed, replication, int(np.int64(0)))
 
 
 @compiled
@@ -163,11 +163,13 @@ def _draw_row(
     """Return distribution ``p`` of a table, taken apart so that no reference is counted."""
     a = args[p, 0]
     b = args[p, 1]
-    key = int(entity[p])
+    # plain 64-bit integers, so that numba compiles one version, not one for each literal
+    key = int(entity[p]) & MASK
+    purpose = int(np.int64(PARAMETER))
     if code[p] == codes.DISCRETE or code[p] == codes.EMPIRICAL:
-        u = uniform(seed, replication, key, PARAMETER, index)
+        u = uniform(seed, replication, key, purpose, index)
         return table_quantile(code[p], table, int(a), int(b), u)
-    return draw(code[p], a, b, args[p, 2], args[p, 3], seed, replication, key, PARAMETER, index)
+    return draw(code[p], a, b, args[p, 2], args[p, 3], seed, replication, key, purpose, index)
 
 
 @compiled

@@ -107,7 +107,7 @@ def draw(
             return a
         x = _standard_gamma(1.0 + d * (b - a) / (c - a), seed, replication, entity, purpose, index)
         y = _standard_gamma(
-            1.0 + d * (c - b) / (c - a), seed, replication, entity, purpose | SECOND, index
+            1.0 + d * (c - b) / (c - a), seed, replication, entity, int(purpose) | SECOND, index
         )
         return a + (c - a) * (x / (x + y))
     return quantile(code, a, b, c, uniform(seed, replication, entity, purpose, index))
