@@ -52,7 +52,7 @@ class Assembly:
         lane = step.declared
         return isinstance(lane, model.Lane) and len(lane.items) > 1 and lane.capacity is not None
 
-    def system(self) -> system.System:
+    def assemble(self) -> system.System:
         """The frozen arrays; freezes the parameter tables, so it is called once."""
         twin = self.c.twin
         absolute = np.array(period_edges(twin.start, twin.end, self.net.bucket))

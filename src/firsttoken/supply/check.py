@@ -251,8 +251,8 @@ class Checker:
             self._ordered(key, option.earliest, option.latest, "earliest", "latest")
         for name, calendar in self.net.calendars.items():
             for position, bucket in enumerate(calendar.buckets):
-                where = ("calendars", name, "buckets", str(position))
-                self._ordered(where, bucket.start, bucket.end, "start", "end")
+                span = ("calendars", name, "buckets", str(position))
+                self._ordered(span, bucket.start, bucket.end, "start", "end")
         for name, demand in self.net.demands.items():
             where = ("demands", name)
             if (demand.quantity is None) != (demand.due is None):

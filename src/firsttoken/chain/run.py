@@ -1,0 +1,83 @@
+"""Executing a twin: every instance in order, under every scenario asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firsttoken.chain.ports import Resolver, check_references, instances, order
+from firsttoken.twin.findings import Findings, UsageError
+from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.room import Settings
+from firsttoken.twin.twin import Twin
+
+BASE = "base"
+"""Name of the twin as it stands, without a scenario."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Tables of a twin under some scenarios.
+
+    Attributes
+    ----------
+    twins : the twin under each scenario, by its name; `base` is the twin as it stands.
+    """
+
+    twins: dict[str, Twin]
+    tables: list[ResultTable]
+
+
+def check_twin(twin: Twin, findings: Findings) -> None:
+    """Add everything that the rooms find wrong with a loaded twin."""
+    check_references(twin, findings)
+    for room, name in instances(twin):
+        twin.registry[room].check(twin, name, findings)
+
+
+def scenario_names(twin: Twin, wanted: Sequence[str] | None) -> list[str]:
+    """Names of the scenarios to run: None is the base, `all` is the base and every scenario.
+
+    Raises
+    ------
+    UsageError
+        If a scenario is unknown.
+    """
+    if wanted is None:
+        return [BASE]
+    names: list[str] = []
+    for name in wanted:
+        if name == "all":
+            names += [BASE, *twin.scenarios]
+        elif name == BASE or all(part in twin.scenarios for part in name.split("+")):
+            names.append(name)
+        else:
+            known = ", ".join(twin.scenarios) or "none declared"
+            raise UsageError(f"unknown scenario {name!r}; there are: base, {known}")
+    return list(dict.fromkeys(names))
+
+
+def execute(twin: Twin, scenarios: Sequence[str] | None, settings: Settings) -> Execution:
+    """Run a twin under scenarios (`scenario_names` says what may be asked for).
+
+    Raises
+    ------
+    TwinError
+        If a scenario has errors, found before anything runs.
+    """
+    names = scenario_names(twin, scenarios)
+    twins = {name: twin if name == BASE else twin.with_scenario(name) for name in names}
+    findings = Findings()
+    for changed in twins.values():
+        check_twin(changed, findings)
+    findings.raise_if_errors()
+    tables: list[ResultTable] = []
+    for position, (name, changed) in enumerate(twins.items()):
+        settings.say(f"scenario {name}", position, len(twins))
+        resolver = Resolver(changed)
+        for room, instance in order(changed):
+            outcome = changed.registry[room].execute(changed, instance, resolver, settings)
+            tables += outcome.tables
+            resolver.provide((room, instance), outcome.ports)
+    settings.say("scenarios", len(twins), len(twins))
+    return Execution(twins, tables)

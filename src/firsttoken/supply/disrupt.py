@@ -1,0 +1,224 @@
+"""What disruptions do to a network: factors, terms, shifts and losses by activity.
+
+A disruption names a target by its path. A location stands for everything that works there
+or ships from or to there, a supplier for all that is bought from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from firsttoken.supply import model
+from firsttoken.twin import scenario as said
+from firsttoken.twin.findings import Finding, TwinError
+from firsttoken.twin.parameters import BEGINNING, ParameterBuilder
+from firsttoken.twin.schema import quantities
+
+Key = tuple[str, str]
+"""(collection, name), such as ("operations", "package_cowos_l")."""
+
+_WORKING = ("operations", "purchases", "lanes", "resources")
+_ALLOWED: dict[type[said.Disruption], tuple[str, ...]] = {
+    said.Closure: ("locations", "suppliers", *_WORKING),
+    said.CapacityChange: ("locations", "suppliers", *_WORKING),
+    said.LeadTimeChange: ("locations", "suppliers", "operations", "purchases", "lanes"),
+    said.YieldChange: ("locations", "operations"),
+    said.Slip: ("locations", "suppliers", *_WORKING),
+    said.TariffChange: ("tariffs",),
+    said.Loss: ("locations",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A share of what lies and is in work at a location is scrapped at a time."""
+
+    location: str
+    time: int
+    share: int
+
+
+@dataclass(slots=True)
+class Effects:
+    """Series and parameters by target; nothing where nothing happens.
+
+    Attributes
+    ----------
+    closed, capacity, lead_factor, yields : series to multiply with.
+    lead_add : products of series to add to the lead time.
+    slips : (parameter of the delay, from in seconds from the twin's start).
+    tariffs : (series 1 outside the change, series 1 inside it, series of its rate).
+    """
+
+    closed: dict[Key, list[int]] = field(default_factory=dict)
+    capacity: dict[Key, list[int]] = field(default_factory=dict)
+    lead_factor: dict[Key, list[int]] = field(default_factory=dict)
+    lead_add: dict[Key, list[list[int]]] = field(default_factory=dict)
+    yields: dict[Key, list[int]] = field(default_factory=dict)
+    slips: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
+    tariffs: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+
+
+def build_effects(
+    disruptions: Sequence[said.Disruption], net: model.Network, path: str, build: ParameterBuilder
+) -> Effects:
+    """Compile the disruptions that aim at one network.
+
+    Parameters
+    ----------
+    path : path of the network, `supply.<name>`.
+
+    Raises
+    ------
+    TwinError
+        If a disruption aims at something that it cannot act on.
+    """
+    compiler = _EffectCompiler(net, build)
+    for disruption in disruptions:
+        if disruption.path.startswith(f"{path}."):
+            parts = disruption.path.removeprefix(f"{path}.").split(".")
+            compiler.add(disruption, parts)
+    return compiler.effects
+
+
+class _EffectCompiler:
+    def __init__(self, net: model.Network, build: ParameterBuilder) -> None:
+        self.net, self.build, self.effects = net, build, Effects()
+
+    def add(self, disruption: said.Disruption, parts: list[str]) -> None:
+        allowed = _ALLOWED[type(disruption)]
+        if len(parts) != 2 or parts[0] not in allowed:
+            raise TwinError(
+                Finding(
+                    f"{disruption.kind!r} cannot act on {disruption.path}",
+                    f"it acts on {', '.join(allowed)}",
+                    path=disruption.path,
+                    code="disruption",
+                )
+            )
+        target = (parts[0], parts[1])
+        if isinstance(disruption, said.TariffChange):
+            self._tariff(disruption, parts[1])
+        elif isinstance(disruption, said.Loss):
+            time = self._parameter(disruption, "at")
+            self.effects.losses.append(Loss(parts[1], time, self._parameter(disruption, "share")))
+        elif isinstance(disruption, said.Slip):
+            self._slip(disruption, target)
+        else:
+            assert isinstance(disruption, said.Timed)
+            self._timed(disruption, target)
+
+    def _parameter(self, disruption: said.Disruption, name: str) -> int:
+        quantity = quantities(type(disruption))[name]
+        return self.build.scalar(
+            getattr(disruption, name),
+            f"disruption.{disruption.kind}.{disruption.path}.{name}",
+            quantity.unit,
+            date=quantity.unit == "date",
+        )
+
+    def _span(self, disruption: said.Timed) -> tuple[int, int | None]:
+        """Parameters of the start and the end; None: for good."""
+        start = self._parameter(disruption, "start")
+        if disruption.duration is not None:
+            return start, self.build.total(start, self._parameter(disruption, "duration"))
+        if disruption.until is not None:
+            return start, self._parameter(disruption, "until")
+        return start, None
+
+    def _window(self, disruption: said.Timed, inside: int, outside: float) -> int:
+        """Series: the parameter `inside` within the span, else the number `outside`."""
+        start, end = self._span(disruption)
+        normal = self.build.constant(outside)
+        knots = [(self.build.constant(BEGINNING), normal), (start, inside)]
+        if end is not None:
+            knots.append((end, normal))
+        return self.build.steps(knots)
+
+    def _timed(self, disruption: said.Timed, target: Key) -> None:
+        effects, one = self.effects, self.build.constant(1.0)
+        if isinstance(disruption, said.Closure):
+            shut = self._window(disruption, self.build.constant(0.0), 1.0)
+            for key in self._touched(target, both_ends=True):
+                effects.closed.setdefault(key, []).append(shut)
+        elif isinstance(disruption, said.CapacityChange):
+            factor = self._recovering(disruption)
+            for key in self._touched(target):
+                effects.capacity.setdefault(key, []).append(factor)
+        elif isinstance(disruption, said.YieldChange):
+            factor = self._window(disruption, self._parameter(disruption, "factor"), 1.0)
+            for key in self._touched(target):
+                if key[0] == "operations":
+                    effects.yields.setdefault(key, []).append(factor)
+        elif isinstance(disruption, said.LeadTimeChange):
+            for key in self._touched(target, both_ends=True):
+                if disruption.factor is not None:
+                    factor = self._window(disruption, self._parameter(disruption, "factor"), 1.0)
+                    effects.lead_factor.setdefault(key, []).append(factor)
+                else:
+                    length = self.build.of_parameter(self._parameter(disruption, "add"))
+                    inside = self._window(disruption, one, 0.0)
+                    effects.lead_add.setdefault(key, []).append([length, inside])
+
+    def _recovering(self, disruption: said.CapacityChange) -> int:
+        """Series: the factor within the span, then straight back to 1 in the recovery time."""
+        build = self.build
+        factor, one = self._parameter(disruption, "factor"), build.constant(1.0)
+        start, end = self._span(disruption)
+        if end is None:
+            return self._window(disruption, factor, 1.0)
+        recovery = self._parameter(disruption, "recovery")
+        if build.fixed(recovery) == 0.0:
+            return self._window(disruption, factor, 1.0)
+        # A line needs a little width to fall: one second.
+        before = build.total(start, build.constant(-1.0))
+        back = build.total(end, recovery)
+        return build.ramp([(before, one), (start, factor), (end, factor), (back, one)])
+
+    def _tariff(self, change: said.TariffChange, name: str) -> None:
+        one, nothing = self.build.constant(1.0), self.build.constant(0.0)
+        outside = self._window(change, nothing, 1.0)
+        inside = self._window(change, one, 0.0)
+        rate = self.build.of_parameter(self._parameter(change, "rate"))
+        self.effects.tariffs.setdefault(name, []).append((outside, inside, rate))
+
+    def _slip(self, slip: said.Slip, target: Key) -> None:
+        by = self._parameter(slip, "by")
+        start = BEGINNING
+        if slip.start is not None:
+            fixed = self.build.fixed(self._parameter(slip, "start"))
+            if fixed is None:
+                raise TwinError(
+                    Finding("'from' of a slip must be a certain date", path=slip.path, code="date")
+                )
+            start = fixed
+        for key in self._touched(target):
+            self.effects.slips.setdefault(key, []).append((by, start))
+
+    def _touched(self, target: Key, *, both_ends: bool = False) -> Iterator[Key]:
+        """The activities and resources that a target stands for.
+
+        `both_ends`: lanes count for their destination too.
+        """
+        collection, name = target
+        if collection in _WORKING:
+            yield target
+        elif collection == "suppliers":
+            for key, purchase in self.net.purchases.items():
+                if purchase.supplier == name:
+                    yield "purchases", key
+        else:
+            yield from self._at(name, both_ends=both_ends)
+
+    def _at(self, location: str, *, both_ends: bool) -> Iterator[Key]:
+        for key, operation in self.net.operations.items():
+            if operation.at == location:
+                yield "operations", key
+        for key, resource in self.net.resources.items():
+            if resource.at == location:
+                yield "resources", key
+        for key, lane in self.net.lanes.items():
+            if lane.origin == location or (both_ends and lane.destination == location):
+                yield "lanes", key

@@ -1,0 +1,490 @@
+"""From simulated arrays to named tables with units: what a planner reads.
+
+All quantiles are over replications; P10 of a date is the earliest tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firsttoken.kernel import statistics
+from firsttoken.supply import model, system
+from firsttoken.twin.dates import iso, quarter, to_datetime
+from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.values import Value
+
+if TYPE_CHECKING:
+    from firsttoken.supply.simulate import SimulationResult
+
+QUANTILES = ("p10", "p50", "p80", "p90", "mean")
+_PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
+KINDS = {system.OPERATION: "operation", system.PURCHASE: "purchase", system.LANE: "lane"}
+
+
+class Rows:
+    """Rows of a table on their way to a `ResultTable`."""
+
+    def __init__(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> None:
+        self.name, self.description, self.keys = name, description, keys
+        self.columns: dict[str, list[Any]] = {column: [] for column in columns}
+
+    def add(self, **values: Any) -> None:
+        """Add one row; every column must be given."""
+        for column, cells in self.columns.items():
+            cells.append(values[column])
+
+    def table(self, units: Mapping[str, str] | None = None) -> ResultTable:
+        """The frozen table."""
+        return ResultTable(
+            self.name, dict(self.columns), dict(units or {}), self.description, self.keys
+        )
+
+
+def spread(samples: system.Floats) -> list[dict[str, float]]:
+    """P10, P50, P80, P90 and mean over axis 0 of float64[R, n], one dict a column."""
+    found = statistics.quantiles(samples, _PROBABILITIES)
+    with np.errstate(invalid="ignore"):
+        means = np.mean(samples, axis=0)
+    return [
+        dict(zip(QUANTILES, (*found[:, i].tolist(), float(means[i])), strict=True))
+        for i in range(samples.shape[1])
+    ]
+
+
+def period_label(seconds: float, report: str) -> str:
+    """2027Q1, 2027-03, 2027 or the ISO day of a report period's start."""
+    if report == "quarter":
+        return quarter(seconds)
+    day = to_datetime(seconds)
+    return {"year": f"{day.year}", "month": f"{day:%Y-%m}"}.get(report, f"{day:%Y-%m-%d}")
+
+
+def fixed_expressions(compiled: system.System) -> system.Floats:
+    """Every expression at the medians of the uncertain inputs, time mean: float64[E]."""
+    from firsttoken.kernel.expressions import evaluate_expressions
+    from firsttoken.kernel.parameters import evaluate_series, fixed_parameters
+
+    values = fixed_parameters(compiled.parameters, "median")
+    span = np.array([compiled.edges[0], compiled.edges[-1]])
+    series = np.empty((compiled.series.kind.size, 1))
+    evaluate_series(compiled.series, compiled.parameters, values, span, 0, -1, series)
+    out = np.empty((compiled.expressions.term.size - 1, 1))
+    evaluate_expressions(compiled.expressions, series, out)
+    return out[:, 0]
+
+
+class Kpis:
+    """Tables of one simulated scenario.
+
+    Parameters
+    ----------
+    scenario : name that goes into the first column.
+    resolve : value of a declared slot for display: (value, SI unit) -> (low, middle, high).
+    """
+
+    def __init__(
+        self,
+        scenario: str,
+        compiled: system.System,
+        net: model.Network,
+        result: SimulationResult,
+        resolve: Callable[[Value, str], tuple[float, float, float]],
+    ) -> None:
+        self.scenario, self.system, self.net = scenario, compiled, net
+        self.result, self.resolve = result, resolve
+        starts = compiled.report_edges[:-1] + compiled.start
+        self.periods = [iso(moment) for moment in starts]
+        self.labels = [period_label(moment, net.report) for moment in starts]
+        self.years = np.array([to_datetime(moment).year for moment in starts])
+        names = compiled.names
+        self.stages = list(dict.fromkeys(names.activity_stage))
+        self.members = {
+            stage: [i for i, other in enumerate(names.activity_stage) if other == stage]
+            for stage in self.stages
+        }
+        self.units = self._units()
+        self.fixed = fixed_expressions(compiled)
+
+    def tables(self) -> list[ResultTable]:
+        """All tables of the scenario."""
+        return [
+            self.summary(),
+            self.activities(),
+            self.stage_table(),
+            self.demand_table(),
+            self.stocks(),
+            *self.goals(),
+            self.binding(),
+            self.tornado(),
+            self.observations(),
+        ]
+
+    # Shared -------------------------------------------------------------------------------
+
+    def _units(self) -> list[str]:
+        """Unit of each activity's first output."""
+        net, compiled = self.net, self.system
+        first = compiled.network.output_node[compiled.network.output_start[:-1]]
+        return [net.items[compiled.names.node_item[node]].unit for node in first]
+
+    def stage_total(self, stage: str, samples: system.Floats) -> system.Floats:
+        """Sum of [R, Q, A] over the activities of a stage: float64[R, Q]."""
+        return np.sum(samples[:, :, self.members[stage]], axis=2, dtype=np.float64)
+
+    def _timed(self, rows: Rows, samples: system.Floats, **fixed: Any) -> None:
+        """One row a report period with the spread of float64[R, Q]."""
+        for q, found in enumerate(spread(samples)):
+            rows.add(
+                scenario=self.scenario,
+                period=self.periods[q],
+                label=self.labels[q],
+                **fixed,
+                **found,
+            )
+
+    # Tables -------------------------------------------------------------------------------
+
+    def summary(self) -> ResultTable:
+        """Key figures of the scenario, for comparison."""
+        rows = Rows(
+            "supply_summary",
+            "Key figures of each scenario over the whole horizon.",
+            ("scenario", "kpi"),
+            *("scenario", "kpi", "label", "unit", *QUANTILES),
+        )
+        for kpi, label, unit, samples in self._key_figures():
+            (found,) = spread(samples[:, None])
+            finite = {key: value if np.isfinite(value) else np.nan for key, value in found.items()}
+            rows.add(scenario=self.scenario, kpi=kpi, label=label, unit=unit, **finite)
+        return rows.table()
+
+    def _key_figures(self) -> Iterable[tuple[str, str, str, system.Floats]]:
+        result, names = self.result, self.system.names
+        for g, goal in enumerate(names.goals):
+            reached = result.goal_date[:, g]
+            years = 1970 + (reached + self.system.start) / (365.2425 * 86400)
+            title = self.net.goals[goal].description or goal
+            yield (
+                f"goal.{goal}.date",
+                f"{title}: reached",
+                "year",
+                np.where(np.isnan(reached), np.inf, years),
+            )
+            total = result.goal[:, -1, g]
+            yield f"goal.{goal}.value", f"{title}: value at the end", "USD", total
+        for d, demand in enumerate(names.demands):
+            item = self.net.items[self.net.demands[demand].item]
+            delivered = result.delivered[:, :, d].astype(np.float64)
+            yield f"delivered.{demand}", f"{demand}: delivered", item.unit, delivered.sum(axis=1)
+        stages = [stage for stage in self.stages if self._feeds_demand(stage)]
+        for stage in stages:
+            made = self.stage_total(stage, result.completed)
+            unit = self.units[self.members[stage][0]]
+            for year in sorted(set(self.years.tolist())):
+                total = made[:, self.years == year].sum(axis=1)
+                yield f"completed.{stage}.{year}", f"{stage}: completed in {year}", unit, total
+        value = result.delivered_value.sum(axis=(1, 2), dtype=np.float64)
+        yield "value.delivered", "value delivered", "USD", value
+        duty = result.duty.sum(axis=(1, 2), dtype=np.float64)
+        spend = result.spend.sum(axis=(1, 2), dtype=np.float64)
+        yield "spend", "spent on materials, operations and freight", "USD", spend
+        yield "duty", "duty paid", "USD", duty
+        cost = result.delivered_cost.sum(axis=(1, 2), dtype=np.float64)
+        home = result.delivered_home.sum(axis=(1, 2), dtype=np.float64)
+        share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
+        yield "home.share", f"made in {' + '.join(self.net.home) or 'no home country'}", "", share
+
+    def _feeds_demand(self, stage: str) -> bool:
+        """Whether the stage makes (not moves) an item that somebody demands."""
+        wanted = {demand.item for demand in self.net.demands.values()}
+        compiled = self.system
+        for a in self.members[stage]:
+            first, last = compiled.network.output_start[a : a + 2]
+            nodes = compiled.network.output_node[first:last]
+            made = {compiled.names.node_item[node] for node in nodes}
+            if compiled.network.kind[a] == system.OPERATION and made & wanted:
+                return True
+        return False
+
+    def activities(self) -> ResultTable:
+        """Output, money, energy and utilisation of each activity by period."""
+        rows = Rows(
+            "supply_activity",
+            "What each operation, purchase and lane did in each period.",
+            ("scenario", "engine", "activity", "period", "metric"),
+            *("scenario", "engine", "activity", "kind", "stage", "location", "country"),
+            *("period", "label", "metric", "unit", *QUANTILES),
+        )
+        result, names = self.result, self.system.names
+        metrics: list[tuple[str, str, system.Floats]] = [
+            ("completed", "", result.completed),
+            ("started", "run", result.started),
+            ("spend", "USD", result.spend),
+            ("duty", "USD", result.duty),
+            ("energy", "J", result.energy),
+            ("utilisation", "1", result.utilisation_activity),
+        ]
+        for metric, unit, samples in metrics:
+            for a, activity in enumerate(names.activities):
+                if metric in ("duty", "energy", "utilisation") and not samples[:, :, a].any():
+                    continue
+                self._timed(
+                    rows,
+                    samples[:, :, a].astype(np.float64),
+                    engine="simulation",
+                    activity=activity,
+                    kind=KINDS[int(self.system.network.kind[a])],
+                    stage=names.activity_stage[a],
+                    location=names.activity_location[a],
+                    country=names.activity_country[a],
+                    metric=metric,
+                    unit=unit or self.units[a],
+                )
+        return rows.table()
+
+    def stage_table(self) -> ResultTable:
+        """Completed output by stage and period."""
+        rows = Rows(
+            "supply_stage",
+            "Good output of each stage of the chain in each period.",
+            ("scenario", "engine", "stage", "period", "metric"),
+            *("scenario", "engine", "stage", "period", "label", "metric", "unit", *QUANTILES),
+        )
+        for stage in self.stages:
+            self._timed(
+                rows,
+                self.stage_total(stage, self.result.completed),
+                engine="simulation",
+                stage=stage,
+                metric="completed",
+                unit=self.units[self.members[stage][0]],
+            )
+        return rows.table()
+
+    def demand_table(self) -> ResultTable:
+        """What was wanted, delivered and late, its value and its domestic content."""
+        rows = Rows(
+            "supply_demand",
+            "Demand, delivery, backlog, value and domestic content by period.",
+            ("scenario", "engine", "demand", "period", "metric"),
+            *("scenario", "engine", "demand", "item", "period", "label", "metric", "unit"),
+            *QUANTILES,
+        )
+        result = self.result
+        for d, demand in enumerate(self.system.names.demands):
+            item = self.net.demands[demand].item
+            unit = self.net.items[item].unit
+            cost = result.delivered_cost[:, :, d].astype(np.float64)
+            home = result.delivered_home[:, :, d].astype(np.float64)
+            share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
+            for metric, shown, samples in (
+                ("due", unit, result.due[:, :, d]),
+                ("delivered", unit, result.delivered[:, :, d]),
+                ("backlog", unit, result.backlog_end[:, :, d]),
+                ("value", "USD", result.delivered_value[:, :, d]),
+                ("home_share", "1", share),
+            ):
+                self._timed(
+                    rows,
+                    samples.astype(np.float64),
+                    engine="simulation",
+                    demand=demand,
+                    item=item,
+                    metric=metric,
+                    unit=shown,
+                )
+        return rows.table()
+
+    def stocks(self) -> ResultTable:
+        """Stock on hand at the end of each period."""
+        rows = Rows(
+            "supply_stock",
+            "Stock on hand at the end of each period.",
+            ("scenario", "engine", "node", "period"),
+            *("scenario", "engine", "node", "item", "location", "period", "label", "unit"),
+            *QUANTILES,
+        )
+        names = self.system.names
+        for n, node in enumerate(names.nodes):
+            self._timed(
+                rows,
+                self.result.stock_end[:, :, n].astype(np.float64),
+                engine="simulation",
+                node=node,
+                item=names.node_item[n],
+                location=names.node_location[n],
+                unit=self.net.items[names.node_item[n]].unit,
+            )
+        return rows.table()
+
+    def goals(self) -> list[ResultTable]:
+        """Cumulative value towards each goal, and the date on which it is reached."""
+        rows = Rows(
+            "supply_goal",
+            "Cumulative value towards each goal at the end of each period.",
+            ("scenario", "goal", "period"),
+            *("scenario", "goal", "title", "target", "unit", "period", "label", *QUANTILES),
+        )
+        dates = Rows(
+            "supply_goal_date",
+            "When each goal is reached; empty where that is beyond the horizon.",
+            ("scenario", "goal"),
+            *("scenario", "goal", "title", "target", "unit", "p10", "p50", "p80", "p90"),
+            "probability",
+        )
+        last = np.searchsorted(self.system.report, np.arange(len(self.periods)), side="right") - 1
+        for g, goal in enumerate(self.system.names.goals):
+            declared = self.net.goals[goal]
+            fixed = {
+                "goal": goal,
+                "title": declared.description or goal,
+                "target": self.resolve(declared.target, "USD")[1],
+                "unit": "USD",
+            }
+            self._timed(rows, self.result.goal[:, last, g].astype(np.float64), **fixed)
+            reached = self.result.goal_date[:, g]
+            ordered = np.where(np.isnan(reached), np.inf, reached)
+            found = statistics.quantiles(ordered, _PROBABILITIES)
+            days = [iso(t + self.system.start) if np.isfinite(t) else "" for t in found]
+            dates.add(
+                scenario=self.scenario,
+                **fixed,
+                **dict(zip(("p10", "p50", "p80", "p90"), days, strict=True)),
+                probability=float(np.isfinite(ordered).mean()),
+            )
+        units = dict.fromkeys(("p10", "p50", "p80", "p90"), "date")
+        return [rows.table(), dates.table(units)]
+
+    def binding(self) -> ResultTable:
+        """What limited each stage, weighted by what its activities made."""
+        rows = Rows(
+            "supply_binding",
+            "Share of the replications and periods in which a stage was held back, and by what.",
+            ("scenario", "engine", "stage", "period", "limit"),
+            *("scenario", "engine", "stage", "period", "label", "share", "limit"),
+        )
+        limited = self.result.limited.astype(np.float64)
+        counted = limited.sum(axis=2, keepdims=True)
+        shares = np.divide(limited, counted, out=np.zeros_like(limited), where=counted > 0)
+        weight = self.result.started.mean(axis=0, dtype=np.float64)
+        for stage, members in self.members.items():
+            for q, period in enumerate(self.periods):
+                weights = weight[q, members]
+                if not weights.sum() > 0:
+                    continue
+                mixed = (shares[q, members] * weights[:, None]).sum(axis=0) / weights.sum()
+                for limit, share in zip(LIMITS, mixed, strict=True):
+                    rows.add(
+                        scenario=self.scenario,
+                        engine="simulation",
+                        stage=stage,
+                        period=period,
+                        label=self.labels[q],
+                        share=float(share),
+                        limit=limit,
+                    )
+        return rows.table()
+
+    def tornado(self) -> ResultTable:
+        """How the main outputs go with each uncertain input."""
+        rows = Rows(
+            "supply_tornado",
+            "Mean of an output where an uncertain input is in its lowest and highest fifth.",
+            ("scenario", "output", "parameter"),
+            *("scenario", "output", "output_unit", "parameter", "path", "low_input"),
+            *("high_input", "input_unit", "low_mean", "high_mean", "correlation", "source"),
+        )
+        inputs = {row.parameter: row for row in self.system.inputs if row.once}
+        draws = self.result.parameters
+        if draws.shape[1] == 0:
+            return rows.table()
+        low, high = statistics.quantiles(draws, (0.1, 0.9))
+        for output, unit, samples in self._outputs():
+            found = statistics.tornado(draws, samples)
+            for column, parameter in enumerate(self.system.uncertain.tolist()):
+                row = inputs[parameter]
+                rows.add(
+                    scenario=self.scenario,
+                    output=output,
+                    output_unit=unit,
+                    parameter=row.path.removeprefix("fact:").removeprefix("supply."),
+                    path=row.path,
+                    low_input=self.shown(row, float(low[column])),
+                    high_input=self.shown(row, float(high[column])),
+                    input_unit="date" if row.date else row.unit.text,
+                    low_mean=float(found.low[column]),
+                    high_mean=float(found.high[column]),
+                    correlation=float(found.correlation[column]),
+                    source=row.provenance.source if row.provenance else "",
+                )
+        return rows.table()
+
+    def shown(self, row: Any, value: float) -> str:
+        """A drawn input as its writer would write it."""
+        if row.date:
+            return iso(value + self.system.start)
+        return f"{(value - row.unit.offset) / row.unit.factor:.4g}"
+
+    def _outputs(self) -> Iterable[tuple[str, str, system.Floats]]:
+        delivered = self.result.delivered
+        items = {self.net.items[self.net.demands[d].item].unit for d in self.system.names.demands}
+        unit = items.pop() if len(items) == 1 else "each"
+        yield f"{unit}s delivered", unit, delivered.sum(axis=(1, 2), dtype=np.float64)
+        for g, goal in enumerate(self.system.names.goals):
+            title = self.net.goals[goal].description or goal
+            yield f"{title}: value at the end", "USD", self.result.goal[:, -1, g]
+
+    def observations(self) -> ResultTable:
+        """What really happened beside what was simulated."""
+        rows = Rows(
+            "supply_observation",
+            "Observed output beside the simulated range; never used as an input.",
+            ("scenario", "observation", "period"),
+            *("scenario", "observation", "title", "period", "label", "unit", "observed_low"),
+            *("observed", "observed_high", "p10", "p50", "p90", "inside", "as_of", "verdict"),
+        )
+        for name, declared in self.net.observations.items():
+            found = spread(self.stage_total(declared.stage, self.result.completed))
+            for day, value in declared.values.items():
+                q = self._period_of(day)
+                if q is None:
+                    continue
+                low, middle, high = self.resolve(value, "each")
+                band = {key: found[q][key] for key in ("p10", "p50", "p90")}
+                rows.add(
+                    scenario=self.scenario,
+                    observation=name,
+                    title=declared.description or name,
+                    period=self.periods[q],
+                    label=self.labels[q],
+                    unit=declared.unit,
+                    observed_low=low,
+                    observed=middle,
+                    observed_high=high,
+                    **band,
+                    inside=bool(band["p10"] <= middle <= band["p90"]),
+                    as_of="",
+                    verdict=_verdict(middle, band["p10"], band["p90"]),
+                )
+        return rows.table()
+
+    def _period_of(self, day: str) -> int | None:
+        from firsttoken.twin.dates import parse_date
+
+        edges = self.system.report_edges + self.system.start
+        position = int(np.searchsorted(edges, parse_date(day), side="right")) - 1
+        return position if 0 <= position < len(self.periods) else None
+
+
+LIMITS = ("material", "capacity", "resource", "policy")
+
+
+def _verdict(observed: float, low: float, high: float) -> str:
+    if observed < low:
+        return f"{1 - observed / low:.0%} below P10" if low else "below P10"
+    if observed > high:
+        return f"{observed / high - 1:.0%} above P90" if high else "above P90"
+    return "inside P10-P90"
