@@ -24,10 +24,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from firsttoken.chain import Run, check, load, run
+    from firsttoken.api import Run, check, load, run
     from firsttoken.results import Results
     from firsttoken.twin.findings import FirsttokenError, InfeasibleError, TwinError
-    from firsttoken.twin.scenarios import Scenario
+    from firsttoken.twin.scenario import Scenario
     from firsttoken.twin.twin import Twin
 
     __version__: str
@@ -49,13 +49,13 @@ _MODULES = {
     "FirsttokenError": "firsttoken.twin.findings",
     "InfeasibleError": "firsttoken.twin.findings",
     "Results": "firsttoken.results",
-    "Run": "firsttoken.chain",
-    "Scenario": "firsttoken.twin.scenarios",
+    "Run": "firsttoken.api",
+    "Scenario": "firsttoken.twin.scenario",
     "Twin": "firsttoken.twin.twin",
     "TwinError": "firsttoken.twin.findings",
-    "check": "firsttoken.chain",
-    "load": "firsttoken.chain",
-    "run": "firsttoken.chain",
+    "check": "firsttoken.api",
+    "load": "firsttoken.api",
+    "run": "firsttoken.api",
 }
 
 

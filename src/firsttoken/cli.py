@@ -154,9 +154,9 @@ def _execute(
     json: bool,
 ) -> None:
     with interruptible(), output.Progress() as progress:
-        from firsttoken import chain
+        from firsttoken import api
 
-        done = chain.run(
+        done = api.run(
             output.twin_path(twin),
             scenarios=scenarios,
             engines=engines,
@@ -185,9 +185,9 @@ def check(
     ),
 ) -> None:
     """Say everything that is wrong with a twin: structure, units, references, dates, sources."""
-    from firsttoken import chain
+    from firsttoken import api
 
-    findings = chain.check(output.twin_path(twin))
+    findings = api.check(output.twin_path(twin))
     output.findings(findings, format.value)
     if findings.errors:
         raise typer.Exit(1)

@@ -233,7 +233,7 @@ def schema() -> None:
     """Print the JSON Schema of twin files."""
     import json
 
-    from firsttoken.chain.rooms import ROOMS
+    from firsttoken.chain.rooms import rooms
     from firsttoken.twin.reference import twin_schema
 
-    print(json.dumps(twin_schema(ROOMS), indent=2, ensure_ascii=False))
+    print(json.dumps(twin_schema(rooms()), indent=2, ensure_ascii=False))

@@ -23,6 +23,7 @@ LEVELS = {
     "exchange": 5,
     "report": 5,
     "server": 6,
+    "api": 6,
     "cli": 7,
 }
 HEAVY = ("numpy", "scipy", "numba", "highspy", "duckdb", "pint", "jinja2", "pydantic", "yaml")
@@ -31,7 +32,9 @@ HEAVY = ("numpy", "scipy", "numba", "highspy", "duckdb", "pint", "jinja2", "pyda
 def part_of(path: Path) -> str:
     """The part of the house that a module belongs to; the top-level modules are the CLI's."""
     inside = path.relative_to(PACKAGE).parts
-    return inside[0] if len(inside) > 1 else "cli"
+    if len(inside) > 1:
+        return inside[0]
+    return "api" if inside[0] == "api.py" else "cli"
 
 
 def imported_parts(path: Path) -> set[str]:

@@ -37,12 +37,14 @@ def _inside(value: Scalar) -> Iterator[Fact | ModelPort | Signal]:
 
 
 def check_references(twin: Twin, findings: Findings) -> None:
-    """Every fact must be known by `as_of` and fit its slot; every port must exist."""
+    """Every port must exist, and no circle of models; facts were checked on loading."""
     for room, name in instances(twin):
         declared = twin.rooms[room][name]
-        for path, quantity, value in slots(declared, f"{room}.{name}"):
+        for path, _, value in slots(declared, f"{room}.{name}"):
             for reference in references(value):
-                problem = _problem(twin, reference, quantity.unit)
+                if isinstance(reference, Fact):
+                    continue
+                problem = _problem(twin, reference)
                 if problem is not None:
                     what, hint, code = problem
                     place = twin.place(path)
@@ -53,21 +55,7 @@ def check_references(twin: Twin, findings: Findings) -> None:
         findings.extend(error.findings)
 
 
-def _problem(
-    twin: Twin, reference: Fact | ModelPort | Signal, unit: str
-) -> tuple[str, str, str] | None:
-    if isinstance(reference, Fact):
-        try:
-            twin.library.resolve(reference.id, twin.as_of, unit)
-        except FactError as error:
-            if unit != "date":  # a fact may also date a knot of a series
-                try:
-                    twin.library.resolve(reference.id, twin.as_of, "date")
-                except FactError:
-                    return str(error), error.hint, "fact"
-                return None
-            return str(error), error.hint, "fact"
-        return None
+def _problem(twin: Twin, reference: ModelPort | Signal) -> tuple[str, str, str] | None:
     if isinstance(reference, Signal):
         return (
             f"signal({reference.topic}) has nobody to report it",

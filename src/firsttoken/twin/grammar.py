@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from firsttoken.twin import families
@@ -90,7 +91,9 @@ def _parse_scalar(raw: object, expected: str, default_unit: str | None) -> Scala
     match = _QUANTITY.fullmatch(text)
     if match is None or expected == DATE:
         wanted = "date" if expected == DATE else "quantity"
-        raise ValueSyntaxError(f"{text!r} is not a {wanted}", _hint(expected))
+        cut = text.count("(") > text.count(")")  # YAML ends a plain text in { } at a comma
+        hint = f'quote it inside {{ }}: "{text}, ...)"' if cut else _hint(expected)
+        raise ValueSyntaxError(f"{text!r} is not a {wanted}", hint)
     return _quantity(float(match[1].replace("_", "")), match[2], expected, default_unit)
 
 
@@ -221,9 +224,10 @@ def _range(body: Mapping[Any, Any], expected: str, default_unit: str | None) -> 
         raise ValueSyntaxError(
             "a range needs at least 'value'", "write {low: 8, value: 12, high: 16}"
         )
+    # low/value/high says what is not known, not what varies: one draw a replication.
+    if drawn is None and given:
+        drawn = "once"
     if drawn is not None and isinstance(value, Distribution):
-        from dataclasses import replace
-
         return replace(value, drawn=cast("Drawn", drawn))
     return value
 

@@ -1,0 +1,158 @@
+"""The Python interface: load, check, run.
+
+These are the functions behind the command line, one each; `firsttoken` exports them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firsttoken.chain.rooms import rooms
+from firsttoken.chain.run import check_twin, execute, scenario_names
+from firsttoken.twin.dates import iso
+from firsttoken.twin.findings import Findings
+from firsttoken.twin.loading import load_twin
+from firsttoken.twin.room import Progress, Settings
+from firsttoken.twin.twin import Twin
+
+if TYPE_CHECKING:
+    from firsttoken.results.run import ScenarioRecord
+    from firsttoken.results.store import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished execution.
+
+    Attributes
+    ----------
+    folder : where its tables and `run.json` lie.
+    report_path : its report, one HTML file; None if none was asked for.
+    results : its tables, open.
+    """
+
+    folder: Path
+    report_path: Path | None
+    results: Results
+
+
+def load(path: Path | str, scenario: str | None = None) -> Twin:
+    """Load a twin from a YAML file, or a folder with `twin.yaml`, under a scenario.
+
+    Raises
+    ------
+    TwinError
+        If the files have errors; its findings are all of them.
+    UsageError
+        If the path or the scenario does not exist.
+    """
+    findings = Findings()
+    twin = load_twin(path, rooms(), findings)
+    findings.raise_if_errors()
+    assert twin is not None
+    return twin.with_scenario(scenario) if scenario else twin
+
+
+def check(path: Path | str) -> Findings:
+    """Everything that is wrong with a twin and its scenarios, errors and warnings."""
+    findings = Findings()
+    twin = load_twin(path, rooms(), findings)
+    if twin is not None:
+        check_twin(twin, findings)
+    return findings.sorted()
+
+
+def run(
+    twin: Twin | Path | str,
+    *,
+    scenarios: Sequence[str] | None = None,
+    engines: Sequence[str] = ("plan", "simulate"),
+    replications: int | None = None,
+    seed: int | None = None,
+    out: Path | str | None = None,
+    threads: int | None = None,
+    report: bool = True,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Run:
+    """Run a twin and write its run folder, with a report in it.
+
+    Parameters
+    ----------
+    twin : a loaded twin, or the path of one.
+    scenarios : names; None is the twin as it stands, `all` adds every scenario.
+    engines : `plan`, `simulate` or both.
+    out : run folder to make; None: `runs/<twin>/<UTC time>-<hash>` below the working folder.
+    threads : worker threads; None: all cores. Results do not depend on it.
+
+    Raises
+    ------
+    TwinError, UsageError, InfeasibleError
+        As the input, the call or the constraints are at fault; nothing is written then.
+    """
+    from firsttoken.results.run import Run as Record
+    from firsttoken.results.store import write_run
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    loaded = twin if isinstance(twin, Twin) else load(twin)
+    loaded = loaded.with_settings(seed=seed, replications=replications)
+    settings = Settings(tuple(engines), threads, progress, cancel)
+    names = scenario_names(loaded, scenarios)
+    done = execute(loaded, names, settings)
+    record = Record(
+        twin=loaded.name,
+        twin_hash=loaded.hash,
+        scenarios=tuple(_scenario_record(changed, name) for name, changed in done.twins.items()),
+        seed=loaded.seed,
+        replications=loaded.replications,
+        engines=tuple(engines),
+        as_of=iso(loaded.as_of),
+        start=iso(loaded.start),
+        end=iso(loaded.end),
+        title=loaded.title,
+        description=loaded.description,
+        cpu_s=time.process_time() - cpu,
+        wall_s=time.perf_counter() - wall,
+    )
+    folder = Path(out) if out is not None else _default_folder(loaded)
+    settings.say("write results", 0, 2)
+    results = write_run(folder, record, done.tables)
+    path: Path | None = None
+    if report:
+        from firsttoken.report.report import write_report
+
+        settings.say("write report", 1, 2)
+        path = folder / "report.html"
+        write_report(results, path)
+    settings.say("write report", 2, 2)
+    return Run(folder, path, results)
+
+
+def _default_folder(twin: Twin) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Path("runs") / twin.name / f"{stamp}-{twin.hash[:8]}"
+
+
+def _scenario_record(twin: Twin, name: str) -> ScenarioRecord:
+    from firsttoken.results.run import ScenarioRecord
+
+    if not twin.scenario:
+        return ScenarioRecord(name, twin.title, as_of=iso(twin.as_of))
+    parts = [twin.scenarios[part] for part in name.split("+")]
+    overrides: dict[str, str] = {}
+    for part in parts:
+        overrides.update({path: str(value) for path, value in part.overrides.items()})
+    return ScenarioRecord(
+        name=name,
+        description=" ".join(part.description or part.title for part in parts),
+        extends=", ".join(base for part in parts for base in part.bases),
+        overrides=overrides,
+        disruptions=tuple(f"{d.kind} {d.path}" for d in twin.disruptions),
+        as_of=iso(twin.as_of),
+    )
