@@ -1,6 +1,7 @@
 """Every code block of README.md and docs/ is executed, page by page, in an empty folder.
 
-- a `{code-block}` with a caption is a file of that name, written as it stands;
+- a `{code-block}` with a caption, or a block whose first line is `# file: NAME`, is a file of
+  that name, written as it stands;
 - `python` blocks of a page share one namespace; those with `>>>` are checked as doctests;
 - `console` blocks run their `$` lines in a shell and compare what is shown below them, if
   anything, where `...` stands for any text. A command ends with status 0 unless its line ends
@@ -63,6 +64,8 @@ def blocks(page: Path) -> Iterator[Block]:
             body = body.removeprefix("\n")
         elif language.split(" ")[0] in MARKUP:
             continue
+        elif named := re.match(r"# file: (\S+)\n", body):
+            file = named[1]
         yield Block(page, line, language, body, file)
 
 
