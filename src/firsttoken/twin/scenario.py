@@ -68,7 +68,7 @@ class CapacityChange(Timed):
     kind: ClassVar[str] = "capacity"
     target: str = Field(alias="capacity", description="Whose capacity changes.")
     factor: Multiplier = Field(description="Share of the capacity that is left.")
-    recovery: Duration = Field(
+    recovery: Duration = Field(  # type: ignore[assignment]
         "0 day", description="Time after the end in which it returns linearly to the full."
     )
 
