@@ -200,7 +200,7 @@ class _EffectCompiler:
     def _touched(self, target: Key, *, both_ends: bool = False) -> Iterator[Key]:
         """The activities and resources that a target stands for.
 
-        `both_ends`: lanes count for their destination too.
+        `both_ends`: what arrives at a location counts too, by lane or from a supplier.
         """
         collection, name = target
         if collection in _WORKING:
@@ -222,3 +222,6 @@ class _EffectCompiler:
         for key, lane in self.net.lanes.items():
             if lane.origin == location or (both_ends and lane.destination == location):
                 yield "lanes", key
+        for key, purchase in self.net.purchases.items():
+            if both_ends and purchase.location == location:
+                yield "purchases", key

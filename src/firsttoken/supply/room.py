@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firsttoken.supply import model
 from firsttoken.supply.check import check_network
-from firsttoken.supply.tables import read_network_tables
+from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
 from firsttoken.twin.values import Constant, Distribution, Series, Value
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from firsttoken.supply.system import System
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.source import SourceMap
+    from firsttoken.twin.tables import Table
     from firsttoken.twin.twin import Twin
 
 
@@ -145,11 +147,20 @@ def delivered_ports(compiled: System, simulated: SimulationResult) -> dict[str, 
     return ports
 
 
+def read_tables(
+    tables: Mapping[str, Table], findings: Findings
+) -> tuple[dict[str, Any], SourceMap]:
+    """A network's plain data from frePPLe's tables."""
+    from firsttoken.supply.tables import read_network_tables
+
+    return read_network_tables(tables, findings)
+
+
 ROOM = Room(
     name="supply",
     model=model.Network,
     check=check_network,
     execute=execute,
     ports=port_names,
-    tables=read_network_tables,
+    tables=read_tables,
 )
