@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from firsttoken.api import Run, check, load, run
-    from firsttoken.results import Results
+    from firsttoken.results.store import Results
     from firsttoken.twin.findings import FirsttokenError, InfeasibleError, TwinError
     from firsttoken.twin.scenario import Scenario
     from firsttoken.twin.twin import Twin
@@ -48,7 +48,7 @@ __all__ = [
 _MODULES = {
     "FirsttokenError": "firsttoken.twin.findings",
     "InfeasibleError": "firsttoken.twin.findings",
-    "Results": "firsttoken.results",
+    "Results": "firsttoken.results.store",
     "Run": "firsttoken.api",
     "Scenario": "firsttoken.twin.scenario",
     "Twin": "firsttoken.twin.twin",

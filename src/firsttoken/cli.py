@@ -230,8 +230,8 @@ def report(
     ] = None,
 ) -> None:
     """Write a run's report anew: one HTML file that needs nothing else."""
-    from firsttoken.report import write_report
-    from firsttoken.results import Results
+    from firsttoken.report.report import write_report
+    from firsttoken.results.store import Results
 
     path = out or run / "report.html"
     with Results.open(run) as results:

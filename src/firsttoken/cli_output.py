@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from firsttoken.results import Results
     from firsttoken.results.compare import Comparison
+    from firsttoken.results.store import Results
     from firsttoken.twin.findings import Findings
 
 SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", "p10", "p50", "p80", "p90")
@@ -198,8 +198,8 @@ def comparisons(a: str, b: str | None, as_json: bool) -> None:
     """Print comparisons of `a` with `b`, or of a run's base with its other scenarios."""
     from contextlib import ExitStack
 
-    from firsttoken.results import Results
     from firsttoken.results.compare import compare
+    from firsttoken.results.store import Results
     from firsttoken.twin.findings import UsageError
 
     folder_a, scenario_a = _run_and_scenario(a)
