@@ -173,13 +173,19 @@ class Checker:
         wanted = {(d.item, d.location) for d in self.net.demands.values()}
         needs = [*consumed]
         needs += [((d.item, d.location), ("demands", n)) for n, d in self.net.demands.items()]
+        places: dict[str, set[str]] = {}
+        for item, location in sources:
+            places.setdefault(item, set()).add(location)
         for (item, location), key in needs:
             if (item, location) not in sources:
-                self._no_source(item, location, key, sources)
+                self._no_source(item, location, key, places.get(item, ()))
         sinks = {node for node, _ in consumed} | wanted
         stages = {goal.stage for goal in self.net.goals.values()}
+        made_by: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for node, owner in produced:
+            made_by.setdefault(owner, []).append(node)
         for key, activity in self.activities.items():
-            outputs = [node for node, owner in produced if owner == key]
+            outputs = made_by.get(key, [])
             if not any(node in sinks for node in outputs) and activity.stage not in stages:
                 made = ", ".join(f"{item} at {location}" for item, location in outputs)
                 self.add(
@@ -206,9 +212,9 @@ class Checker:
         return produced, consumed
 
     def _no_source(
-        self, item: str, location: str, key: tuple[str, str], sources: Iterable[tuple[str, str]]
+        self, item: str, location: str, key: tuple[str, str], places: Iterable[str]
     ) -> None:
-        elsewhere = sorted({place for other, place in sources if other == item})
+        elsewhere = sorted(places)
         hint = (
             f"it is available at {', '.join(elsewhere)}: add a lane"
             if elsewhere

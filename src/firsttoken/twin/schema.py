@@ -23,6 +23,10 @@ from firsttoken.twin.units import describe
 from firsttoken.twin.values import Constant, Distribution, Drawn, Series, Value
 
 
+_KNOWN_VALUES = 10_000
+"""Most texts that one slot remembers."""
+
+
 class Declared(BaseModel):
     """Base of everything that can be declared: closed (unknown keys are errors), frozen."""
 
@@ -95,8 +99,21 @@ class Quantity:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """Validate with `parse`."""
-        return core_schema.no_info_plain_validator_function(self.parse)
+        """Validate with `parse`; the same text in the same slot is read once."""
+        known: dict[object, Value] = {}
+
+        def read(raw: object) -> Value:
+            if type(raw) not in (str, int, float):
+                return self.parse(raw)
+            value = known.get(raw)
+            if value is None:
+                value = self.parse(raw)
+                # An empirical distribution depends on a file beside the twin.
+                if len(known) < _KNOWN_VALUES and "empirical" not in str(raw):
+                    known[raw] = value
+            return value
+
+        return core_schema.no_info_plain_validator_function(read)
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
@@ -140,7 +157,9 @@ def slots(declared: BaseModel, path: str = "") -> Iterator[tuple[str, Quantity, 
         yield from _slots(getattr(declared, name), where, own.get(name))
 
 
-def _slots(given: Any, path: str, quantity: Quantity | None) -> Iterator[tuple[str, Quantity, Value]]:
+def _slots(
+    given: Any, path: str, quantity: Quantity | None
+) -> Iterator[tuple[str, Quantity, Value]]:
     if isinstance(given, BaseModel):
         yield from slots(given, path)
     elif isinstance(given, dict):

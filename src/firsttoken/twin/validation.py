@@ -15,6 +15,7 @@ from firsttoken.twin.scenario import KINDS
 from firsttoken.twin.schema import Declared, Quantity
 from firsttoken.twin.slots import describe_slot, fields, is_tagged, nearest, step, strip
 from firsttoken.twin.source import SourceMap
+from firsttoken.twin.twin import child
 from firsttoken.twin.values import Constant, Fact, Series, Sum, Value
 
 Model = TypeVar("Model", bound=Declared)
@@ -155,7 +156,7 @@ def check_facts(
     findings: Findings,
 ) -> None:
     """Report every `fact(...)` in valid `data` that is unknown, unknown yet, or does not fit."""
-    for at, raw, quantity in _quantities_with_facts(data, annotation, path):
+    for at, raw, quantity in _slots_with_facts(data, annotation, path):
         try:
             value = quantity.parse(raw)
         except ValueSyntaxError:
@@ -192,42 +193,54 @@ def _check_bounds(quantity: Quantity, value: Value, fact_id: str) -> None:
         raise ValueSyntaxError(f"fact({fact_id}): {error}", error.hint) from None
 
 
-def _quantities_with_facts(
+def _slots_with_facts(
     data: object, annotation: Any, path: Path
 ) -> Iterator[tuple[Path, object, Quantity]]:
-    """Slots below `data` whose text names a fact."""
-    quantity = strip(annotation)[1] if annotation is not None else None
-    if quantity is not None:
-        if _names_fact(data):
-            yield path, data, quantity
-        return
-    if isinstance(data, Mapping):
-        children = list(data.items())
+    """Slots below `data` in which a fact is named."""
+    seen: set[Path] = set()
+    for keys in _fact_paths(data):
+        here, node = annotation, data
+        for depth in range(len(keys) + 1):
+            quantity = strip(here)[1]
+            if quantity is not None:
+                if keys[:depth] not in seen:
+                    seen.add(keys[:depth])
+                    yield (*path, *keys[:depth]), node, quantity
+                break
+            if depth == len(keys):
+                break
+            if is_tagged(here):
+                here = step(here, next((k for k in KINDS if _has(node, k)), ""))
+            here = None if here is None else step(here, keys[depth])
+            if here is None:
+                break
+            node = child(node, keys[depth])
+
+
+def _has(node: object, key: str) -> bool:
+    return isinstance(node, Mapping) and key in node
+
+
+def _fact_paths(data: object) -> list[Path]:
+    """Paths of all texts and keys that name a fact."""
+    if isinstance(data, str):
+        return [()] if "fact(" in data else []
+    found: list[Path] = []
+    items: Any = ()
+    if isinstance(data, dict):
+        items = data.items()
     elif isinstance(data, list):
-        children = [(str(index), item) for index, item in enumerate(data)]
-    else:
-        return
-    if annotation is not None and is_tagged(annotation):
-        tag = next((key for key in KINDS if isinstance(data, Mapping) and key in data), "")
-        annotation = step(annotation, tag)
-    if annotation is None:
-        return
-    for key, item in children:
-        if isinstance(item, str) and "fact(" not in item:
-            continue
-        if isinstance(item, int | float):
-            continue
-        below = step(annotation, key)
-        if below is not None:
-            yield from _quantities_with_facts(item, below, (*path, str(key)))
-
-
-def _names_fact(raw: object) -> bool:
-    if isinstance(raw, str):
-        return "fact(" in raw
-    if isinstance(raw, Mapping):
-        return any(_names_fact(key) or _names_fact(item) for key, item in raw.items())
-    return isinstance(raw, Fact)
+        items = ((str(index), item) for index, item in enumerate(data))
+    for key, item in items:
+        kind = type(item)
+        if kind is str:
+            if "fact(" in item:
+                found.append((key,))
+        elif kind is dict or kind is list:
+            found += [(key, *rest) for rest in _fact_paths(item)]
+        if "fact(" in key:
+            found.append((key,))
+    return found
 
 
 def _facts(value: Value, expected: str, inside: bool = False) -> Iterator[tuple[Fact, str, bool]]:
