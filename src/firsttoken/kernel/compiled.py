@@ -56,6 +56,15 @@ def compiled_inline(function: F) -> F:
     return _compile(function, {"forceinline": True})
 
 
+def compiled_bare(function: F) -> F:
+    """Compile ``function`` without reference counting: for many short calls on large arrays.
+
+    It must not allocate memory, nor return an array.  Counting the references of the arrays that
+    a call hands on takes longer than a loop over a few dozen numbers.
+    """
+    return _compile(function, {"_nrt": False})
+
+
 def is_cold(function: Callable[..., object]) -> bool:
     """Tell whether the next call of a compiled function must wait for the compiler.
 
