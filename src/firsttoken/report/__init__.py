@@ -1,1 +1,1 @@
-"""The report room."""
+"""The report: one self-contained HTML file made from a run's tables."""

@@ -1,0 +1,314 @@
+"""Sections that compare: scenarios side by side, and the model with what really happened."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+
+from markupsafe import Markup
+
+from firsttoken.report import formats
+from firsttoken.report.outlook import fan_of, observation_points
+from firsttoken.report.page import DataTable, Figure, Section, figure
+from firsttoken.report.reading import Reading, Row, by, unique
+from firsttoken.report.svg_dots import Dot, Panel, draw_dots
+from firsttoken.report.svg_fan import draw_fan
+from firsttoken.results.compare import ComparedKpi, compare
+
+_MOST_PANELS = 6
+
+
+def scenarios(reading: Reading) -> Section | None:
+    """Scenarios side by side."""
+    names = [name for name in reading.run.scenario_names if reading.rows("supply_summary", name)]
+    if len(names) < 2:
+        return None
+    panels = (_date_panels(reading, names) + _kpi_panels(reading, names))[:_MOST_PANELS]
+    if not panels:
+        return None
+    titles = [reading.title(name) for name in names]
+    drawn = figure(
+        lambda width: draw_dots(panels, titles, width),
+        "Every scenario beside the base",
+        "Median and P10–P90; the dashed line is the base's median, an arrow points beyond the "
+        "horizon",
+        table=_kpi_table(reading, names),
+        legend=[("s1", "base"), ("s2", "scenario")],
+        note=f"All scenarios share seed {reading.run.seed} and so the same random numbers: "
+        "differences come from the scenario, not from chance.",
+    )
+    section = Section("scenarios", "What if", _worst(reading, names), figures=[drawn])
+    section.tables = [_differences(reading, names), _definitions(reading, names)]
+    return section
+
+
+def _date_panels(reading: Reading, names: list[str]) -> list[Panel]:
+    rows = {(r["scenario"], r["goal"]): r for r in reading.all("supply_goal_date")}
+    panels = []
+    for goal in unique(goal for _, goal in rows):
+        dots: list[Dot | None] = []
+        for name in names:
+            row = rows.get((name, goal))
+            if row is None:
+                dots.append(None)
+                continue
+            at = [formats.ordinal(row[q]) if row[q] else None for q in ("p10", "p50", "p90")]
+            said = [formats.month(row[q]) for q in ("p10", "p50", "p90")]
+            tip = f"{reading.title(name)}: median {said[1]}, P10–P90 {said[0]} – {said[2]}"
+            dots.append(Dot(at[0], at[1], at[2], said[1], tip))
+        title = next(r["title"] for (_, g), r in rows.items() if g == goal)
+        panels.append(Panel(f"{title}: date", "date", dots, _year_tick, dated=True))
+    return panels
+
+
+def _year_tick(days: float) -> str:
+    when = dt.date.fromordinal(round(days))
+    return str(when.year) if when.month == 1 else f"{when:%b %Y}"
+
+
+def _kpi_panels(reading: Reading, names: list[str]) -> list[Panel]:
+    rows = {(r["scenario"], r["kpi"]): r for r in reading.all("supply_summary")}
+    goals = bool(reading.all("supply_goal_date"))
+    kpis = unique(kpi for scenario, kpi in rows if scenario == reading.base)
+    kpis = [kpi for kpi in kpis if not (goals and kpi.endswith(".date"))]
+    moved = [kpi for kpi in kpis if _moves(rows, names, kpi)]
+    yearly = [kpi for kpi in moved if kpi.rpartition(".")[2].isdigit()]
+    kept = [kpi for kpi in moved if kpi not in yearly] + yearly
+    panels = []
+    for kpi in kept:
+        unit = rows[reading.base, kpi]["unit"]
+        shown = "share" if _is_share(kpi, unit) else unit
+        dots = [_kpi_dot(reading.title(name), rows.get((name, kpi)), shown) for name in names]
+        title = _sentence_case(rows[reading.base, kpi]["label"])
+        noted = "" if shown in ("USD", "share", "", "1") else f", {formats.plural(shown)}"
+        panels.append(Panel(title + noted, shown, dots, _ticker(shown)))
+    return panels
+
+
+def _is_share(kpi: str, unit: str) -> bool:
+    return unit in ("", "1") and "share" in kpi
+
+
+def _sentence_case(text: str) -> str:
+    return formats.label(text) if "_" in text else text[:1].upper() + text[1:]
+
+
+def _ticker(unit: str) -> Callable[[float], str]:
+    return lambda value: formats.quantity(value, unit if unit in ("USD", "share") else "")
+
+
+def _moves(rows: dict[tuple[str, str], Row], names: list[str], kpi: str) -> bool:
+    found = [rows[n, kpi]["p50"] for n in names if (n, kpi) in rows]
+    known = [value for value in found if math.isfinite(value)]
+    return len(known) > 1 and max(known) > min(known)
+
+
+def _kpi_dot(name: str, row: Row | None, unit: str) -> Dot | None:
+    if row is None:
+        return None
+    at = [float(row[q]) if math.isfinite(row[q]) else None for q in ("p10", "p50", "p90")]
+    said = [formats.quantity(row[q], unit) for q in ("p10", "p50", "p90")]
+    tip = f"{name}: median {said[1]}, P10–P90 {said[0]} – {said[2]}"
+    return Dot(at[0], at[1], at[2], said[1], tip)
+
+
+def _kpi_table(reading: Reading, names: list[str]) -> DataTable:
+    """Figures down, scenarios across: medians with P10-P90."""
+    rows = {(r["scenario"], r["kpi"]): r for r in reading.all("supply_summary")}
+    cells = []
+    for kpi in unique(kpi for _, kpi in rows):
+        first = next(r for (_, k), r in rows.items() if k == kpi)
+        unit = "share" if _is_share(kpi, first["unit"]) else first["unit"]
+        line = [_sentence_case(first["label"])]
+        for name in names:
+            row = rows.get((name, kpi))
+            line.append("–" if row is None else _kpi_cell(row, unit))
+        cells.append(line)
+    return DataTable(
+        ("Figure (P10–P90)", *(reading.title(name) for name in names)),
+        cells,
+        frozenset(range(1, len(names) + 1)),
+    )
+
+
+def _kpi_cell(row: Row, unit: str) -> str:
+    if unit == "year":
+        texts = [
+            f"{row[q]:.1f}" if math.isfinite(row[q]) else "beyond" for q in ("p50", "p10", "p90")
+        ]
+    else:
+        texts = [formats.quantity(row[q], unit) for q in ("p50", "p10", "p90")]
+    return f"{texts[0]} ({texts[1]} – {texts[2]})"
+
+
+def _differences(reading: Reading, names: list[str]) -> DataTable:
+    """Scenarios down, differences from the base across."""
+    results = reading.results
+    compared = {n: compare((results, names[0]), (results, n)) for n in names[1:]}
+    keys = unique(k.kpi for c in compared.values() for k in c.kpis if k.unit != "year")
+    keys = [k for k in keys if not k.rpartition(".")[2].isdigit()]
+    labels = {k.kpi: k.label for c in compared.values() for k in c.kpis}
+    cells = []
+    for name, comparison in compared.items():
+        found = {kpi.kpi: kpi for kpi in comparison.kpis}
+        line = [reading.title(name)]
+        for key in keys:
+            kpi = found.get(key)
+            line.append("–" if kpi is None else _change(kpi))
+        cells.append(line)
+    headers = ("Change of the median", *(_sentence_case(labels[key]) for key in keys))
+    numeric = frozenset(range(1, len(headers)))
+    caption = "What each scenario changes against the base"
+    return DataTable(headers, cells, numeric, caption=caption, opened=True)
+
+
+def _change(kpi: ComparedKpi) -> str:
+    difference, relative, unit = kpi.difference, kpi.relative, kpi.unit
+    if difference is None:
+        return "beyond horizon" if kpi.a and not kpi.b else "–"
+    if difference == 0:
+        return "no change"
+    sign = "+" if difference > 0 else "−"
+    size = abs(difference)
+    if unit == "date":
+        return f"{size:.0f} days {'later' if difference > 0 else 'earlier'}"
+    if unit in ("", "1"):
+        return f"{sign}{100 * size:.1f} points"
+    text = f"{sign}{formats.quantity(size, unit)}"
+    return text if relative is None else f"{text} ({sign}{formats.share(abs(relative))})"
+
+
+def _definitions(reading: Reading, names: list[str]) -> DataTable:
+    cells = []
+    for name in names:
+        record = reading.run.scenario(name)
+        changes = [f"{path} = {value}" for path, value in record.overrides.items()]
+        changes += list(record.disruptions)
+        if record.as_of and record.as_of != reading.run.as_of:
+            changes.append(f"facts as known on {record.as_of}")
+        cells.append((reading.title(name), record.description, "; ".join(changes) or "–"))
+    return DataTable(("Scenario", "What it is", "What it changes"), cells,
+                     caption="The scenarios", opened=True)  # fmt: skip
+
+
+def _worst(reading: Reading, names: list[str]) -> str:
+    """The scenario that takes most from the delivered value (else the first figure)."""
+    rows = {(r["scenario"], r["kpi"]): r for r in reading.all("supply_summary")}
+    kpis = unique(kpi for scenario, kpi in rows if scenario == names[0])
+    ordered = sorted(kpis, key=lambda k: ("goal" not in k or "value" not in k, "value" not in k))
+    for kpi in ordered:
+        if not _moves(rows, names, kpi) or rows[names[0], kpi]["unit"] == "year":
+            continue
+        base = rows[names[0], kpi]["p50"]
+        lows = {
+            n: rows[n, kpi]["p50"] - base
+            for n in names[1:]
+            if (n, kpi) in rows and _as_of(reading, n) == reading.run.as_of
+        }
+        lows = {n: value for n, value in lows.items() if math.isfinite(value)}
+        if not lows:
+            continue
+        name = min(lows, key=lambda n: lows[n])
+        if lows[name] < 0:
+            loss = formats.quantity(-lows[name], rows[names[0], kpi]["unit"])
+            what = _sentence_case(rows[names[0], kpi]["label"])
+            return f"“{reading.title(name)}” costs most: {loss} less ({what}, median)"
+    return "The scenarios beside the base"
+
+
+def hindcast(reading: Reading) -> Section | None:
+    """Reported values beside the simulated range, for every scenario that has them."""
+    rows = reading.all("supply_observation")
+    if not rows:
+        return None
+    section = Section("hindcast", "Checked against what happened", _hindcast_title(reading))
+    section.lead = (
+        "Reported values are compared with the simulation and never fed into it. A miss means that "
+        "an assumption was wrong or not yet known."
+    )
+    for (scenario, _), group in by(rows, "scenario", "observation").items():
+        chart = _hindcast_figure(reading, scenario, group)
+        if chart:
+            section.figures.append(chart)
+    for name in unique(row["scenario"] for row in rows):
+        known = _known_when(reading, name)
+        if known:
+            section.tables.append(known)
+    return section
+
+
+def _as_of(reading: Reading, scenario: str) -> str:
+    return reading.run.scenario(scenario).as_of or reading.run.as_of
+
+
+def _hindcast_title(reading: Reading) -> str:
+    parts = []
+    for (scenario,), group in by(reading.all("supply_observation"), "scenario").items():
+        if scenario != reading.base and _as_of(reading, scenario) == reading.run.as_of:
+            continue
+        inside = sum(1 for row in group if row["inside"])
+        known = _as_of(reading, scenario)
+        parts.append(f"{inside} of {len(group)} inside P10–P90 with facts known to {known}")
+    return "; ".join(parts[:2]) if parts else "Reported values beside the simulated range"
+
+
+def _hindcast_figure(reading: Reading, scenario: str, group: list[Row]) -> Figure | None:
+    if scenario != reading.base and _as_of(reading, scenario) == reading.run.as_of:
+        return None
+    group = sorted(group, key=lambda row: str(row["period"]))
+    unit = group[0]["unit"]
+    points = observation_points(reading, scenario, [row["period"] for row in group])
+    points = points[: len(group)]
+    fan = fan_of(group, unit, "", points=points)
+    verdicts = [f"{row['label']}: {row['verdict']}" for row in group]
+    said = f"{group[0]['title']} – known to {_as_of(reading, scenario)}"
+    canvas = draw_fan(fan, 440, 290)
+    table = DataTable(
+        ("Period", "Reported", "Low", "High", "P10", "P50", "P90", "Verdict"),
+        [
+            (str(r["label"]), *(formats.quantity(r[c], unit, 4) for c in _OBSERVED), r["verdict"])
+            for r in group
+        ],
+        frozenset(range(1, 7)),
+    )
+    word = formats.period_word(fan.labels)
+    return Figure(
+        said,
+        f"{formats.plural(unit)} a {word}, scenario {reading.title(scenario)}",
+        Markup(canvas.svg(said)),
+        None,
+        table,
+        "; ".join(verdicts) + ".",
+        [("obs", "reported"), ("s1", "median"), ("band s1", "P10–P90")],
+    )
+
+
+_OBSERVED = ("observed", "observed_low", "observed_high", "p10", "p50", "p90")
+
+
+def _known_when(reading: Reading, scenario: str) -> DataTable | None:
+    """Inputs whose value in a scenario with an earlier `as_of` differs from the base's."""
+    if scenario == reading.base or _as_of(reading, scenario) == reading.run.as_of:
+        return None
+    now = {row["path"]: row for row in reading.rows("supply_inputs")}
+    cells = []
+    for row in reading.rows("supply_inputs", scenario):
+        later = now.get(row["path"])
+        if later is None or _spoken(row) == _spoken(later):
+            continue
+        cells.append(
+            (row["path"], _spoken(row), str(row["source"]), _spoken(later), str(later["source"]))
+        )
+    if not cells:
+        return None
+    then, later_day = _as_of(reading, scenario), reading.run.as_of
+    headers = ("Input", f"Known to {then}", "Source", f"Known to {later_day}", "Source")
+    return DataTable(headers, cells[:80], caption="What was known when", opened=len(cells) <= 12,
+                     total=len(cells))  # fmt: skip
+
+
+def _spoken(row: Row) -> str:
+    """Low - value - high of an input."""
+    return " / ".join(str(row[c]) if isinstance(row[c], str) else formats.number(row[c], 4)
+                      for c in ("low", "value", "high")) + f" {row['unit']}"  # fmt: skip

@@ -1,0 +1,411 @@
+"""Sections on what comes when: headline answers, the chain, output, goals, domestic content."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from firsttoken.report import formats
+from firsttoken.report.page import Card, DataTable, Figure, Section, figure
+from firsttoken.report.reading import Reading, Row, by, node_parts, unique
+from firsttoken.report.svg_bars import Column, draw_columns
+from firsttoken.report.svg_fan import Fan, Point, draw_fan
+from firsttoken.report.svg_sankey import Flow, draw_sankey
+
+QUANTILES = ("p10", "p50", "p80", "p90", "mean")
+QUANTILE_HEADERS = ("P10", "P50", "P80", "P90", "mean")
+
+
+def headline(reading: Reading) -> Section | None:
+    """Cards with the answers that are asked for first."""
+    cards = [_goal_card(row) for row in reading.rows("supply_goal_date")]
+    cards += _year_cards(reading)
+    cards += [card for card in (_binding_card(reading), _next_card(reading)) if card]
+    if not cards:
+        return None
+    first = reading.rows("supply_goal_date")
+    title = _goal_sentence(first[0]) if first else "The answers in short"
+    lead = (
+        "P10, P50, P80 and P90 are the values that 10, 50, 80 and 90 per cent of "
+        f"{reading.run.replications:,} simulated futures stay at or below. For a date, P80 is the "
+        "day by which four futures in five have got there."
+    )
+    return Section("answers", "In short", title, lead, cards)
+
+
+def _goal_sentence(row: Row) -> str:
+    target = formats.quantity(row["target"], row["unit"])
+    chance = formats.share(row["probability"])
+    if row["p50"]:
+        text = f"{target} is reached in {formats.month(row['p50'])} in the median future"
+        if row["p80"]:
+            return f"{text}, and by {formats.month(row['p80'])} with 80 % confidence"
+        return f"{text}; {chance} of futures get there within the horizon"
+    if row["probability"] > 0:
+        return f"{target} lies beyond the horizon in most futures: {chance} get there"
+    return f"{target} is not reached within the horizon in any simulated future"
+
+
+def _goal_card(row: Row) -> Card:
+    facts = [
+        (h, formats.month(row[q])) for h, q in zip(QUANTILE_HEADERS[:4], QUANTILES, strict=False)
+    ]
+    detail = f"{formats.share(row['probability'])} of futures reach it within the horizon"
+    value = formats.month(row["p50"]) if row["p50"] else "Beyond the horizon"
+    return Card(f"{row['title']} – median date", value, detail, facts, cls="wide")
+
+
+def _year_cards(reading: Reading) -> list[Card]:
+    """Output of the last stage by calendar year."""
+    stage = reading.final_stage()
+    rows = [r for r in reading.rows("supply_summary") if r["kpi"].startswith("completed.")]
+    mine = [r for r in rows if r["kpi"].rpartition(".")[0] == f"completed.{stage}"]
+    kept = mine or [r for r in rows if r["kpi"].rpartition(".")[2].isdigit()]
+    if not kept:
+        return []
+    stage = kept[0]["kpi"].split(".", 1)[1].rpartition(".")[0]
+    kept = [r for r in kept if r["kpi"].startswith(f"completed.{stage}.")]
+    columns = [
+        Column(r["kpi"].rpartition(".")[2], r["p10"], r["p50"], r["p90"], formats.number(r["p50"]))
+        for r in kept
+        if math.isfinite(r["p50"])
+    ]
+    best = max(kept, key=lambda r: float(r["p50"]))
+    year = best["kpi"].rpartition(".")[2]
+    drawing = Markup(draw_columns(columns, 400, 250).svg(f"{formats.label(stage)} by year"))
+    unit = formats.plural(kept[0]["unit"])
+    detail = "Median by calendar year; whiskers P10–P90"
+    value = f"{formats.quantity(best['p50'], best['unit'])} in {year}"
+    return [Card(f"{formats.label(stage)}, {unit} a year", value, detail, (), drawing, "wide tall")]
+
+
+def _binding_card(reading: Reading) -> Card | None:
+    found = binding_now(reading)
+    if not found:
+        return None
+    stage, label, share, limit = found
+    return Card(
+        f"Binding stage, {label}",
+        formats.label(stage),
+        f"held back by its own {limit} in {formats.share(share)} of replications and periods",
+    )
+
+
+def binding_now(reading: Reading) -> tuple[str, str, float, str] | None:
+    """(stage, period label, share, limit) that binds most where the facts end."""
+    rows = [
+        r for r in reading.simulated("supply_binding") if r["limit"] in ("capacity", "resource")
+    ]
+    periods = sorted({row["period"] for row in rows})
+    if not periods:
+        return None
+    past = [period for period in periods if period <= (reading.run.as_of or periods[0])]
+    now = past[-1] if past else periods[0]
+    best = max((r for r in rows if r["period"] == now), key=lambda r: float(r["share"]))
+    if best["share"] <= 0:
+        return None
+    return best["stage"], str(best["label"]), float(best["share"]), best["limit"]
+
+
+def _next_card(reading: Reading) -> Card | None:
+    rows = reading.rows("supply_marginal")
+    rows = [row for row in rows if math.isfinite(row["marginal_usd"]) and row["marginal_usd"] > 0]
+    if not rows:
+        return None
+    best = max(rows, key=lambda row: float(row["marginal_usd"]))
+    worth = formats.quantity(best["marginal_usd"], "USD")
+    step = formats.quantity(best["step"], best["capacity_unit"])
+    return Card("Where one more unit is worth most", formats.label(best["name"]),
+                f"+{step} in {best['label']} is worth {worth}")  # fmt: skip
+
+
+def chain(reading: Reading) -> Section | None:
+    """The supply Sankey."""
+    rows = reading.simulated("supply_flow")
+    whole = [row for row in rows if str(row["year"]) == "all"]
+    rows = [row for row in whole or rows if row["quantity"] > 0]
+    if not rows:
+        return None
+    by_value = sum(row["value_usd"] for row in rows if math.isfinite(row["value_usd"])) > 0
+    largest = {
+        item[0]: max(float(r["quantity"]) for r in group)
+        for item, group in by(rows, "item").items()
+    }
+    flows = []
+    for row in rows:
+        size = float(row["value_usd"]) if by_value else row["quantity"] / largest[row["item"]]
+        if not (math.isfinite(size) and size > 0):
+            continue
+        said = formats.quantity(row["quantity"], row["unit"])
+        if by_value:
+            said += f", {formats.quantity(row['value_usd'], 'USD')}"
+        names = f"{_node_name(row['source_node'])} → {_node_name(row['target_node'])}"
+        tip = f"{formats.label(row['item'])}: {names}: {said}"
+        flows.append(Flow(row["source_node"], row["target_node"], size, tip, row["stage_from"]))
+    order = reading.chain_order()
+    groups = sorted(unique(f.group for f in flows), key=lambda g: order.get(g, 0))
+    details = _node_details(rows)
+    total = max((r for r in rows), key=lambda r: order.get(r["stage_to"], 0))
+    title = _chain_title(rows)
+    measure = "Bands are as wide as the value of the goods" if by_value else (
+        "Bands are as wide as their share of the item's largest flow"
+    )  # fmt: skip
+    table = DataTable(
+        ("From", "To", "Item", "Quantity", "Unit", "Value", "Sources"),
+        [
+            (
+                _node_name(r["source_node"]), _node_name(r["target_node"]),
+                formats.label(r["item"]), formats.number(r["quantity"], 4),
+                formats.plural(r["unit"]), formats.quantity(r["value_usd"], "USD"),
+                reading.sources.notes(*reading.makers(r["source_node"])),
+            )
+            for r in sorted(rows, key=lambda r: (order.get(r["stage_from"], 0), -r["quantity"]))
+        ],
+        frozenset({3, 5}),
+    )  # fmt: skip
+    drawn = figure(
+        lambda width: draw_sankey(
+            flows,
+            width,
+            _node_name,
+            lambda n: details.get(n, ""),
+            lambda n: reading.sources.anchor(*reading.makers(n)),
+            groups,
+        ),
+        "What each site sends on, from first to last stage",
+        f"{measure}, whole horizon, {_engine(total)}; point at a band for its quantity",
+        table=table,
+        legend=[(f"g{i % 8 + 1}", formats.label(g)) for i, g in enumerate(groups)],
+        scroll=True,
+    )
+    return Section("chain", "The chain", title, figures=[drawn])
+
+
+def _chain_title(rows: Sequence[Row]) -> str:
+    """Which node sends most of what arrives at the chain's ends."""
+    senders = {row["source_node"] for row in rows}
+    last = [row for row in rows if row["target_node"] not in senders]
+    totals = {
+        n[0]: sum(float(r["quantity"]) for r in g) for n, g in by(last, "source_node").items()
+    }
+    if len(totals) < 2 or len({row["unit"] for row in last}) > 1:
+        return "What each site sends on, from wafer to rack"
+    best = max(totals, key=lambda node: totals[node])
+    share = formats.share(totals[best] / sum(totals.values()))
+    return f"{_node_name(best)} sends {share} of all {formats.plural(last[0]['unit'])}"
+
+
+def _engine(row: Row) -> str:
+    return "mean of the replications" if row.get("engine") == "simulation" else "plan"
+
+
+def _node_name(node: str) -> str:
+    return ", ".join(formats.label(part) for part in node_parts(node))
+
+
+def _node_details(rows: Sequence[Row]) -> dict[str, str]:
+    """What a node sends on, or takes in if it sends nothing."""
+    details = {}
+    for end in ("target_node", "source_node"):
+        for (node,), group in by(rows, end).items():
+            items = {
+                item[0]: (sum(float(r["quantity"]) for r in part), part[0]["unit"])
+                for item, part in by(group, "item").items()
+            }
+            _, (amount, unit) = max(items.items(), key=lambda pair: pair[1][0])
+            details[node] = formats.quantity(amount, unit)
+    return details
+
+
+def quantile_table(rows: Sequence[Row], unit: str, first: str = "Period") -> DataTable:
+    """Periods down, quantiles across."""
+    cells = [
+        (str(row["label"]), *(formats.quantity(row[q], unit, 4) for q in QUANTILES)) for row in rows
+    ]
+    return DataTable((first, *QUANTILE_HEADERS), cells, frozenset(range(1, 6)))
+
+
+def fan_of(rows: Sequence[Row], unit: str, now: str, **more: Any) -> Fan:
+    """A fan of rows in the order of their periods."""
+    rows = sorted(rows, key=lambda row: str(row["period"]))
+    return Fan(
+        [row["period"] for row in rows],
+        [str(row["label"]) for row in rows],
+        [float(row["p10"]) for row in rows],
+        [float(row["p50"]) for row in rows],
+        [float(row["p90"]) for row in rows],
+        say=lambda value: formats.quantity(value, unit if unit in ("USD", "share") else ""),
+        now=now,
+        **more,
+    )
+
+
+def output(reading: Reading) -> Section | None:
+    """Fan chart of the last stage's output, with what was observed; small ones of the others."""
+    stage = reading.final_stage()
+    rows = reading.rows("supply_stage", metric="completed")
+    mine = [r for r in rows if r["stage"] == stage and r["engine"] == "simulation"]
+    plan = [r for r in rows if r["stage"] == stage and r["engine"] == "plan"]
+    shown = mine or plan
+    if not shown:
+        return None
+    unit = shown[0]["unit"]
+    planned = {row["period"]: float(row["p50"]) for row in plan} if mine else {}
+    ordered = sorted(shown, key=lambda row: str(row["period"]))
+    observed = observation_points(reading, reading.base, [r["period"] for r in ordered], stage)
+    fan = fan_of(
+        ordered, unit, reading.run.as_of, points=observed,
+        plan=[planned.get(r["period"], math.nan) for r in ordered] if planned else (),
+    )  # fmt: skip
+    best = max(ordered, key=lambda row: float(row["p50"]))
+    peak = formats.quantity(best["p50"], unit)
+    title = f"{formats.label(stage)}: median output peaks at {peak} in {best['label']}"
+    legend = [("s1", "median"), ("band s1", "P10–P90")]
+    legend += [("obs", "reported, with its range")] if observed else []
+    legend += [("plan", "plan")] if planned else []
+    main = figure(
+        lambda width: draw_fan(fan, width),
+        f"{formats.label(stage)}, {formats.plural(unit)} a {formats.period_word(fan.labels)}",
+        f"{reading.run.replications:,} replications, scenario {reading.base}",
+        table=quantile_table(ordered, unit),
+        legend=legend,
+        note=_verdicts(reading),
+    )
+    return Section("output", "Output", title, figures=[main, *_other_stages(reading, stage)])
+
+
+def _other_stages(reading: Reading, final: str) -> list[Figure]:
+    order = reading.chain_order()
+    rows = reading.simulated("supply_stage", metric="completed")
+    groups = [(s[0], g) for s, g in by(rows, "stage").items() if s[0] != final]
+    flowing = {r["stage_from"] for r in reading.simulated("supply_flow")}
+    moved = {
+        r["stage"]
+        for r in reading.rows("supply_activity", metric="completed")
+        if r["kind"] in ("lane", "purchase")
+    }
+    groups = [(s, g) for s, g in groups if s not in moved and (not flowing or s in flowing)]
+    groups.sort(key=lambda pair: order.get(pair[0], 0))
+    found = []
+    for stage, group in groups[:8]:
+        if not any(row["p90"] > 0 for row in group):
+            continue
+        unit = group[0]["unit"]
+        fan = fan_of(group, unit, "")
+        canvas = draw_fan(fan, 440, 230)
+        word = formats.period_word(fan.labels)
+        said = f"{formats.label(stage)}, {formats.plural(unit)} a {word}"
+        found.append(
+            Figure(formats.label(stage), f"{formats.plural(unit)} a {word}",
+                   Markup(canvas.svg(said)), None, quantile_table(group, unit))
+        )  # fmt: skip
+    return found
+
+
+def observation_points(
+    reading: Reading, scenario: str, periods: Sequence[str], stage: str = ""
+) -> list[Point]:
+    """Observations of a scenario (of a stage, where the table says so) on a chart's periods."""
+    index = {period: i for i, period in enumerate(periods)}
+    points = []
+    for row in reading.rows("supply_observation", scenario):
+        if row["period"] not in index or (stage and row.get("stage", stage) != stage):
+            continue
+        value = formats.quantity(row["observed"], row["unit"])
+        span = f"{formats.number(row['observed_low'])}–{formats.number(row['observed_high'])}"
+        tip = f"{row['label']}: reported {value} ({span}); {row['verdict']}"
+        points.append(
+            Point(
+                index[row["period"]],
+                row["observed_low"],
+                row["observed"],
+                row["observed_high"],
+                tip,
+            )
+        )
+    return points
+
+
+def _verdicts(reading: Reading) -> str:
+    rows = reading.rows("supply_observation")
+    if not rows:
+        return ""
+    inside = sum(1 for row in rows if row["inside"])
+    outside = [f"{row['label']} {row['verdict']}" for row in rows if not row["inside"]]
+    text = f"{inside} of {len(rows)} reported values lie inside the P10–P90 band"
+    return f"{text}; outside: {', '.join(outside)}." if outside else f"{text}."
+
+
+def goals(reading: Reading) -> Section | None:
+    """Cumulative value towards each goal."""
+    dates = {row["goal"]: row for row in reading.rows("supply_goal_date")}
+    section = Section("goals", "The goal", "")
+    for (goal,), rows in by(reading.rows("supply_goal"), "goal").items():
+        first = rows[0]
+        date = dates.get(goal)
+        reached = tuple(date[q] for q in ("p10", "p50", "p80", "p90")) if date else None
+        target = formats.quantity(first["target"], first["unit"])
+        fan = fan_of(
+            rows, first["unit"], reading.run.as_of,
+            target=float(first["target"]), target_label=f"target {target}", dates=reached,
+            tick=(lambda value: formats.quantity(value, "USD")),
+        )  # fmt: skip
+        end = sorted(rows, key=lambda row: str(row["period"]))[-1]
+        note = _goal_note(date) if date else ""
+        section.figures.append(
+            figure(
+                lambda width, fan=fan: draw_fan(fan, width),  # type: ignore[misc]
+                f"{first['title']}, cumulative",
+                f"at the end of each period; {formats.quantity(end['p50'], end['unit'])} in the "
+                f"median by {end['label']}",
+                table=quantile_table(rows, first["unit"], "By the end of"),
+                note=Markup("{}{}").format(note, reading.sources.notes(goal)),
+                legend=[("s1", "median"), ("band s1", "P10–P90")],
+            )
+        )
+        if not section.title:
+            share = end["p50"] / first["target"] if first["target"] else math.nan
+            section.title = (
+                f"By {end['label']} the median future has made {formats.share(share)} of {target}"
+            )
+    return section if section.figures else None
+
+
+def _goal_note(row: Row) -> str:
+    parts = [f"P{n} {formats.day(row[f'p{n}'])}" for n in (10, 50, 80, 90)]
+    return f"Date reached: {', '.join(parts)}. "
+
+
+def domestic(reading: Reading) -> Section | None:
+    """Domestic content by period."""
+    rows = reading.simulated("supply_demand", metric="home_share")
+    section = Section("domestic", "Domestic content", "")
+    for (demand,), group in by(rows, "demand").items():
+        group = sorted(group, key=lambda row: str(row["period"]))
+        kept = [row for row in group if math.isfinite(row["p50"]) and row["p90"] > 0]
+        if len(kept) < 2:
+            continue
+        fan = fan_of(
+            group, "share", reading.run.as_of,
+            tick=formats.share,
+            ceiling=1.0 if max(row["p90"] for row in kept) > 0.5 else None,
+        )  # fmt: skip
+        first, last = kept[0], kept[-1]
+        section.figures.append(
+            figure(
+                lambda width, fan=fan: draw_fan(fan, width),  # type: ignore[misc]
+                f"{formats.label(demand)}: share of cost added at home",
+                "of what is delivered in the period",
+                table=quantile_table(group, "share"),
+                legend=[("s1", "median"), ("band s1", "P10–P90")],
+            )
+        )
+        if not section.title:
+            section.title = (
+                f"Domestic content goes from {formats.share(first['p50'])} in {first['label']} to "
+                f"{formats.share(last['p50'])} in {last['label']}"
+            )
+    return section if section.figures else None

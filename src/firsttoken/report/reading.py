@@ -1,0 +1,160 @@
+"""Reading a run for the report: rows of the base scenario, sources by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from firsttoken.report.formats import label
+from firsttoken.results.compare import rows_of
+from firsttoken.results.store import Results
+
+Row = dict[str, Any]
+
+
+class Reading:
+    """A run's tables as rows, read once each.
+
+    Attributes
+    ----------
+    base : name of the scenario that the report tells; the others are compared with it.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.run = results.run
+        names = results.run.scenario_names
+        self.base = names[0] if names else ""
+        self._rows: dict[str, list[Row]] = {}
+        self.sources = Sources(self.rows("supply_inputs"))
+
+    def all(self, table: str) -> list[Row]:
+        """Rows of every scenario; none if the run has no such table."""
+        if table not in self._rows:
+            held = table in self.results
+            self._rows[table] = rows_of(self.results.table(table)) if held else []
+        return self._rows[table]
+
+    def rows(self, table: str, scenario: str | None = None, **equal: str) -> list[Row]:
+        """Rows of a scenario (the base) whose columns equal the given values."""
+        wanted = {"scenario": self.base if scenario is None else scenario, **equal}
+        return [
+            row
+            for row in self.all(table)
+            if all(row.get(column) == value for column, value in wanted.items())
+        ]
+
+    def simulated(self, table: str, scenario: str | None = None, **equal: str) -> list[Row]:
+        """As `rows`, of the simulation if it was run, else of the plan."""
+        rows = self.rows(table, scenario, **equal)
+        found = [row for row in rows if row.get("engine") == "simulation"]
+        return found or rows
+
+    def title(self, scenario: str) -> str:
+        """A scenario's name as words."""
+        return label(scenario)
+
+    def makers(self, node: str) -> list[str]:
+        """Names of the activities that a node of the flows stands for (`stage · location`)."""
+        parts = node_parts(node)
+        rows = self.all("supply_activity")
+        found = [r["activity"] for r in rows if parts[0] == r["stage"] and r["location"] in parts]
+        return unique(found) or parts[:1]
+
+    def final_stage(self) -> str:
+        """The stage whose output is the chain's: that of the flows' ends, else of the table's."""
+        flows = self.simulated("supply_flow")
+        begun = {row["stage_from"] for row in flows}
+        stages: list[str] = unique(row["stage"] for row in self.all("supply_stage"))
+        racks = [stage for stage in stages if "rack" in stage.lower()]
+        ends = [
+            end
+            for row in flows
+            if row["stage_to"] not in begun
+            for end in (row["stage_to"], row["stage_from"])
+        ]
+        observed = unique(str(row.get("stage", "")) for row in self.all("supply_observation"))
+        candidates: list[str] = [*observed, *racks, *ends, *reversed(stages)]
+        return next((stage for stage in candidates if stage in stages), "")
+
+    def chain_order(self) -> dict[str, int]:
+        """Stage -> place along the chain: longest path of the flows, then the table's order."""
+        flows = [
+            (row["stage_from"], row["stage_to"])
+            for row in self.simulated("supply_flow")
+            if row["stage_from"] != row["stage_to"]
+        ]
+        pairs = sorted(set(flows))
+        stages = unique(row["stage"] for row in self.all("supply_stage"))
+        stages = unique([*stages, *(row["stage"] for row in self.all("supply_binding"))])
+        depth = dict.fromkeys((*stages, *(end for pair in pairs for end in pair)), 0)
+        for _ in range(len(depth)):
+            for first, second in pairs:
+                if depth[second] <= depth[first] < len(depth):
+                    depth[second] = depth[first] + 1
+        order = sorted(depth, key=lambda s: (depth[s], stages.index(s) if s in stages else 0))
+        return {stage: i for i, stage in enumerate(order)}
+
+
+class Sources:
+    """The inputs' sources, numbered in the order of the inputs' table."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._segments: dict[str, list[int]] = {}
+        self._paths: dict[str, int] = {}
+        for number, row in enumerate(rows, 1):
+            self._paths[row["path"]] = number
+            if row.get("fact"):
+                self._paths.setdefault(row["fact"], number)
+            for segment in set(row["path"].split(".")):
+                self._segments.setdefault(segment, []).append(number)
+
+    def numbers(self, *names: str) -> list[int]:
+        """Numbers of the inputs at a path, or below anything of that name."""
+        found: list[int] = []
+        for name in names:
+            if name in self._paths:
+                found.append(self._paths[name])
+            else:
+                found += self._segments.get(name, [])
+        return sorted(set(found))
+
+    def anchor(self, *names: str) -> str:
+        """The anchor of the first input of these names, '' if there is none."""
+        numbers = self.numbers(*names)
+        return f"input-{numbers[0]}" if numbers else ""
+
+    def notes(self, *names: str, most: int = 5) -> Markup:
+        """Superscript links to the inputs of these names."""
+        numbers = self.numbers(*names)[:most]
+        links = Markup(" ").join(
+            Markup('<a href="#input-{0}">{0}</a>').format(number) for number in numbers
+        )
+        return Markup('<sup class="ref">{}</sup>').format(links) if links else Markup("")
+
+
+def unique(items: Iterable[str]) -> list[str]:
+    """The items without repeats or '', in order."""
+    return [item for item in dict.fromkeys(items) if item]
+
+
+def node_parts(node: str) -> list[str]:
+    """Stage and location of a node of the flows, `stage · location`."""
+    return [part.strip() for part in node.replace(" @ ", " · ").split(" · ") if part.strip()]
+
+
+def by(rows: Iterable[Row], *columns: str) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows grouped by columns, groups in order of appearance."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups
+
+
+def periods_of(rows: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """First days and labels of the periods that occur, in order."""
+    found = {row["period"]: row["label"] for row in rows}
+    order = sorted(found)
+    return order, [str(found[period]) for period in order]
