@@ -253,10 +253,10 @@ def _discrete(inside: str, read: Callable[[str], float]) -> list[tuple[float, fl
     example = FAMILIES["discrete"].example
     pairs: list[tuple[float, float]] = []
     for part in inside.split(","):
-        value, colon, share = part.rpartition(":")
+        value, colon, chance = part.rpartition(":")
         if not colon:
             raise FamilyError("discrete takes value: probability pairs", example)
-        pairs.append((read(value.strip()), _number(share)))
+        pairs.append((read(value.strip()), _number(chance)))
     total = sum(share for _, share in pairs)
     if any(share < 0 for _, share in pairs) or abs(total - 1) > 1e-6:
         raise FamilyError(f"the probabilities sum to {total:g}, not 1", example)

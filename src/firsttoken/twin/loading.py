@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from firsttoken.twin.families import base_folder
 from firsttoken.twin.findings import Finding, Findings, UsageError
 from firsttoken.twin.grammar import ValueSyntaxError
@@ -75,9 +77,9 @@ def _build(
     folder: Path,
     rooms: Mapping[str, Room],
     findings: Findings,
-) -> Twin | None:
+) -> Twin:
     _check_top_level(data, rooms, sources, findings)
-    header = _header(data, sources, findings)
+    header = _header(data, sources, findings) or _sound_header(data)
     names = data.get("library") if isinstance(data.get("library"), list) else []
     places = [(str(name), sources.place(("library", i))) for i, name in enumerate(names or [])]
     library = read_libraries(places, folder, findings)
@@ -86,8 +88,6 @@ def _build(
         if isinstance(data.get(room.name), dict):
             data[room.name] = _read_room_tables(data[room.name], room, folder, sources, findings)
     built = _rooms(data, rooms, sources, findings)
-    if header is None:
-        return None
     start, end = _span(header, sources, findings)
     as_of = constant(header.as_of)
     if as_of is None:
@@ -317,6 +317,49 @@ def _header(data: Mapping[str, Any], sources: SourceMap, findings: Findings) -> 
     return validate(Header, own, (), sources, findings)
 
 
+def _sound_header(data: Mapping[str, Any]) -> Header:
+    """A header of those of its parts that are sound, so that the rest can be checked."""
+    sound: dict[str, Any] = {"twin": "unnamed", "start": "1970-01-01", "horizon": "1 day"}
+    for key in fields(Header):
+        given = data.get(key)
+        for part in [given] if not isinstance(given, dict | list) else _parts(given):
+            if not _is_sound({**sound, key: part}):
+                part = _without_disruptions(part) if key == "scenarios" else None
+                if part is None or not _is_sound({**sound, key: part}):
+                    continue
+            if isinstance(part, dict) and key in sound:
+                sound[key] = {**sound[key], **part}
+            elif isinstance(part, list) and key in sound:
+                sound[key] = [*sound[key], *part]
+            elif given is not None:
+                sound[key] = part
+    if "end" in sound:
+        del sound["horizon"]
+    return Header.model_validate(sound)
+
+
+def _is_sound(header: Mapping[str, Any]) -> bool:
+    try:
+        Header.model_validate(header)
+    except ValidationError:
+        return False
+    return True
+
+
+def _without_disruptions(scenarios: Any) -> dict[str, Any] | None:
+    """Scenarios without their disruptions, so that their overrides can be checked."""
+    if not isinstance(scenarios, dict) or not all(isinstance(s, dict) for s in scenarios.values()):
+        return None
+    return {name: {**scenario, "disruptions": []} for name, scenario in scenarios.items()}
+
+
+def _parts(given: dict[str, Any] | list[Any]) -> list[Any]:
+    """A mapping or list as one of a single item for each of its items."""
+    if isinstance(given, dict):
+        return [{key: item} for key, item in given.items()]
+    return [[item] for item in given]
+
+
 def _span(header: Header, sources: SourceMap, findings: Findings) -> tuple[float, float]:
     """First and last instant, in seconds from 1970-01-01."""
 
@@ -372,10 +415,11 @@ def _rooms(
 
 
 def _check_facts(twin: Twin, data: Mapping[str, Any], findings: Findings) -> None:
-    for room, instances in twin.rooms.items():
-        for name in instances:
+    for room in twin.registry:
+        instances = data.get(room)
+        for name, instance in instances.items() if isinstance(instances, Mapping) else ():
             check_facts(
-                data[room][name],
+                instance,
                 twin.registry[room].model,
                 (room, name),
                 twin.library,

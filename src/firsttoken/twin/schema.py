@@ -22,7 +22,6 @@ from firsttoken.twin.grammar import DATE, ValueSyntaxError, parse_value
 from firsttoken.twin.units import describe
 from firsttoken.twin.values import Constant, Distribution, Drawn, Series, Value
 
-
 _KNOWN_VALUES = 10_000
 """Most texts that one slot remembers."""
 

@@ -76,6 +76,7 @@ def _words(details: ErrorDetails, location: Path, holder: Any) -> tuple[str, str
     """What, why, hint and code of one error."""
     kind = details["type"]
     name = location[-1] if location else "value"
+    prefix = "" if name.isdigit() else f"{name}: "
     given = details.get("input")
     if kind == "extra_forbidden":
         known = [key for key in _keys(holder) if not (isinstance(given, str) and key == given)]
@@ -86,17 +87,17 @@ def _words(details: ErrorDetails, location: Path, holder: Any) -> tuple[str, str
     if kind == "value_error":
         error = context.get("error")
         hint = getattr(error, "hint", "")
-        return f"{name}: {error}", "", hint, _value_code(str(error))
+        return f"{prefix}{error}", "", hint, _value_code(str(error))
     if kind in _PLAIN_TYPES:
         wanted, hint = _PLAIN_TYPES[kind]
-        return f"{name}: {_short(given)} is not {wanted}", "", hint, "type"
+        return f"{prefix}{_short(given)} is not {wanted}", "", hint, "type"
     if kind == "literal_error":
         expected = str(context.get("expected", ""))
-        return f"{name}: {_short(given)} is unknown", "", f"write {expected}", "choice"
+        return f"{prefix}{_short(given)} is unknown", "", f"write {expected}", "choice"
     if kind == "disruption_kind":
         hint = f"name its target under one of {', '.join(KINDS)}"
         return f"disruption {_short(given)} has no or several kinds", "", hint, "disruption-kind"
-    return f"{name}: {_short(given)}: {details['msg']}", "", "", "value"
+    return f"{prefix}{_short(given)}: {details['msg']}", "", "", "value"
 
 
 def _keys(holder: Any) -> list[str]:
