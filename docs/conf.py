@@ -21,7 +21,7 @@ extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build", "reference/generated"]
+exclude_patterns = ["_build"]
 highlight_language = "text"
 nitpicky = True
 

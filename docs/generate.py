@@ -11,18 +11,18 @@ COMMANDS = ("", "run", "plan", "simulate", "check", "compare", "schema", "report
 
 
 def write_reference(folder: Path) -> None:
-    """Write `twin.md` and `command-line.md` into `folder`, which pages include."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "twin.md", twin_reference())
-    _write(folder / "command-line.md", command_line())
-
-
-def twin_reference() -> str:
-    """The attributes of everything that can be declared, from the classes."""
+    """Write a page a part of the twin language, and `command-line.inc`, which a page includes."""
     from firsttoken.chain.rooms import rooms
     from firsttoken.twin.reference import reference_markdown
 
-    return reference_markdown(rooms())
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {f"{name}.md": text for name, text in reference_markdown(rooms()).items()}
+    pages["command-line.inc"] = command_line()
+    for old in folder.iterdir():
+        if old.name not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        _write(folder / name, text)
 
 
 def command_line() -> str:
