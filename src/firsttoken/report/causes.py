@@ -25,7 +25,7 @@ _COLLECTIONS = frozenset(
 
 def binding(reading: Reading) -> Section | None:
     """Heat strips: which stage is the limit when."""
-    rows = reading.simulated("supply_binding")
+    rows = [r for r in reading.simulated("supply_binding") if math.isfinite(r["share"])]
     if not rows:
         return None
     periods, labels = periods_of(rows)

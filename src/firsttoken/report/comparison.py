@@ -39,8 +39,41 @@ def scenarios(reading: Reading) -> Section | None:
         "differences come from the scenario, not from chance.",
     )
     section = Section("scenarios", "What if", _worst(reading, names), figures=[drawn])
+    section.figures += _paths(reading, names)
     section.tables = [_differences(reading, names), _definitions(reading, names)]
     return section
+
+
+def _paths(reading: Reading, names: list[str]) -> list[Figure]:
+    """The last stage's output by period: each scenario's median over the base's band."""
+    stage = reading.final_stage()
+    base = reading.simulated("supply_stage", metric="completed", stage=stage)
+    if not base:
+        return []
+    base = sorted(base, key=lambda row: str(row["period"]))
+    unit = base[0]["unit"]
+    found = []
+    for name in names[1:]:
+        rows = reading.simulated("supply_stage", name, metric="completed", stage=stage)
+        medians = {row["period"]: float(row["p50"]) for row in rows}
+        values = [medians.get(row["period"], math.nan) for row in base]
+        if not any(math.isfinite(value) for value in values):
+            continue
+        title = reading.title(name)
+        fan = fan_of(base, unit, "", lines=[("", values, "s2")], only_lines=True)
+        word = formats.period_word(fan.labels)
+        canvas = draw_fan(fan, 440, 220)
+        table = DataTable(
+            (word.capitalize(), "Base", title),
+            [
+                (str(row["label"]), *(formats.quantity(v, unit, 4) for v in (row["p50"], value)))
+                for row, value in zip(base, values, strict=True)
+            ],
+            frozenset({1, 2}),
+        )
+        said = f"{formats.label(stage)}, {formats.plural(unit)} a {word}: median and base"
+        found.append(Figure(title, said, Markup(canvas.svg(f"{title}. {said}")), None, table))
+    return found
 
 
 def _date_panels(reading: Reading, names: list[str]) -> list[Panel]:

@@ -64,6 +64,7 @@ def _year_cards(reading: Reading) -> list[Card]:
     rows = [r for r in reading.rows("supply_summary") if r["kpi"].startswith("completed.")]
     mine = [r for r in rows if r["kpi"].rpartition(".")[0] == f"completed.{stage}"]
     kept = mine or [r for r in rows if r["kpi"].rpartition(".")[2].isdigit()]
+    kept = [r for r in kept if math.isfinite(r["p50"])]
     if not kept:
         return []
     stage = kept[0]["kpi"].split(".", 1)[1].rpartition(".")[0]
@@ -71,7 +72,6 @@ def _year_cards(reading: Reading) -> list[Card]:
     columns = [
         Column(r["kpi"].rpartition(".")[2], r["p10"], r["p50"], r["p90"], formats.number(r["p50"]))
         for r in kept
-        if math.isfinite(r["p50"])
     ]
     best = max(kept, key=lambda r: float(r["p50"]))
     year = best["kpi"].rpartition(".")[2]
@@ -97,7 +97,9 @@ def _binding_card(reading: Reading) -> Card | None:
 def binding_now(reading: Reading) -> tuple[str, str, float, str] | None:
     """(stage, period label, share, limit) that binds most where the facts end."""
     rows = [
-        r for r in reading.simulated("supply_binding") if r["limit"] in ("capacity", "resource")
+        r
+        for r in reading.simulated("supply_binding")
+        if r["limit"] in ("capacity", "resource") and math.isfinite(r["share"])
     ]
     periods = sorted({row["period"] for row in rows})
     if not periods:
@@ -249,7 +251,7 @@ def output(reading: Reading) -> Section | None:
     rows = reading.rows("supply_stage", metric="completed")
     mine = [r for r in rows if r["stage"] == stage and r["engine"] == "simulation"]
     plan = [r for r in rows if r["stage"] == stage and r["engine"] == "plan"]
-    shown = mine or plan
+    shown = [row for row in mine or plan if math.isfinite(row["p50"])]
     if not shown:
         return None
     unit = shown[0]["unit"]
@@ -312,7 +314,8 @@ def observation_points(
     index = {period: i for i, period in enumerate(periods)}
     points = []
     for row in reading.rows("supply_observation", scenario):
-        if row["period"] not in index or (stage and row.get("stage", stage) != stage):
+        known = all(math.isfinite(row[c]) for c in ("observed", "observed_low", "observed_high"))
+        if not known or row["period"] not in index or (stage and row.get("stage", stage) != stage):
             continue
         value = formats.quantity(row["observed"], row["unit"])
         span = f"{formats.number(row['observed_low'])}–{formats.number(row['observed_high'])}"
@@ -343,7 +346,10 @@ def goals(reading: Reading) -> Section | None:
     """Cumulative value towards each goal."""
     dates = {row["goal"]: row for row in reading.rows("supply_goal_date")}
     section = Section("goals", "The goal", "")
-    for (goal,), rows in by(reading.rows("supply_goal"), "goal").items():
+    for (goal,), found in by(reading.rows("supply_goal"), "goal").items():
+        rows = [row for row in found if math.isfinite(row["p50"])]
+        if not rows:
+            continue
         first = rows[0]
         date = dates.get(goal)
         reached = tuple(date[q] for q in ("p10", "p50", "p80", "p90")) if date else None

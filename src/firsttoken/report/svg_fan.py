@@ -34,7 +34,10 @@ class Fan:
     target, target_label : a level to reach.
     dates : ISO days of P10, P50, P80, P90 of reaching the target; '' beyond the horizon.
     now : ISO day up to which facts were known, drawn as a vertical line.
-    say : writes a value with its unit.
+    say : writes a value with its unit; `tick` writes the axis.
+    lines : further (name, values, class), drawn over the band.
+    ceiling : top of the axis, if not the data's.
+    only_lines : label the lines at the right edge, not the band.
     """
 
     periods: Sequence[str]
@@ -53,13 +56,16 @@ class Fan:
     cls: str = "s1"
     lines: Sequence[tuple[str, Sequence[float], str]] = field(default=())
     ceiling: float | None = None
+    only_lines: bool = False
 
 
 def draw_fan(fan: Fan, width: float, height: float = 0) -> Canvas:
     """Draw a fan chart with direct labels at its right edge."""
     narrow = width < 560
     height = height or (300 if narrow else 360)
-    right = 84.0 if narrow else 120.0
+    entries = _end_entries(fan)
+    texts = [text_width(f"{name} {fan.say(value)}", 12.5, True) for name, value, _ in entries]
+    right = max([60.0 if narrow else 110.0, *(width + 8 for width in texts)])
     canvas = Canvas(width, height)
     low = min([0.0, *_finite(fan.low), *_finite(fan.plan)])
     tops = [*_finite(fan.high), *_finite(fan.middle), *_finite(fan.plan)]
@@ -83,7 +89,7 @@ def draw_fan(fan: Fan, width: float, height: float = 0) -> Canvas:
         for end in (point.low, point.high):
             canvas.line(px - 3.5, y(end), px + 3.5, y(end), "whisker obs")
         canvas.circle(px, y(point.value), 4.5, "dot obs", tip=point.tip)
-    _end_labels(canvas, fan, y, width - right + 6, height - 48)
+    _end_labels(canvas, fan, entries, y, width - right + 6, height - 48)
     _hit_areas(canvas, fan, x, y)
     return canvas
 
@@ -186,22 +192,34 @@ def _draw_target(canvas: Canvas, fan: Fan, x: Scale, y: Scale, end: float) -> No
         canvas.circle(at[1], level, 6, "dot hot", tip=f"median {middle}")
 
 
-def _end_labels(canvas: Canvas, fan: Fan, y: Scale, x: float, floor: float) -> None:
+def _end_entries(fan: Fan) -> list[tuple[str, float, str]]:
+    """(name, value, class) of what is labelled at the right edge."""
     known = [i for i in range(len(fan.labels)) if math.isfinite(fan.middle[i])]
     if not known:
-        return
+        return []
     last = known[-1]
     entries = [("P90", fan.high[last], "t s m"), ("P50", fan.middle[last], f"t b {fan.cls}")]
     entries.append(("P10", fan.low[last], "t s m"))
-    if fan.low[last] == fan.high[last]:
-        entries = entries[1:2]
+    if fan.only_lines or fan.low[last] == fan.high[last]:
+        entries = [("base" if fan.only_lines else "P50", *entries[1][1:])]
     if len(fan.plan) and math.isfinite(fan.plan[last]):
         entries.append(("plan", fan.plan[last], "t s m"))
     for name, values, cls in fan.lines:
-        entries.append((name, values[last], f"t s {cls}"))
+        entries.append((name, values[last], f"t b {cls}"))
+    return entries
+
+
+def _end_labels(
+    canvas: Canvas,
+    fan: Fan,
+    entries: Sequence[tuple[str, float, str]],
+    y: Scale,
+    x: float,
+    floor: float,
+) -> None:
     places = spread([y(value) + 4 for _, value, _ in entries], 15, 20, floor)
     for (name, value, cls), place in zip(entries, places, strict=True):
-        canvas.text(x, place, f"{name} {fan.say(value)}", cls)
+        canvas.text(x, place, f"{name} {fan.say(value)}".strip(), cls)
 
 
 def _hit_areas(canvas: Canvas, fan: Fan, x: Scale, y: Scale) -> None:
