@@ -91,7 +91,7 @@ class Progress:
         text = f"{stage}: {done:,} of {total:,}" if total else stage
         if finished:
             text += f" in {now - started:.1f} s"
-        elif done and total:
+        elif done and total and now - started >= 1:
             text += f", about {(now - started) * (total - done) / done:.0f} s to go"
         print(text, file=sys.stderr, flush=True)
 

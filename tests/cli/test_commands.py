@@ -151,7 +151,7 @@ def test_schema_is_a_json_schema() -> None:
     ("arguments", "message"),
     [
         (("simulate", "twin.yaml", "--replicatons", "3"), "No such option"),
-        (("simulate", "twin.yaml", "-n", "0"), "0"),
+        (("simulate", "twin.yaml", "-n", "0"), "--replications"),
         (("simulate",), "Missing argument"),
         (("simulate", "twin.yaml", "-s", "quater"), "unknown scenario 'quater'"),
         (("compare", "nowhere"), "no run folder nowhere"),
@@ -181,7 +181,7 @@ def test_a_bundled_example_goes_by_its_name(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.000"), (1234567.0, "1,235,000"), (0.98765, "0.9877"), (12.5, "12.50")],
+    [(0.0, "0"), (1234567.0, "1,235,000"), (0.98765, "0.9877"), (12.5, "12.50")],
 )
 def test_figures_have_four_digits(value: float, text: str) -> None:
     assert figure(value) == text
