@@ -8,10 +8,12 @@ quantile function.
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from statistics import NormalDist
 from typing import cast
@@ -22,6 +24,9 @@ from firsttoken.twin.values import Constant, Distribution, DistributionKind, Dra
 
 base_folder: ContextVar[Path] = ContextVar("base_folder", default=Path())
 """Folder that file names inside values are relative to; the loader sets it."""
+
+read_files: ContextVar[dict[str, str] | None] = ContextVar("read_files", default=None)
+"""SHA-256 of each file that a value was read from, by name; the loader sets and keeps it."""
 
 
 class FamilyError(ValueError):
@@ -276,11 +281,14 @@ def _empirical(inside: str) -> list[tuple[float, float]]:
         raise FamilyError("empirical takes a CSV file and a column", FAMILIES["empirical"].example)
     path = base_folder.get() / file_name
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+        raw = path.read_bytes()
+        rows = list(csv.DictReader(StringIO(raw.decode("utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FamilyError(f"cannot read {file_name}: {error}") from None
     if not rows or column not in rows[0]:
         raise FamilyError(f"{file_name} has no column {column!r}", "name a column of its header")
+    digests = read_files.get()
+    if digests is not None:
+        digests[file_name] = hashlib.sha256(raw).hexdigest()
     values = sorted(_number(row[column] or "") for row in rows)
     return [(value, (index + 1) / len(values)) for index, value in enumerate(values)]

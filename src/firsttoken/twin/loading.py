@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from firsttoken.twin.families import base_folder
+from firsttoken.twin.families import base_folder, read_files
 from firsttoken.twin.findings import Finding, Findings, UsageError
 from firsttoken.twin.grammar import ValueSyntaxError
 from firsttoken.twin.library import FactError, Library, read_libraries
@@ -59,13 +59,14 @@ def load_twin(path: Path | str, rooms: Mapping[str, Room], findings: Findings) -
     data, sources = _read_with_imports(file, findings)
     if not data and len(findings.errors) > before:
         return None
-    token = base_folder.set(file.parent)
+    token, files = base_folder.set(file.parent), read_files.set({})
     collecting = gc.isenabled()
     gc.disable()  # large tables make many objects and no garbage: an eighth of the time
     try:
         twin = _build(data, sources, file.parent, rooms, findings)
     finally:
         base_folder.reset(token)
+        read_files.reset(files)
         if collecting:
             gc.enable()
     return twin if len(findings.errors) == before else None
@@ -110,6 +111,7 @@ def _build(
         data=data,
         sources=sources,
         registry=dict(rooms),
+        files=read_files.get() or {},
     )
     _check_facts(twin, twin.data, findings)
     _check_targets(twin, header.disruptions, ("disruptions",), findings)
@@ -537,12 +539,13 @@ def apply_scenario(twin: Twin, name: str) -> Twin:
             order.update(dict.fromkeys(lineage(part.strip(), twin.scenarios)))
         except ValueSyntaxError as error:
             raise UsageError(f"{error}; {error.hint}" if error.hint else str(error)) from None
-    token = base_folder.set(twin.folder)
+    token, files = base_folder.set(twin.folder), read_files.set(dict(twin.files))
     findings = Findings()
     try:
         changed = _applied(twin, name, [(n, twin.scenarios[n]) for n in order], findings)
     finally:
         base_folder.reset(token)
+        read_files.reset(files)
     findings.raise_if_errors()
     return changed
 
@@ -584,6 +587,7 @@ def _applied(
         as_of=as_of,
         seed=seed,
         scenario=name,
+        files=read_files.get() or {},
     )
     if any(key in scenario.overrides for _, scenario in scenarios for key in _SETTINGS):
         changed = _with_header(changed, scenarios, findings)

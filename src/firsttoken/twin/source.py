@@ -29,7 +29,10 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _DIGITS_LIMIT = 300
-_STANDARD_TAG = "tag:yaml.org,2002:"
+_TAGS = frozenset(
+    [None, "!"]
+    + [f"tag:yaml.org,2002:{tag}" for tag in ("str", "int", "float", "bool", "null", "map", "seq")]
+)
 
 
 class _Node:
@@ -319,7 +322,7 @@ class _Builder:
         if anchor is not None:
             self.anchors[anchor] = None
         tag = event.tag
-        if tag is not None and tag != "!" and not tag.startswith(_STANDARD_TAG):
+        if tag not in _TAGS:
             self.report(mark, f"tag {tag} is unknown", "only plain data is read", "remove it")
         data: Any
         if isinstance(event, yaml.ScalarEvent):

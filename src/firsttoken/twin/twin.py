@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,6 +71,7 @@ class Twin:
     data : the merged plain data, overrides included, before any class has read it.
     sources : where each part of `data` stands.
     registry : the rooms' entry points.
+    files : SHA-256 of the files that empirical distributions read, by name.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Twin:
     sources: SourceMap
     registry: Mapping[str, Room]
     scenario: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, path: str | tuple[object, ...]) -> Place:
         """Where a path (`supply.network.items.die`, or its keys) stands in the files."""
@@ -143,9 +145,7 @@ class Twin:
                 known = [row.id, row.low, row.value, row.high, row.unit, row.valid_from]
                 digest.update(json.dumps([*known, row.interpolate]).encode())
         for file in sorted(set(_EMPIRICAL.findall(text))):
-            path = self.folder / file
-            if path.is_file():
-                digest.update(path.read_bytes())
+            digest.update(self.files.get(file, "").encode())
         return digest.hexdigest()
 
 

@@ -52,7 +52,7 @@ def report_errors(
     for details in error.errors(include_url=False):
         location, here = _location(annotation, details["loc"])
         whole = (*path, *location)
-        what, why, hint, code = _words(details, location, here)
+        what, why, hint, code = _words(details, whole, here)
         findings.add(Finding(what, why, hint, ".".join(whole), code, place=sources.place(whole)))
 
 
