@@ -24,8 +24,9 @@ from firsttoken.twin.findings import FirsttokenError
 # its stubs lack half of the solver's methods
 highspy: Any = _highspy
 
-SIMPLEX_COLUMNS = 6000
-"""Up to here the simplex method is faster; beyond, an interior point method with crossover."""
+SIMPLEX_COLUMNS, HIPO_COLUMNS = 15_000, 40_000
+"""Up to the first the simplex method is fastest, up to the second IPX, beyond it HiPO
+(measured with `benchmarks/plan_lp.py --weeks`); both with crossover to a basis."""
 
 _FIX = 1e-7
 _STATUS = highspy.HighsModelStatus
@@ -188,7 +189,7 @@ class Solver:
             method = "branch and cut"
             self._set(solver="choose")
         elif cost.size > SIMPLEX_COLUMNS:
-            method = interior_point()
+            method = interior_point() if cost.size > HIPO_COLUMNS else "ipx"
         return self._run(method)
 
     def _run(self, method: str) -> Solution:

@@ -10,10 +10,11 @@ deliver, what to keep, when to buy capacity. The rules, and how time is treated:
 - Safety stock is a wish with a penalty, below that of a late customer.
 - A loss (quake, fire) strikes as its period begins. The plan knows it beforehand: a plan is
   a bound on what is possible with perfect foresight, the simulation is what happens.
-- Nothing has a value at the end unless it was delivered. So that the plan does not stop
-  buying long before the end, it is continued beyond its last period for the longest chain of
-  lead times, with the values that the twin's series have there (`beyond`); results show the
-  plan's own periods only, marginal values count what the continuation delivers.
+- Nothing has a value at the end unless it was delivered. So that least cost does not stop
+  buying long before the end, the plan is continued beyond its last period for the longest
+  chain of lead times, with the values that the twin's series have there (`beyond`). Value
+  and earliest completion look at the plan's own periods only, so the continuation never
+  takes anything from them; results show the plan's own periods.
 
 Objectives are lexicographic, exact for programs without integers (`lp.Solver.stay_optimal`),
 within a relative 1e-6 with integers.
@@ -36,7 +37,7 @@ from firsttoken.supply.plan_books import (
 )
 from firsttoken.supply.plan_conflict import explain_conflict
 from firsttoken.supply.plan_duals import worth
-from firsttoken.supply.plan_inputs import PlanInputs, checked_edges, owners, read_inputs
+from firsttoken.supply.plan_inputs import PlanInputs, arrivals, checked_edges, owners, read_inputs
 from firsttoken.supply.plan_matrix import OBJECTIVES, Builder, PlanProgram
 from firsttoken.supply.system import Floats, System
 from firsttoken.twin.findings import BalanceError, UsageError
@@ -61,6 +62,7 @@ class PlanResult:
     objectives : value delivered (USD), cost (USD), unit-years of waiting (earliest), over the
         P periods; each one asked for.
     costs : USD of each kind over the P periods; they add up to the cost.
+    completed : [P, A] good units of each activity's first output that arrive.
     runs : [P, A] runs started; lots : [P, A] whole lots, where a lot multiple is declared.
     stock, missing : [P, N] units at the end; missing from the safety stock.
     delivered, backlog, due : [P, D] units; backlog at the end.
@@ -68,11 +70,12 @@ class PlanResult:
     activity_capacity : [P, A] runs, inf without limit, investments included.
     spend, duty : [P, A] USD; energy : [P, A] J; duty is not in spend.
     invested : (investment, period, units) of each decision.
-    marginal_usd_activity, _resource : [P, A], [P, R]; change of the value delivered (of net,
-        if least cost ranks above value) in USD per one more run or unit in the period.
-    marginal_units_activity, _resource : the same change in units delivered.
-    marginal_net_activity, _resource : the same change in value less all costs, lateness
-        included, USD.
+    marginal_usd_activity, _resource : [P, A], [P, R]; change of the value delivered by the
+        end (of net, if least cost ranks above value) in USD per one more run or unit of the
+        resource in the period.
+    marginal_units_activity, _resource : the same change in units delivered by the end.
+    marginal_net_activity, _resource : the same change in value less all costs, lateness and
+        the continuation included, USD.
     marginal_usd_stock : [P, N], per unit of stock maximum.
     marginal_usd_demand, marginal_units_demand, marginal_net_demand : [P, D], per unit due.
     """
@@ -83,6 +86,7 @@ class PlanResult:
     method: str
     objectives: dict[str, float]
     costs: dict[str, float]
+    completed: Floats
     runs: Floats
     lots: Floats
     stock: Floats
@@ -137,7 +141,8 @@ def plan(
     integer : False relaxes lots, set-ups and investments to fractions; None: as declared.
     time_limit : s for each solve.
     progress : called as (what, done, total).
-    beyond : s of continuation after the last period; None: the longest chain of lead times.
+    beyond : s of continuation after the last period; None: the longest chain of lead times
+        if cost is an objective, else nothing.
 
     Raises
     ------
@@ -153,6 +158,8 @@ def plan(
     ranks = _checked_objectives(objectives)
     if uncertain not in ("median", "mean"):
         raise UsageError(f"a plan takes the median or the mean, not {uncertain!r}")
+    if beyond is None and "cost" not in ranks:
+        beyond = 0.0
     given = read_inputs(system, uncertain, checked_edges(system, edges), beyond)
     program = Builder(system, given, integer is not False).build()
     try:
@@ -287,6 +294,7 @@ def _result(
         method=solution.method,
         objectives={rank: _objective(rank, given, made, costs) for rank in ranks},
         costs=costs,
+        completed=_completed(system, given, made)[p],
         runs=made.runs[p],
         lots=lots[p],
         stock=made.stock[p],
@@ -315,6 +323,19 @@ def _result(
         marginal_units_demand=values.units.demand[p],
         marginal_net_demand=values.net.demand[p],
     )
+
+
+def _completed(system: System, given: PlanInputs, made: Decisions) -> Floats:
+    """Good units of each activity's first output that arrive in each period [P, A]."""
+    net = system.network
+    found = arrivals(net, given)
+    owner = owners(net.output_start)
+    first = found.output == net.output_start[owner[found.output]]
+    activity = owner[found.output[first]]
+    out = np.zeros_like(made.runs)
+    units = found.units[first] * made.runs[found.start[first], activity]
+    np.add.at(out, (found.end[first], activity), units)
+    return out
 
 
 def _objective(rank: str, given: PlanInputs, made: Decisions, costs: dict[str, float]) -> float:

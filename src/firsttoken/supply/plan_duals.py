@@ -18,6 +18,7 @@ from firsttoken.supply.plan_matrix import PlanProgram, cost_vector, price_vector
 from firsttoken.supply.system import Floats
 
 _AT = 1e-7
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,17 @@ def worth(plan: PlanProgram, solver: Solver, x: Floats, objectives: tuple[str, .
     saved = Marginals(saved.activity, saved.resource, saved.stock, demand)
     ranked = [name for name in objectives if name != "earliest"]
     money = saved if ranked and ranked[0] == "cost" else value
-    return Worth(_useful(money), _useful(units), _useful(saved))
+    return Worth(*(_useful(rates, money, saved) for rates in (money, units, saved)))
 
 
-def _useful(rates: Marginals) -> Marginals:
-    """Nobody has to use a capacity: it is never worth less than nothing."""
-    scale = max(float(np.abs(part).max(initial=0.0)) for part in (rates.activity, rates.resource))
-    tiny = 1e-9 * scale
+def _useful(rates: Marginals, money: Marginals, net: Marginals) -> Marginals:
+    """Rates of the limits that are worth something: nobody has to use a capacity."""
 
-    def clean(values: Floats) -> Floats:
-        return np.where(values > tiny, values, 0.0)
+    def keep(key: str) -> Floats:
+        values: Floats = getattr(rates, key)
+        usd, saved = getattr(money, key), getattr(net, key)
+        tiny = _TINY * max(float(np.abs(usd).max(initial=0.0)), 1e-12)
+        tiny_net = _TINY * max(float(np.abs(saved).max(initial=0.0)), 1e-12)
+        return np.where((usd > tiny) | ((usd >= -tiny) & (saved > tiny_net)), values, 0.0)
 
-    return Marginals(clean(rates.activity), clean(rates.resource), clean(rates.stock), rates.demand)
+    return Marginals(keep("activity"), keep("resource"), keep("stock"), rates.demand)

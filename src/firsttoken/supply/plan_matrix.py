@@ -237,7 +237,7 @@ class Builder:
             self.plan.columns["runs"].at(grows, period[:, None]),
             1.0,
         )
-        for i in ids:
+        for i in range(ids.size):
             ready = begin + values[options.lead_time[i]]
             # share of each period p (second axis) that capacity decided in q (first) serves
             served = np.clip(end - np.maximum(begin, ready[:, None]), 0.0, None)
@@ -370,18 +370,21 @@ def shortfall_cost(given: PlanInputs) -> Floats:
 
 
 def value_vector(plan: PlanProgram) -> tuple[Floats, float]:
-    """Most value delivered, negated: units at their price, or bare units if all are free."""
+    """Most value delivered in the plan's own periods, negated.
+
+    Units count at their price, or bare if all are free.
+    """
     price = plan.given.price
     return _delivered_vector(plan, -price if np.any(price > 0) else -np.ones_like(price)), 0.0
 
 
 def units_vector(plan: PlanProgram) -> Floats:
-    """Units delivered."""
+    """Units delivered in the plan's own periods."""
     return _delivered_vector(plan, np.ones_like(plan.given.price))
 
 
 def price_vector(plan: PlanProgram) -> Floats:
-    """Value delivered, USD."""
+    """Value delivered in the plan's own periods, USD."""
     return _delivered_vector(plan, plan.given.price)
 
 
@@ -389,17 +392,18 @@ def earliest_vector(plan: PlanProgram) -> tuple[Floats, float]:
     """Earliest completion: unit-years that demand waits.
 
     From the period it is due in to that of its delivery; what is not delivered waits to the
-    end of the plan.
+    end of the plan's own periods.
     """
-    edges, due = plan.given.edges, plan.given.due
-    left = (edges[-1] - edges[:-1]) / (365.25 * 86400.0)
-    waits = np.broadcast_to(left[:, None], due.shape)
+    given, due = plan.given, plan.given.due
+    left = (given.edges[given.reported] - given.edges[:-1]) / (365.25 * 86400.0)
+    waits = np.broadcast_to(np.maximum(left, 0.0)[:, None], due.shape)
     return _delivered_vector(plan, -waits), float((due * waits).sum())
 
 
 def _delivered_vector(plan: PlanProgram, values: Floats) -> Floats:
     vector = np.zeros(plan.program.lower.size)
-    vector[plan.columns["delivered"].span] = values.T.ravel()
+    own = np.arange(len(values)) < plan.given.reported
+    vector[plan.columns["delivered"].span] = (values * own[:, None]).T.ravel()
     return vector
 
 
