@@ -62,6 +62,12 @@ def period_label(seconds: float, report: str) -> str:
     return {"year": f"{day.year}", "month": f"{day:%Y-%m}"}.get(report, f"{day:%Y-%m-%d}")
 
 
+def output_units(compiled: system.System, net: model.Network) -> list[str]:
+    """Unit of the first output of each activity."""
+    first = compiled.network.output_node[compiled.network.output_start[:-1]]
+    return [net.items[compiled.names.node_item[node]].unit for node in first]
+
+
 def fixed_expressions(compiled: system.System) -> system.Floats:
     """Every expression at the medians of the uncertain inputs, time mean: float64[E]."""
     from firsttoken.kernel.expressions import evaluate_expressions
@@ -105,7 +111,7 @@ class Kpis:
             stage: [i for i, other in enumerate(names.activity_stage) if other == stage]
             for stage in self.stages
         }
-        self.units = self._units()
+        self.units = output_units(compiled, net)
         self.fixed = fixed_expressions(compiled)
 
     def tables(self) -> list[ResultTable]:
@@ -123,12 +129,6 @@ class Kpis:
         ]
 
     # Shared -------------------------------------------------------------------------------
-
-    def _units(self) -> list[str]:
-        """Unit of each activity's first output."""
-        net, compiled = self.net, self.system
-        first = compiled.network.output_node[compiled.network.output_start[:-1]]
-        return [net.items[compiled.names.node_item[node]].unit for node in first]
 
     def stage_total(self, stage: str, samples: system.Floats) -> system.Floats:
         """Sum of [R, Q, A] over the activities of a stage: float64[R, Q]."""

@@ -10,7 +10,7 @@ from firsttoken.supply.check import check_network
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
-from firsttoken.twin.values import Constant, Distribution, Series, Value
+from firsttoken.twin.values import Constant, Distribution, Scalar, Series, Value
 
 if TYPE_CHECKING:
     from firsttoken.supply.plan import PlanResult
@@ -133,7 +133,7 @@ def delivered_ports(compiled: System, simulated: SimulationResult) -> dict[str, 
     ports: dict[str, Value] = {}
     for d, demand in enumerate(compiled.names.demands):
         rates = simulated.delivered[:, :, d].astype(np.float64) / lengths
-        knots = []
+        knots: list[tuple[Scalar, Scalar]] = []
         for q in range(lengths.size):
             ordered = np.sort(rates[:, q])
             shares = (np.arange(ordered.size) + 1) / ordered.size
