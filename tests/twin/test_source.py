@@ -134,6 +134,28 @@ def test_broken_files(text: str, expected: str) -> None:
     assert expected in refused(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("a: {t: triangular(8, 12, 16) week, u: 1}", {"t": "triangular(8, 12, 16) week", "u": 1}),
+        ("a: [uniform(1, 2) day, 3]", ["uniform(1, 2) day", 3]),
+        ("a: {t: lognormal(p10=8, p90=20) week}", {"t": "lognormal(p10=8, p90=20) week"}),
+    ],
+)
+def test_a_call_that_commas_cut_is_one_error(text: str, joined: object) -> None:
+    findings = Findings()
+    data, _ = read_yaml_text(text, "t.yaml", findings)
+    (finding,) = findings
+    assert finding.code == "yaml-quote"
+    assert "put it in quotes" in finding.hint
+    assert data == {"a": joined}
+
+
+def test_text_with_an_open_bracket_is_text() -> None:
+    data, _ = read("a: {b: see (this, c: }\nd: 'f(1'\ne:\n")
+    assert data == {"a": {"b": "see (this", "c": None}, "d": "f(1", "e": None}
+
+
 def test_a_merge_key_is_an_ordinary_key() -> None:
     # YAML 1.2 dropped it; the loader reports it as unknown.
     data, _ = read("a: &x {k: 1}\nb: {<<: *x}\n")

@@ -330,8 +330,12 @@ class _Builder:
             data = resolve_scalar(event.value) if plain else event.value
         elif isinstance(event, yaml.SequenceStartEvent):
             data = self.sequence(node, depth)
+            if event.flow_style:
+                self.rejoin_items(data, node)
         else:
             data = self.mapping(node, depth)
+            if event.flow_style:
+                self.rejoin_keys(data, node)
         if anchor is not None:
             self.anchors[anchor] = _Anchored(data, node, self.count - before + 1)
         return data, node
@@ -397,6 +401,47 @@ class _Builder:
             items[key], node.children[key] = item, child
         return items
 
+    def rejoin_keys(self, items: dict[str, Any], node: _Node) -> None:
+        """Report calls that the commas of a { } have cut into keys, and join them again."""
+        if not any(isinstance(item, str) and "(" in item for item in items.values()):
+            return
+        keys = list(items)
+        for index, key in enumerate(keys):
+            following = keys[index + 1 : index + 1 + _MOST_PIECES]
+            pieces = _cut_call(items.get(key), [(k, items.get(k) is None) for k in following])
+            if pieces:
+                items[key] = self.rejoined(pieces, key, node)
+                for piece in keys[index + 1 : index + len(pieces)]:
+                    del items[piece]
+
+    def rejoin_items(self, items: list[Any], node: _Node) -> None:
+        """The same for a [ ]."""
+        if not any(isinstance(item, str) and "(" in item for item in items):
+            return
+        index = 0
+        while index < len(items):
+            following = items[index + 1 : index + 1 + _MOST_PIECES]
+            rest = [(str(item), not isinstance(item, dict | list)) for item in following]
+            pieces = _cut_call(items[index], rest)
+            if pieces:
+                items[index] = self.rejoined(pieces, str(index), node)
+                del items[index + 1 : index + len(pieces)]
+            index += 1
+
+    def rejoined(self, pieces: list[str], key: str, node: _Node) -> str:
+        text = ", ".join(pieces)
+        place = node.children[key] if node.children else node
+        self.findings.add(
+            Finding(
+                f"the commas of {text} end it",
+                "inside { } and [ ] a comma separates",
+                f'put it in quotes: "{text}"',
+                code="yaml-quote",
+                place=Place(self.file, place.line, place.column),
+            )
+        )
+        return text
+
     def spend(self, nodes: int, event: Any) -> None:
         self.count += nodes
         if self.count > NODE_LIMIT:
@@ -418,6 +463,27 @@ class _Builder:
         self, mark: Any, what: str, why: str, hint: str, code: str = "yaml-structure"
     ) -> None:
         self.findings.add(self.finding(mark, what, why, hint, code))
+
+
+_CUT_CALL = re.compile(r"[a-z_]+\([^()]*")
+_MOST_PIECES = 50
+
+
+def _cut_call(first: object, rest: list[tuple[str, bool]]) -> list[str]:
+    """The pieces of a call such as `triangular(1` `2` `3) week`; none if `first` is no such.
+
+    `rest` holds what follows: its text, and whether it can be a piece.
+    """
+    if not isinstance(first, str) or not _CUT_CALL.fullmatch(first):
+        return []
+    pieces = [first]
+    for text, possible in rest:
+        if not possible:
+            return []
+        pieces.append(text)
+        if ")" in text:
+            return pieces
+    return []
 
 
 def resolve_scalar(text: str) -> str | int | float | bool | None:
