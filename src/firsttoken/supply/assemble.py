@@ -57,8 +57,10 @@ class Assembly:
         twin = self.c.twin
         absolute = np.array(period_edges(twin.start, twin.end, self.net.bucket))
         report = np.array(period_edges(twin.start, twin.end, self.net.report))
-        report[-1] = max(report[-1], absolute[-1])
         middle = (absolute[:-1] + absolute[1:]) / 2
+        # A last report period too short to hold the middle of a period joins the one before.
+        report = report[: int(np.searchsorted(report, middle[-1], side="right")) + 1]
+        report[-1] = max(report[-1], absolute[-1])
         network = self.network(absolute - twin.start)
         investments = self.investments()
         parameters, series = self.build.tables()
