@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from firsttoken.supply.table_columns import View, clock_seconds, number_of, views
-from firsttoken.twin.dates import DAY, WEEK, iso, parse_date
+from firsttoken.supply.table_calendars import Span, capacity_series, is_set, read_buckets
+from firsttoken.supply.table_columns import View, number_of, views
+from firsttoken.twin.dates import DAY, WEEK
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.source import SourceMap
@@ -27,8 +28,6 @@ from firsttoken.twin.tables import Table
 
 Row = dict[str, Any]
 
-_FIRST, _LAST = "1971-01-01", "2999-01-01"
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BUCKET_SECONDS = {"buckets_day": DAY, "buckets_week": WEEK, "buckets_month": 365.25 / 12 * DAY}
 
 
@@ -61,7 +60,7 @@ class _Reader:
         self.infinite: set[str] = set()
         self.timed: set[str] = set()
         self.pools: set[str] = set()
-        self.buckets: dict[str, list[tuple[float, float, float, float]]] = {}
+        self.spans: dict[str, list[Span]] = {}
         self.capacity_calendars: set[str] = set()
 
     def read(self) -> tuple[dict[str, Any], SourceMap]:
@@ -168,64 +167,7 @@ class _Reader:
         self._keep("calendars", view, view.text("name"), rows)
 
     def _calendar_buckets(self, view: View) -> None:
-        calendars = self.data.get("calendars", {})
-        starts, ends = view.dates("start"), view.dates("end")
-        values, ranks = view.quantities("value", ""), view.integers("priority", 0)
-        shares = self._open_shares(view)
-        names = view.text("calendar")
-        # Of overlapping buckets frePPLe takes the lowest priority, a network the last.
-        for index in sorted(range(len(view)), key=lambda row: -ranks[row]):
-            name = names[index]
-            if name not in calendars:
-                hint = nearest(name, list(calendars))
-                view.report(index, f"calendar {name!r} is not in table calendar", hint, "reference")
-                continue
-            value = values[index]
-            default = number_of(calendars[name]["default"])
-            number = number_of(value)
-            if shares[index] < 1 and number is not None and default is not None:
-                value = shares[index] * number + (1 - shares[index]) * default
-            bucket = {
-                "start": starts[index] or _FIRST,
-                "end": ends[index] or _LAST,
-                "value": value,
-            }
-            self.sources.add(
-                ("calendars", name, "buckets", len(calendars[name]["buckets"])),
-                view.table.place(index),
-            )
-            calendars[name]["buckets"].append(bucket)
-            self._remember_bucket(name, bucket, number)
-
-    def _remember_bucket(self, name: str, bucket: Row, number: float | None) -> None:
-        try:
-            span = parse_date(bucket["start"]), parse_date(bucket["end"])
-        except ValueError:
-            return  # the network's classes say so
-        mean = number_of(bucket["value"])
-        if number is not None and mean is not None:
-            self.buckets.setdefault(name, []).append((*span, number, mean))
-
-    def _open_shares(self, view: View) -> list[float]:
-        """Share of the week in which each bucket holds."""
-        days = [
-            [_flag(cell) for cell in view.cells[day]] if day in view.cells else [True] * len(view)
-            for day in _WEEKDAYS
-        ]
-        begins = view.cells.get("starttime") or [None] * len(view)
-        ends = view.cells.get("endtime") or [None] * len(view)
-        shares = []
-        for index in range(len(view)):
-            begin = clock_seconds(begins[index]) or 0.0
-            end = clock_seconds(ends[index])
-            # 23:59:59 means midnight: frePPLe's end times are inclusive.
-            hours = ((DAY if end is None else end + 1) - begin) / DAY
-            share = hours * sum(day[index] for day in days) / 7
-            shares.append(share)
-        if any(share < 1 for share in shares):
-            what = "working hours are read as the share of the week in which they are open"
-            view.report(-1, what, "durations are calendar time", "approximation", "warning")
-        return shares
+        self.spans = read_buckets(view, self.data.get("calendars", {}), self.sources)
 
     # Operations.
 
@@ -373,7 +315,7 @@ class _Reader:
             stage=view.text("stage"),
         )
         for index, (name, kind) in enumerate(zip(names, types, strict=True)):
-            free = constrained[index] is not None and not _flag(constrained[index])
+            free = constrained[index] is not None and not is_set(constrained[index])
             if kind == "infinite" or free:
                 self.infinite.add(name)
                 what = f"resource {name!r} is unlimited and left out"
@@ -408,14 +350,14 @@ class _Reader:
             view.report(index, what, "use default, buckets or infinite", "not-modelled")
             return "1 each/s"
         if calendar:
-            spans = self.buckets.get(calendar)
+            spans = self.spans.get(calendar)
             if spans is None:
                 hint = nearest(calendar, list(self.data.get("calendars", {})))
                 view.report(index, f"calendar {calendar!r} has no buckets", hint, "reference")
                 return "1 each/s"
             default = number_of(self.data["calendars"][calendar]["default"]) or 0.0
             self.capacity_calendars.add(calendar)
-            return _series(spans, default, per_bucket=kind == "buckets")
+            return capacity_series(spans, default, per_bucket=kind == "buckets")
         if kind == "buckets":
             view.report(index, "a resource of type buckets needs a maximum calendar")
             return "1 each/s"
@@ -629,27 +571,3 @@ def _is_negative(value: Any) -> bool:
     if isinstance(value, str):
         return value.lstrip().startswith("-")
     return isinstance(value, int | float) and value < 0
-
-
-def _flag(cell: Any) -> bool:
-    if isinstance(cell, str):
-        return cell.casefold() not in ("false", "0", "no", "")
-    return cell is None or bool(cell)
-
-
-def _series(
-    spans: list[tuple[float, float, float, float]], default: float, *, per_bucket: bool
-) -> dict[str, Any]:
-    """Capacity over time from calendar buckets (start, end, value, mean over working hours).
-
-    Of overlapping buckets the later listed wins.
-    """
-    edges = sorted({edge for start, end, _, _ in spans for edge in (start, end)})
-    series: dict[str, Any] = {"unit": "each/s", _FIRST: 0.0 if per_bucket else default}
-    for edge in edges:
-        level = 0.0 if per_bucket else default
-        for start, end, value, mean in spans:
-            if start <= edge < end:
-                level = value / (end - start) if per_bucket else mean
-        series[iso(edge)] = level
-    return series

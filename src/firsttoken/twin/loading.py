@@ -7,7 +7,6 @@ something before it failed is left for the next.
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,19 +17,23 @@ from pydantic import ValidationError
 from firsttoken.twin.families import base_folder, read_files
 from firsttoken.twin.findings import Finding, Findings, UsageError
 from firsttoken.twin.grammar import ValueSyntaxError
-from firsttoken.twin.library import FactError, Library, read_libraries
+from firsttoken.twin.imports import (
+    expand_parts,
+    expanded,
+    read_room_tables,
+    read_with_imports,
+)
+from firsttoken.twin.library import read_libraries
 from firsttoken.twin.room import Room
 from firsttoken.twin.scenario import Disruption, Scenario, lineage
 from firsttoken.twin.schema import Declared
 from firsttoken.twin.slots import annotation_of, fields, known_keys, nearest, slot_at
-from firsttoken.twin.source import SourceMap, read_yaml
-from firsttoken.twin.tables import read_tables
+from firsttoken.twin.source import SourceMap
 from firsttoken.twin.twin import Header, Twin, child, split_path
 from firsttoken.twin.validation import check_facts, constant, validate, validate_slot
 
 TWIN_FILE = "twin.yaml"
 
-_PART = re.compile(r"part\(\s*([^()\s]+)\s*\)")
 _SETTINGS = ("start", "end", "horizon", "as_of", "seed", "replications")
 
 
@@ -56,7 +59,7 @@ def load_twin(path: Path | str, rooms: Mapping[str, Room], findings: Findings) -
     if file.is_dir():
         file = file / TWIN_FILE
     before = len(findings.errors)
-    data, sources = _read_with_imports(file, findings)
+    data, sources = read_with_imports(file, findings)
     if not data and len(findings.errors) > before:
         return None
     token, files = base_folder.set(file.parent), read_files.set({})
@@ -84,10 +87,10 @@ def _build(
     names = data.get("library") if isinstance(data.get("library"), list) else []
     places = [(str(name), sources.place(("library", i))) for i, name in enumerate(names or [])]
     library = read_libraries(places, folder, findings)
-    data = _expand_parts(data, (), library, sources, findings)
+    data = expand_parts(data, (), library, sources, findings)
     for room in rooms.values():
         if isinstance(data.get(room.name), dict):
-            data[room.name] = _read_room_tables(data[room.name], room, folder, sources, findings)
+            data[room.name] = read_room_tables(data[room.name], room, folder, sources, findings)
     built = _rooms(data, rooms, sources, findings)
     start, end = _span(header, sources, findings)
     as_of = constant(header.as_of)
@@ -118,179 +121,6 @@ def _build(
     for name in header.scenarios:
         _check_scenario(twin, name, findings)
     return twin
-
-
-# Files.
-
-
-def _read_with_imports(file: Path, findings: Findings) -> tuple[dict[str, Any], SourceMap]:
-    data, sources = read_yaml(file, findings)
-    read = {file.resolve()}
-    _import(data, sources, file, (file.resolve(),), read, findings)
-    return data, sources
-
-
-def _import(
-    data: dict[str, Any],
-    sources: SourceMap,
-    file: Path,
-    trail: tuple[Path, ...],
-    read: set[Path],
-    findings: Findings,
-) -> None:
-    """Merge the imports of `file`, whose content is `data`, into it."""
-    names = data.get("imports") or []
-    if not isinstance(names, list):
-        return  # reported by the header's class
-    for index, name in enumerate(list(names)):
-        place = sources.place(("imports", index))
-        path = file.parent / str(name)
-        resolved = path.resolve()
-        if resolved in trail:
-            what = f"{name} imports itself" if resolved == trail[-1] else f"{name} closes a circle"
-            why = "imports must not be circular"
-            findings.add(Finding(what, why, code="import-cycle", path="imports", place=place))
-            continue
-        if resolved in read:
-            continue
-        read.add(resolved)
-        if not path.is_file():
-            what = f"imported file {name} does not exist"
-            hint = f"file names are relative to {file.name}"
-            findings.add(Finding(what, "", hint, "imports", "file", place=place))
-            continue
-        other, places = read_yaml(path, findings)
-        _import(other, places, path, (*trail, resolved), read, findings)
-        other.pop("imports", None)
-        _merge(data, other, (), sources, places, findings)
-
-
-def _merge(
-    into: dict[str, Any],
-    other: Mapping[str, Any],
-    path: tuple[str, ...],
-    sources: SourceMap,
-    places: SourceMap,
-    findings: Findings,
-) -> None:
-    """Merge `other` (with `places`) into `into`: mappings deeply, lists at the top by appending."""
-    for key, item in other.items():
-        at = (*path, key)
-        if key not in into:
-            into[key] = item
-            _graft(sources, places, at)
-        elif isinstance(into[key], dict) and isinstance(item, Mapping):
-            into[key] = dict(into[key])
-            _merge(into[key], item, at, sources, places, findings)
-        elif not path and isinstance(into[key], list) and isinstance(item, list):
-            for index, element in enumerate(item):
-                if key == "library" and element in into[key]:
-                    continue
-                into[key] = [*into[key], element]
-                _graft(sources, places, at, str(len(into[key]) - 1), str(index))
-        else:
-            findings.add(
-                Finding(
-                    f"{'.'.join(at)} is given twice",
-                    f"it also stands at {sources.place(at)}",
-                    "keep one of them; scenarios can override it",
-                    ".".join(at),
-                    "import-conflict",
-                    place=places.place(at),
-                )
-            )
-
-
-def _graft(
-    sources: SourceMap, places: SourceMap, at: tuple[str, ...], to: str = "", index: str = ""
-) -> None:
-    if to:
-        sources.graft((*at, to), places.at((*at, index)))
-    else:
-        sources.graft(at, places.at(at))
-
-
-def _expand_parts(
-    data: dict[str, Any],
-    path: tuple[str, ...],
-    library: Library,
-    sources: SourceMap,
-    findings: Findings,
-) -> dict[str, Any]:
-    """The data with every `part(id)` replaced by the part's bill of materials."""
-    return {
-        key: _expanded(item, (*path, key), library, sources, findings) for key, item in data.items()
-    }
-
-
-def _expanded(
-    item: object,
-    path: tuple[str, ...],
-    library: Library,
-    sources: SourceMap,
-    findings: Findings,
-) -> object:
-    if isinstance(item, dict):
-        return _expand_parts(item, path, library, sources, findings)
-    if not isinstance(item, str) or not item.startswith("part("):
-        return item
-    match = _PART.fullmatch(item)
-    try:
-        if match is None:
-            raise FactError(f"{item!r} is not a part", "write part(gb300_nvl72)")
-        part = library.part(match[1])
-        if not part.bom:
-            raise FactError(f"part({part.id}) has no bill of materials", "give it a 'bom'")
-        return dict(part.bom)
-    except FactError as error:
-        findings.add(
-            Finding(str(error), "", error.hint, ".".join(path), "part", place=sources.place(path))
-        )
-        return {}
-
-
-def _read_room_tables(
-    instances: Mapping[str, Any],
-    room: Room,
-    folder: Path,
-    sources: SourceMap,
-    findings: Findings,
-) -> dict[str, Any]:
-    """The instances of a room with the content of their tables merged in."""
-    merged = dict(instances)
-    for name, instance in instances.items():
-        if not isinstance(instance, Mapping) or "tables" not in instance:
-            continue
-        path = (room.name, name)
-        given = instance["tables"]
-        own = {key: item for key, item in instance.items() if key != "tables"}
-        merged[name] = own
-        place = sources.place((*path, "tables"))
-        if room.tables is None or not isinstance(given, str):
-            what = (
-                f"room {room.name!r} reads no tables"
-                if room.tables is None
-                else "tables: is not the name of a folder or workbook"
-            )
-            findings.add(Finding(what, path=".".join((*path, "tables")), place=place, code="table"))
-            continue
-        location = folder / given
-        if not location.exists():
-            what = f"tables: {given} does not exist"
-            hint = "name a folder of CSV files or an XLSX workbook beside the twin"
-            at = ".".join((*path, "tables"))
-            findings.add(Finding(what, "", hint, at, "file", place=place))
-            continue
-        content, places = room.tables(read_tables(location, findings), findings)
-        _merge(own, content, path, sources, _below(places, path), findings)
-    return merged
-
-
-def _below(places: SourceMap, path: tuple[str, ...]) -> SourceMap:
-    """The same places, one path further down."""
-    moved = SourceMap()
-    moved.graft(path, places)
-    return moved
 
 
 # Classes.
@@ -459,10 +289,10 @@ def _check_override(
         what = f"override of unknown path {target!r}"
         findings.add(Finding(what, "", hint, ".".join(at), "path-unknown", place=place))
         return
-    expanded = _expanded(value, at, twin.library, twin.sources, findings)
-    if not validate_slot(annotation, expanded, at, twin.sources, findings):
+    given = expanded(value, at, twin.library, twin.sources, findings)
+    if not validate_slot(annotation, given, at, twin.sources, findings):
         return
-    check_facts(expanded, annotation, at, twin.library, twin.as_of, twin.sources, findings)
+    check_facts(given, annotation, at, twin.library, twin.as_of, twin.sources, findings)
 
 
 def _annotation(twin: Twin, keys: tuple[str, ...]) -> Any | None:
@@ -562,8 +392,8 @@ def _applied(
         for target, value in scenario.overrides.items():
             at = ("scenarios", own, "overrides", target)
             keys = split_path(data, target)
-            expanded = _expanded(value, at, twin.library, sources, findings)
-            data = _with_item(data, keys, expanded)
+            given = expanded(value, at, twin.library, sources, findings)
+            data = _with_item(data, keys, given)
             sources.replace(keys, sources.at(at))
             if len(keys) > 1:
                 touched[keys[0], keys[1]] = None
