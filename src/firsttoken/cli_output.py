@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
     from firsttoken.results.store import Results
     from firsttoken.twin.findings import Findings
 
-SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", "p10", "p50", "p80", "p90")
+QUANTILES = ("p10", "p50", "p80", "p90")
+SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
 QUIET_SECONDS = 10.0  # between plain progress lines
+SHORT_STEPS = 2  # whose end is not worth a line
 
 
 def line(text: str) -> None:
@@ -83,15 +87,19 @@ class Progress:
 
     def _plain(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        started, said = self._said.get(stage, (now, -QUIET_SECONDS))
-        finished = done >= total > 0
-        if now - said < QUIET_SECONDS and not finished:
+        first = stage not in self._said
+        started, said = self._said.get(stage, (now, now))
+        over = done >= total > 0
+        finished = over and total > SHORT_STEPS
+        if not finished and (over or (not first and now - said < QUIET_SECONDS)):
             return
         self._said[stage] = started, now
-        text = f"{stage}: {done:,} of {total:,}" if total else stage
+        text = f"{stage}: {done:,} of {total:,}"
         if finished:
             text += f" in {now - started:.1f} s"
-        elif done and total and now - started >= 1:
+        elif first:
+            text = f"{stage} ..."
+        elif done and now - started >= 1:
             text += f", about {(now - started) * (total - done) / done:.0f} s to go"
         print(text, file=sys.stderr, flush=True)
 
@@ -138,20 +146,19 @@ def run_text(results: Results, report: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    # Where nobody watches, lines are as long as they need to be.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     rows = summary(results)
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
-        table = Table(title=f"{results.run.twin}: {scenario}", title_justify="left")
-        table.add_column("")
-        table.add_column("unit")
-        quantiles = [q for q in ("p10", "p50", "p80", "p90") if q in rows[0]]
-        for quantile in quantiles:
-            table.add_column(quantile.upper(), justify="right")
+        table = Table(title=f"{results.run.twin}: {scenario}", title_justify="left", box=None)
+        for column in ("", *(quantile.upper() for quantile in QUANTILES), "unit"):
+            table.add_column(column, justify="right" if column.startswith("P") else "left")
         for row in rows:
             if row["scenario"] == scenario:
-                figures = [figure(row[quantile]) for quantile in quantiles]
-                table.add_row(str(row["label"]), str(row["unit"]), *figures)
+                figures, unit = figures_of(row)
+                table.add_row(str(row["label"]), *figures, unit)
         console.print(table)
+        print()
     print(f"Run:    {results.folder.resolve()}")
     if report:
         print(f"Report: {report.resolve()}")
@@ -171,12 +178,32 @@ def summary(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
-def figure(value: object) -> str:
-    """A number with four significant digits and thousands separators; other things as text."""
+def figures_of(row: Mapping[str, Any]) -> tuple[list[str], str]:
+    """A row's quantiles as a person would write them, and the unit that they are in."""
+    values = [row[quantile] for quantile in QUANTILES]
+    unit = str(row["unit"])
+    if unit == "year":  # a date as a decimal year; not known: beyond the horizon
+        return [year_month(value) for value in values], ""
+    if unit == "USD":
+        largest = max((abs(value) for value in values if value == value), default=0.0)
+        for scale, name in ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")):
+            if largest >= scale:
+                return [figure(value / scale) for value in values], name
+    return [figure(value) for value in values], unit
+
+
+def year_month(value: float) -> str:
+    """The month (2027-03) of a decimal year; `beyond` if it is not known."""
+    if value != value:
+        return "beyond"
+    year, month = divmod(int(value * 12), 12)
+    return f"{year}-{month + 1:02d}"
+
+
+def figure(value: float) -> str:
+    """A number with four significant digits and thousands separators; - if it is not known."""
     import math
 
-    if not isinstance(value, int | float):
-        return str(value) or "beyond"
     if not math.isfinite(value):
         return "-"
     digits = 3 - math.floor(math.log10(abs(value))) if value else 0

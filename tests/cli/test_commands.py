@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from firsttoken.cli import app
-from firsttoken.cli_output import figure
+from firsttoken.cli_output import figure, figures_of
 
 COMMANDS = ("run", "plan", "simulate", "check", "compare", "schema", "report")
 
@@ -187,7 +187,23 @@ def test_figures_have_four_digits(value: float, text: str) -> None:
     assert figure(value) == text
 
 
-def test_figures_that_are_unknown_or_text() -> None:
+def test_figures_that_are_not_known() -> None:
     assert figure(float("nan")) == "-"
-    assert figure("") == "beyond"
-    assert figure("2027-01-01") == "2027-01-01"
+
+
+def row(unit: str, *values: float) -> dict[str, object]:
+    return {"unit": unit, **dict(zip(("p10", "p50", "p80", "p90"), values, strict=True))}
+
+
+def test_money_and_dates_are_written_as_people_do() -> None:
+    assert figures_of(row("USD", 9.87e8, 1.234e9, 2e9, 3e9)) == (
+        ["0.9870", "1.234", "2.000", "3.000"],
+        "BUSD",
+    )
+    assert figures_of(row("USD", 0, 0, 0, 0)) == (["0", "0", "0", "0"], "USD")
+    nan = float("nan")
+    # Of the year 2027, 0.25 has passed at the end of March; 0.999 lies in December.
+    assert figures_of(row("year", 2027.0, 2027.25, 2027.999, nan)) == (
+        ["2027-01", "2027-04", "2027-12", "beyond"],
+        "",
+    )

@@ -128,7 +128,7 @@ def test_progress_is_lines_where_nobody_watches(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == [
-        "simulate base: 0 of 1,000",
+        "simulate base ...",
         "simulate base: 500 of 1,000, about 12 s to go",
         "simulate base: 1,000 of 1,000 in 20.0 s",
     ]
