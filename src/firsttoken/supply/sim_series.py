@@ -1,0 +1,259 @@
+"""Values of all expressions in a period, for a block of replications side by side.
+
+Arrays here are [row, lane], a lane being one replication of the block: the inner loops run
+over lanes, on vector registers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from firsttoken.kernel import codes
+from firsttoken.kernel.compiled import compiled, compiled_bare
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable, derive, draw_parameters
+from firsttoken.kernel.random import (
+    _ppnd_centre as central_quantile,
+)
+from firsttoken.kernel.random import (
+    _ppnd_middle as tail_quantile,
+)
+from firsttoken.kernel.random import log_normal_float, normal, uniform
+from firsttoken.kernel.sampling import _triangular_quantile as triangular_quantile
+from firsttoken.kernel.sampling import draw, table_quantile
+from firsttoken.kernel.series import knots_mean
+from firsttoken.kernel.streams import PARAMETER
+from firsttoken.supply.sim_formulas import Formulas
+from firsttoken.supply.system import Floats, Ints
+
+
+class Knots(NamedTuple):
+    """The moving series of a block.
+
+    Attributes
+    ----------
+    time, value : [lanes, K], knots as drawn, times ascending.
+    known : [S], 1 if a series is the same in all lanes.
+    until : [S], time up to which its values in `series_values` hold.
+    changed : [S], 1 if it was set anew in this period.
+    """
+
+    time: Floats
+    value: Floats
+    known: Ints
+    until: Floats
+    changed: Ints
+
+
+@compiled
+def draw_block(parameters: ParameterTable, seed: int, first: int, out: Floats) -> None:
+    """Fill `out` [P, lanes] with the parameters of the replications from `first` on."""
+    column = np.empty(out.shape[0])
+    for b in range(out.shape[1]):
+        draw_parameters(parameters, seed, first + b, column)
+        for p in range(out.shape[0]):
+            out[p, b] = column[p]
+
+
+@compiled
+def load_knots(series: SeriesTable, formulas: Formulas, drawn: Floats, values: Floats) -> Knots:
+    """Set the series with one knot in `values` [S, lanes], and return the others' knots."""
+    lanes = drawn.shape[1]
+    for s in formulas.single:
+        p = series.knot_value[series.start[s]]
+        for b in range(lanes):
+            values[s, b] = drawn[p, b]
+    time = np.empty((lanes, series.knot_time.size))
+    value = np.empty((lanes, series.knot_time.size))
+    known = np.zeros(series.kind.size, np.int64)
+    for s in formulas.moving:
+        same = 1
+        for b in range(lanes):
+            least = np.inf
+            for k in range(series.start[s + 1] - 1, series.start[s] - 1, -1):
+                # A knot never lies after a later-listed one, see firsttoken.kernel.series.
+                least = min(least, drawn[series.knot_time[k], b])
+                time[b, k] = least
+                value[b, k] = drawn[series.knot_value[k], b]
+                if time[b, k] != time[0, k] or value[b, k] != value[0, k]:
+                    same = 0
+        known[s] = same
+    changed = np.zeros(series.kind.size, np.int64)
+    for s in formulas.noise:
+        changed[s] = 1
+    return Knots(time, value, known, np.full(series.kind.size, -np.inf), changed)
+
+
+@compiled_bare
+def move_series(
+    series: SeriesTable, moving: Ints, knots: Knots, t0: float, t1: float, values: Floats
+) -> None:
+    """Set the moving series to their means over [t0, t1), where these may have changed."""
+    lanes = values.shape[1]
+    for s in moving:
+        knots.changed[s] = 0
+        if t1 <= knots.until[s]:
+            continue
+        knots.changed[s] = 1
+        low, high = series.start[s], series.start[s + 1]
+        count = 1 if knots.known[s] else lanes
+        until = np.inf
+        for b in range(count):
+            time, value = knots.time[b, low:high], knots.value[b, low:high]
+            values[s, b] = knots_mean(series.kind[s], time, value, high - low, t0, t1)
+            until = min(until, _holds_until(series.kind[s], time, t0, t1))
+        for b in range(count, lanes):
+            values[s, b] = values[s, 0]
+        knots.until[s] = until
+
+
+@compiled_bare
+def _holds_until(kind: int, time: Floats, t0: float, t1: float) -> float:
+    """Return the time up to which the mean over [t0, t1) remains the value."""
+    if kind == codes.LEARNING or kind == codes.WRIGHT:
+        return -np.inf
+    k = 0
+    while k < time.size and time[k] <= t0:
+        k += 1
+    if k == time.size:
+        return np.inf
+    constant = k == 0 or kind == codes.STEP
+    return time[k] if constant and t1 <= time[k] else -np.inf
+
+
+@compiled_bare
+def draw_noise(
+    parameters: ParameterTable,
+    series: SeriesTable,
+    noise: Ints,
+    seed: int,
+    first: int,
+    t: int,
+    values: Floats,
+) -> None:
+    """Set the noise series to their draws of period `t`: index ``t + 1`` of their streams.
+
+    The same numbers as :func:`firsttoken.kernel.parameters.redraw` gives, a row at a time.
+    """
+    for s in noise:
+        p = series.knot_value[series.start[s]]
+        code, key = parameters.code[p], int(parameters.entity[p])
+        x, y, z = parameters.args[p, 0], parameters.args[p, 1], parameters.args[p, 2]
+        if code == codes.NORMAL or code == codes.UNIFORM or code == codes.TRIANGULAR:
+            _uniform_row(values, s, seed, first, key, t + 1)
+            if code == codes.UNIFORM:
+                for b in range(values.shape[1]):
+                    values[s, b] = x + (y - x) * values[s, b]
+            elif code == codes.TRIANGULAR:
+                _triangular_row(values, s, x, y, z)
+            elif _normal_row(values, s, x, y) > 0:
+                for b in range(values.shape[1]):
+                    values[s, b] = x + y * normal(seed, first + b, key, PARAMETER, t + 1)
+        else:
+            for b in range(values.shape[1]):
+                values[s, b] = _redraw(parameters, p, seed, first + b, t + 1)
+
+
+@compiled_bare
+def _redraw(parameters: ParameterTable, p: int, seed: int, replication: int, index: int) -> float:
+    """Return parameter `p` drawn afresh, with all that it derives from."""
+    code, args = parameters.code[p], parameters.args
+    if code < codes.SUM:
+        a, b, key = args[p, 0], args[p, 1], int(parameters.entity[p])
+        if code == codes.DISCRETE or code == codes.EMPIRICAL:
+            u = uniform(seed, replication, key, PARAMETER, index)
+            return table_quantile(code, parameters.table, int(a), int(b), u)
+        return draw(code, a, b, args[p, 2], args[p, 3], seed, replication, key, PARAMETER, index)
+    x = _redraw(parameters, int(args[p, 0]), seed, replication, index)
+    y = _redraw(parameters, int(args[p, 1]), seed, replication, index)
+    return derive(code, x, y, args[p, 2])
+
+
+@compiled_bare
+def _uniform_row(values: Floats, s: int, seed: int, first: int, key: int, index: int) -> None:
+    for b in range(values.shape[1]):
+        values[s, b] = uniform(seed, first + b, key, PARAMETER, index)
+
+
+@compiled_bare
+def _triangular_row(values: Floats, s: int, low: float, mode: float, high: float) -> None:
+    for b in range(values.shape[1]):
+        values[s, b] = triangular_quantile(low, mode, high, values[s, b])
+
+
+@compiled_bare
+def _normal_row(values: Floats, s: int, mean: float, deviation: float) -> int:
+    """Turn uniform numbers into normal ones; return how many lie too far out for this.
+
+    The formulas of :func:`firsttoken.kernel.random.normal_quantile`, both computed for every
+    lane so that the loop has no branches; beyond 6.7 standard deviations they do not hold.
+    """
+    far = 0
+    for b in range(values.shape[1]):
+        u = values[s, b]
+        q = u - 0.5
+        centre = q * central_quantile(0.180625 - q * q)
+        r = math.sqrt(-log_normal_float(min(u, 1.0 - u)))
+        tail = tail_quantile(r - 1.6)
+        tail = -tail if q < 0.0 else tail
+        far += 1 if r > 5.0 else 0
+        values[s, b] = mean + deviation * (centre if abs(q) <= 0.425 else tail)
+    return far
+
+
+@compiled_bare
+def evaluate_fixed(formulas: Formulas, series_values: Floats, scratch: Floats, out: Floats) -> None:
+    """Evaluate the expressions that do not change in time into `out` [E, lanes]."""
+    for e in formulas.fixed:
+        _evaluate(formulas, e, series_values, scratch, out[e])
+
+
+@compiled_bare
+def evaluate_dynamic(
+    formulas: Formulas, changed: Ints, series_values: Floats, scratch: Floats, out: Floats
+) -> None:
+    """Evaluate those of the other expressions of which a series has changed."""
+    for e in formulas.dynamic:
+        first, last = formulas.factor[formulas.term[e]], formulas.factor[formulas.term[e + 1]]
+        stale = False
+        for f in range(first, last):
+            stale = stale or changed[formulas.series[f]] != 0
+        if stale:
+            _evaluate(formulas, e, series_values, scratch, out[e])
+
+
+@compiled_bare
+def _evaluate(
+    formulas: Formulas, e: int, series_values: Floats, scratch: Floats, row: Floats
+) -> None:
+    """Evaluate expression `e` into `row` [lanes]."""
+    first, last = formulas.term[e], formulas.term[e + 1]
+    if last - first == 1:
+        _product(formulas, first, series_values, row)
+        return
+    for b in range(row.size):
+        row[b] = 0.0
+    for k in range(first, last):
+        _product(formulas, k, series_values, scratch)
+        for b in range(row.size):
+            row[b] += scratch[b]
+
+
+@compiled_bare
+def _product(formulas: Formulas, k: int, series_values: Floats, out: Floats) -> None:
+    """Multiply the factors of term `k`."""
+    lanes = out.size
+    first, last = formulas.factor[k], formulas.factor[k + 1]
+    if first == last:
+        for b in range(lanes):
+            out[b] = 1.0
+        return
+    row = series_values[formulas.series[first]]
+    for b in range(lanes):
+        out[b] = row[b]
+    for f in range(first + 1, last):
+        other = series_values[formulas.series[f]]
+        for b in range(lanes):
+            out[b] *= other[b]
