@@ -65,8 +65,8 @@ def binding(reading: Reading) -> Section | None:
             [(s, formats.label(s)) for s in kept], periods, labels, shares, tips, width
         ),
         "Which stage is the limit, and when",
-        "Share of replications and periods in which a stage ran at its own capacity, resources or "
-        "policy, per cent; the rest of the time it waited for material or for demand",
+        "Share of replications and periods in which a stage ran at its own capacity, resource or "
+        "policy limit, per cent; otherwise it waited for material or demand",
         table=table,
         note=f"Not shown: {hidden} hardly ever the limit." if left else "",
     )
@@ -90,7 +90,8 @@ def _binding_title(reading: Reading) -> str:
     if now is None:
         return "No stage is at its limit where the known facts end"
     stage, label, share, _ = now
-    return f"{label}: {formats.label(stage)} is the limit in {formats.share(share)} of cases"
+    often = formats.share(share)
+    return f"{label}: the stage “{formats.label(stage)}” is the limit in {often} of cases"
 
 
 def marginal(reading: Reading) -> Section | None:
@@ -187,10 +188,14 @@ def tornado(reading: Reading) -> Section | None:
         "Each bar runs from the mean outcome where an input is in its lowest fifth to that where "
         "it is in its highest fifth; the texts at the ends are the input's P10 and P90."
     )
-    for (name,), rows in by(reading.rows("supply_tornado"), "output").items():
+    outputs = by(reading.rows("supply_tornado"), "output").items()
+    for (name,), rows in sorted(outputs, key=lambda pair: pair[1][0]["output_unit"] != "USD"):
         known = [r for r in rows if math.isfinite(r["low_mean"]) and math.isfinite(r["high_mean"])]
         known.sort(key=lambda row: -abs(row["high_mean"] - row["low_mean"]))
-        kept = [r for r in known if r["high_mean"] != r["low_mean"]][:_MOST_SWINGS]
+        # The knots of one series share their draws, so their rows tell the same.
+        distinct = {(r["parameter"], r["low_mean"], r["high_mean"]): r for r in reversed(known)}
+        moving = [r for r in known if r in distinct.values() and r["high_mean"] != r["low_mean"]]
+        kept = moving[:_MOST_SWINGS]
         if not kept:
             continue
         unit = kept[0]["output_unit"]
@@ -201,7 +206,7 @@ def tornado(reading: Reading) -> Section | None:
                 lambda width, swings=swings, centre=centre, unit=unit: draw_tornado(  # type: ignore[misc]
                     swings, centre, lambda v: formats.quantity(v, unit), width
                 ),
-                name[:1].upper() + name[1:],
+                formats.sentence(name),
                 f"{formats.plural(unit) if unit != 'USD' else 'US$'}, mean of the replications",
                 legend=[("lowside", "input low"), ("highside", "input high")],
                 table=_tornado_table(reading, known, unit),

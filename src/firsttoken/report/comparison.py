@@ -57,7 +57,7 @@ def _paths(reading: Reading, names: list[str]) -> list[Figure]:
         rows = reading.simulated("supply_stage", name, metric="completed", stage=stage)
         medians = {row["period"]: float(row["p50"]) for row in rows}
         values = [medians.get(row["period"], math.nan) for row in base]
-        if not any(math.isfinite(value) for value in values):
+        if not _differs(values, [float(row["p50"]) for row in base]):
             continue
         title = reading.title(name)
         fan = fan_of(base, unit, "", lines=[("", values, "s2")], only_lines=True)
@@ -71,9 +71,15 @@ def _paths(reading: Reading, names: list[str]) -> list[Figure]:
             ],
             frozenset({1, 2}),
         )
-        said = f"{formats.label(stage)}, {formats.plural(unit)} a {word}: median and base"
+        said = f"{formats.output_of(stage, unit, word)}: median, over the base’s band"
         found.append(Figure(title, said, Markup(canvas.svg(f"{title}. {said}")), None, table))
     return found
+
+
+def _differs(values: list[float], others: list[float]) -> bool:
+    """Whether two courses differ anywhere by more than 2 % of the largest value."""
+    least = 0.02 * max((value for value in others if math.isfinite(value)), default=0.0)
+    return any(abs(a - b) > least for a, b in zip(values, others, strict=True))
 
 
 def _date_panels(reading: Reading, names: list[str]) -> list[Panel]:
@@ -91,7 +97,9 @@ def _date_panels(reading: Reading, names: list[str]) -> list[Panel]:
             tip = f"{reading.title(name)}: median {said[1]}, P10–P90 {said[0]} – {said[2]}"
             dots.append(Dot(at[0], at[1], at[2], said[1], tip))
         title = next(r["title"] for (_, g), r in rows.items() if g == goal)
-        panels.append(Panel(f"{title}: date", "date", dots, _year_tick, dated=True))
+        panels.append(
+            Panel(f"{formats.sentence(title)}: date", "date", dots, _year_tick, dated=True)
+        )
     return panels
 
 
@@ -105,26 +113,31 @@ def _kpi_panels(reading: Reading, names: list[str]) -> list[Panel]:
     goals = bool(reading.all("supply_goal_date"))
     kpis = unique(kpi for scenario, kpi in rows if scenario == reading.base)
     kpis = [kpi for kpi in kpis if not (goals and kpi.endswith(".date"))]
-    moved = [kpi for kpi in kpis if _moves(rows, names, kpi)]
-    yearly = [kpi for kpi in moved if kpi.rpartition(".")[2].isdigit()]
-    kept = [kpi for kpi in moved if kpi not in yearly] + yearly
+    kept = sorted((k for k in kpis if _moves(rows, names, k)), key=lambda k: _rank(reading, k))
     panels = []
     for kpi in kept:
         unit = rows[reading.base, kpi]["unit"]
         shown = "share" if _is_share(kpi, unit) else unit
         dots = [_kpi_dot(reading.title(name), rows.get((name, kpi)), shown) for name in names]
-        title = _sentence_case(rows[reading.base, kpi]["label"])
+        title = formats.sentence(rows[reading.base, kpi]["label"])
         noted = "" if shown in ("USD", "share", "", "1") else f", {formats.plural(shown)}"
         panels.append(Panel(title + noted, shown, dots, _ticker(shown)))
     return panels
 
 
+def _rank(reading: Reading, kpi: str) -> tuple[int, str]:
+    """Order of importance: goals, value, content, duty, the last stage by year, the rest."""
+    final = f"completed.{reading.final_stage()}."
+    leading = ("goal.", "value.", "home.", "duty", "spend")
+    place = next((i for i, start in enumerate(leading) if kpi.startswith(start)), len(leading))
+    if kpi.startswith(final):
+        # Later years first: the first ones are as good as decided.
+        return len(leading) + 1, str(9999 - int(kpi.rpartition(".")[2]))
+    return (place if place < len(leading) else len(leading) + 2), kpi
+
+
 def _is_share(kpi: str, unit: str) -> bool:
     return unit in ("", "1") and "share" in kpi
-
-
-def _sentence_case(text: str) -> str:
-    return formats.label(text) if "_" in text else text[:1].upper() + text[1:]
 
 
 def _ticker(unit: str) -> Callable[[float], str]:
@@ -153,7 +166,7 @@ def _kpi_table(reading: Reading, names: list[str]) -> DataTable:
     for kpi in unique(kpi for _, kpi in rows):
         first = next(r for (_, k), r in rows.items() if k == kpi)
         unit = "share" if _is_share(kpi, first["unit"]) else first["unit"]
-        line = [_sentence_case(first["label"])]
+        line = [formats.sentence(first["label"])]
         for name in names:
             row = rows.get((name, kpi))
             line.append("–" if row is None else _kpi_cell(row, unit))
@@ -176,38 +189,37 @@ def _kpi_cell(row: Row, unit: str) -> str:
 
 
 def _differences(reading: Reading, names: list[str]) -> DataTable:
-    """Scenarios down, differences from the base across."""
+    """Figures down, scenarios across: what each changes against the base."""
     results = reading.results
-    compared = {n: compare((results, names[0]), (results, n)) for n in names[1:]}
-    keys = unique(k.kpi for c in compared.values() for k in c.kpis if k.unit != "year")
-    keys = [k for k in keys if not k.rpartition(".")[2].isdigit()]
-    labels = {k.kpi: k.label for c in compared.values() for k in c.kpis}
+    compared = [compare((results, names[0]), (results, name)) for name in names[1:]]
+    found = [{kpi.kpi: kpi for kpi in comparison.kpis} for comparison in compared]
+    kpis = {k.kpi: k for side in reversed(found) for k in side.values() if k.unit != "year"}
+    final = f"completed.{reading.final_stage()}."
+    shown = [k for k in kpis if k.startswith(final) or not k.startswith("completed.")]
+    ranked = sorted(shown, key=lambda k: (kpis[k].table != "supply_goal_date", _rank(reading, k)))
     cells = []
-    for name, comparison in compared.items():
-        found = {kpi.kpi: kpi for kpi in comparison.kpis}
-        line = [reading.title(name)]
-        for key in keys:
-            kpi = found.get(key)
-            line.append("–" if kpi is None else _change(kpi))
-        cells.append(line)
-    headers = ("Change of the median", *(_sentence_case(labels[key]) for key in keys))
-    numeric = frozenset(range(1, len(headers)))
+    for kpi in ranked:
+        changes = [_change(side[kpi]) if kpi in side else "–" for side in found]
+        if any(change not in ("no change", "–") for change in changes):
+            cells.append((formats.sentence(kpis[kpi].label), *changes))
+    headers = ("Change of the median", *(reading.title(name) for name in names[1:]))
     caption = "What each scenario changes against the base"
-    return DataTable(headers, cells, numeric, caption=caption, opened=True)
+    numeric = frozenset(range(1, len(headers)))
+    return DataTable(headers, cells[:24], numeric, caption=caption, opened=True, loose=True)
 
 
 def _change(kpi: ComparedKpi) -> str:
     difference, relative, unit = kpi.difference, kpi.relative, kpi.unit
     if difference is None:
-        return "beyond horizon" if kpi.a and not kpi.b else "–"
-    if difference == 0:
+        return "to beyond horizon" if kpi.a and not kpi.b else "–"
+    if difference == 0 or (relative is not None and abs(relative) < 5e-4):
         return "no change"
     sign = "+" if difference > 0 else "−"
     size = abs(difference)
     if unit == "date":
         return f"{size:.0f} days {'later' if difference > 0 else 'earlier'}"
     if unit in ("", "1"):
-        return f"{sign}{100 * size:.1f} points"
+        return f"{sign}{100 * size:.1f} points" if size >= 5e-4 else "no change"
     text = f"{sign}{formats.quantity(size, unit)}"
     return text if relative is None else f"{text} ({sign}{formats.share(abs(relative))})"
 
@@ -245,7 +257,7 @@ def _worst(reading: Reading, names: list[str]) -> str:
         name = min(lows, key=lambda n: lows[n])
         if lows[name] < 0:
             loss = formats.quantity(-lows[name], rows[names[0], kpi]["unit"])
-            what = _sentence_case(rows[names[0], kpi]["label"])
+            what = formats.sentence(rows[names[0], kpi]["label"])
             return f"“{reading.title(name)}” costs most: {loss} less ({what}, median)"
     return "The scenarios beside the base"
 
@@ -295,7 +307,7 @@ def _hindcast_figure(reading: Reading, scenario: str, group: list[Row]) -> Figur
     points = points[: len(group)]
     fan = fan_of(group, unit, "", points=points)
     verdicts = [f"{row['label']}: {row['verdict']}" for row in group]
-    said = f"{group[0]['title']} – known to {_as_of(reading, scenario)}"
+    said = f"{formats.sentence(group[0]['title'])} – known to {_as_of(reading, scenario)}"
     canvas = draw_fan(fan, 440, 290)
     table = DataTable(
         ("Period", "Reported", "Low", "High", "P10", "P50", "P90", "Verdict"),

@@ -23,7 +23,7 @@ def inputs(reading: Reading) -> Section | None:
     rows = reading.rows("supply_inputs")
     if not rows:
         return None
-    sourced = sum(1 for row in rows if row["source"])
+    assumed = sum(1 for row in rows if not row["source"] or row["source"] == "assumption")
     cells = [_input_row(number, row) for number, row in enumerate(rows, 1)]
     grades = [g for g in unique(row["confidence"] for row in rows) if g in _CONFIDENCE]
     lead = Markup("Confidence: ") + Markup("; ").join(
@@ -32,7 +32,7 @@ def inputs(reading: Reading) -> Section | None:
     section = Section(
         "inputs",
         "Inputs and sources",
-        f"{len(rows)} inputs, {sourced} of them with a cited source",
+        f"{len(rows)} inputs: {len(rows) - assumed} with a cited source, {assumed} assumptions",
         lead,
     )
     section.tables = [
@@ -50,7 +50,7 @@ def inputs(reading: Reading) -> Section | None:
 
 
 def _input_row(number: int, row: Row) -> tuple[str, ...]:
-    path = row["path"].removeprefix("supply.").removeprefix("network.")
+    path = row["path"].removeprefix("supply.").removeprefix("fact:")
     fact = row["fact"] if row["fact"] and row["fact"] not in path else ""
     name = Markup('<span class="path">{}</span>').format(_breakable(path))
     if fact:

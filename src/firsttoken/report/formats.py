@@ -8,8 +8,15 @@ import re
 from collections.abc import Sequence
 
 _SCALES = ((1e12, "tn"), (1e9, "bn"), (1e6, "M"), (1e3, "k"))
-_UNIT_WORD = re.compile(r"[a-z]{3,}")
-_INVARIANT = frozenset({"date", "percent", "USD"})
+# fmt: off
+_COUNTED = frozenset({
+    "rack", "wafer", "package", "die", "stack", "tray", "unit", "cpu", "gpu", "server", "board",
+    "module", "kit", "node", "chip", "shelf", "person", "run", "lot", "hour", "day", "week",
+    "month", "year", "dollar", "truck", "flight", "switch", "cartridge",
+})
+# fmt: on
+_SPECIAL = {"shelf": "shelves", "switch": "switches", "cpu": "CPUs", "gpu": "GPUs"}
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 # How names of the trade are written when an identifier is shown as words.
 # fmt: off
 _NAMES = {
@@ -19,7 +26,9 @@ _NAMES = {
     "sk": "SK", "dfw": "DFW", "cdu": "CDU", "pcb": "PCB", "ups": "UPS", "l10": "L10",
     "l11": "L11", "osat": "OSAT", "4np": "4NP", "n4": "N4", "n4p": "N4P", "usmca": "USMCA",
     "nvidia": "NVIDIA", "uk": "UK", "eu": "EU", "tw": "TW", "kr": "KR", "mx": "MX", "odm": "ODM",
-    "ai": "AI", "taiwan": "Taiwan", "arizona": "Arizona", "houston": "Houston",
+    "ai": "AI", "vr200": "VR200", "hgx": "HGX", "ap": "AP", "fab": "fab", "hopper": "Hopper",
+    "r200": "R200", "worth": "Worth", "fremont": "Fremont", "california": "California",
+    "taiwan": "Taiwan", "arizona": "Arizona", "houston": "Houston",
     "dallas": "Dallas", "mexico": "Mexico", "indiana": "Indiana", "korea": "Korea",
     "texas": "Texas", "wisconsin": "Wisconsin", "ohio": "Ohio", "peoria": "Peoria",
     "phoenix": "Phoenix", "juarez": "Juarez", "guadalajara": "Guadalajara", "japan": "Japan",
@@ -65,6 +74,8 @@ def quantity(value: float, unit: str, digits: int = 3) -> str:
         return quantity(value, "USD", digits) + "/" + unit[4:]
     if unit in ("share", "fraction"):
         return share(value)
+    if unit[:1] == "k" and unit[1:].partition("/")[0] in _COUNTED:
+        value, unit = 1000 * value, unit[1:]
     if unit in ("", "1"):
         return number(value, digits)
     return f"{number(value, digits)} {plural(unit) if abs(value) != 1 else singular(unit)}"
@@ -75,10 +86,12 @@ def share(value: float) -> str:
     if not math.isfinite(value):
         return "–"
     percent = 100 * value
-    if 0 < percent < 0.5:
-        return "<1 %" if percent < 0.1 else f"{percent:.1f} %"
-    near_whole = abs(percent) >= 9.95 or abs(percent - round(percent)) < 0.05
-    return _minus(f"{percent:.0f} %" if near_whole else f"{percent:.1f} %")
+    if 0 < percent < 0.1:
+        text = "<0.1"
+    else:
+        near_whole = abs(percent) >= 9.95 or abs(percent - round(percent)) < 0.05
+        text = f"{percent:.0f}" if near_whole else f"{percent:.1f}"
+    return _minus(text) + "\N{NO-BREAK SPACE}%"
 
 
 def plural(unit: str) -> str:
@@ -88,8 +101,8 @@ def plural(unit: str) -> str:
     head, slash, rest = unit.partition("/")
     if head == "each":
         return "units" + slash + rest
-    if _UNIT_WORD.fullmatch(head) and not head.endswith("s") and head not in _INVARIANT:
-        head += "s"
+    if head in _COUNTED:
+        head = _SPECIAL.get(head, head + "s")
     return head + slash + rest
 
 
@@ -126,6 +139,19 @@ def label(name: str) -> str:
         else:
             words.append(word[:1].upper() + word[1:] if i == 0 and word.islower() else word)
     return re.sub(r"\bCoWoS ([lsrLSR])\b", lambda m: f"CoWoS-{m[1].upper()}", " ".join(words))
+
+
+def sentence(text: str) -> str:
+    """A phrase with its identifiers as words, beginning with a capital, without `(fact ...)`."""
+    text = re.sub(r"\s*\(fact [^)]*\)", "", text)
+    text = _IDENTIFIER.sub(lambda match: label(match[0]), text)
+    return text[:1].upper() + text[1:]
+
+
+def output_of(stage: str, unit: str, word: str) -> str:
+    """What a chart of a stage's output shows: Dies, wafers a quarter; Racks a quarter."""
+    name, units = label(stage), plural(unit)
+    return f"{name} a {word}" if name.lower() == units.lower() else f"{name}, {units} a {word}"
 
 
 def period_word(labels: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from firsttoken.report.svg_bars import Column, draw_columns
 from firsttoken.report.svg_fan import Fan, Point, draw_fan
 from firsttoken.report.svg_sankey import Flow, draw_sankey
 
+_MOST_DEMANDS = 4
 QUANTILES = ("p10", "p50", "p80", "p90", "mean")
 QUANTILE_HEADERS = ("P10", "P50", "P80", "P90", "mean")
 
@@ -55,7 +56,7 @@ def _goal_card(row: Row) -> Card:
     ]
     detail = f"{formats.share(row['probability'])} of futures reach it within the horizon"
     value = formats.month(row["p50"]) if row["p50"] else "Beyond the horizon"
-    return Card(f"{row['title']} – median date", value, detail, facts, cls="wide")
+    return Card(f"{formats.sentence(row['title'])} – median date", value, detail, facts, cls="wide")
 
 
 def _year_cards(reading: Reading) -> list[Card]:
@@ -63,12 +64,9 @@ def _year_cards(reading: Reading) -> list[Card]:
     stage = reading.final_stage()
     rows = [r for r in reading.rows("supply_summary") if r["kpi"].startswith("completed.")]
     mine = [r for r in rows if r["kpi"].rpartition(".")[0] == f"completed.{stage}"]
-    kept = mine or [r for r in rows if r["kpi"].rpartition(".")[2].isdigit()]
-    kept = [r for r in kept if math.isfinite(r["p50"])]
+    kept = [r for r in mine if math.isfinite(r["p50"])]
     if not kept:
         return []
-    stage = kept[0]["kpi"].split(".", 1)[1].rpartition(".")[0]
-    kept = [r for r in kept if r["kpi"].startswith(f"completed.{stage}.")]
     columns = [
         Column(r["kpi"].rpartition(".")[2], r["p10"], r["p50"], r["p90"], formats.number(r["p50"]))
         for r in kept
@@ -76,10 +74,18 @@ def _year_cards(reading: Reading) -> list[Card]:
     best = max(kept, key=lambda r: float(r["p50"]))
     year = best["kpi"].rpartition(".")[2]
     drawing = Markup(draw_columns(columns, 400, 250).svg(f"{formats.label(stage)} by year"))
-    unit = formats.plural(kept[0]["unit"])
     detail = "Median by calendar year; whiskers P10–P90"
     value = f"{formats.quantity(best['p50'], best['unit'])} in {year}"
-    return [Card(f"{formats.label(stage)}, {unit} a year", value, detail, (), drawing, "wide tall")]
+    return [
+        Card(
+            formats.output_of(stage, kept[0]["unit"], "year"),
+            value,
+            detail,
+            (),
+            drawing,
+            "wide tall",
+        )
+    ]
 
 
 def _binding_card(reading: Reading) -> Card | None:
@@ -95,18 +101,29 @@ def _binding_card(reading: Reading) -> Card | None:
 
 
 def binding_now(reading: Reading) -> tuple[str, str, float, str] | None:
-    """(stage, period label, share, limit) that binds most where the facts end."""
+    """(stage, period label, share, limit) of the stage that binds where the facts end.
+
+    Upstream of a stage that runs at its own limit nothing else can be the limit of what comes
+    out: the answer is the last stage of the chain that is at its limit at least half of the
+    time, or the one that is so most often.
+    """
+    order = reading.chain_order()
+    end = order.get(reading.final_stage(), len(order))
     rows = [
         r
         for r in reading.simulated("supply_binding")
-        if r["limit"] in ("capacity", "resource") and math.isfinite(r["share"])
+        if r["limit"] in ("capacity", "resource")
+        and math.isfinite(r["share"])
+        and order.get(r["stage"], 0) <= end
     ]
     periods = sorted({row["period"] for row in rows})
     if not periods:
         return None
     past = [period for period in periods if period <= (reading.run.as_of or periods[0])]
     now = past[-1] if past else periods[0]
-    best = max((r for r in rows if r["period"] == now), key=lambda r: float(r["share"]))
+    rows = [row for row in rows if row["period"] == now]
+    often = [row for row in rows if row["share"] >= 0.5]
+    best = max(often or rows, key=lambda r: (order[r["stage"]] if often else 0, float(r["share"])))
     if best["share"] <= 0:
         return None
     return best["stage"], str(best["label"]), float(best["share"]), best["limit"]
@@ -151,7 +168,7 @@ def chain(reading: Reading) -> Section | None:
     groups = sorted(unique(f.group for f in flows), key=lambda g: order.get(g, 0))
     details = _node_details(rows)
     total = max((r for r in rows), key=lambda r: order.get(r["stage_to"], 0))
-    title = _chain_title(rows)
+    title = _chain_title(reading, rows)
     measure = "Bands are as wide as the value of the goods" if by_value else (
         "Bands are as wide as their share of the item's largest flow"
     )  # fmt: skip
@@ -180,16 +197,17 @@ def chain(reading: Reading) -> Section | None:
         "What each site sends on, from first to last stage",
         f"{measure}, whole horizon, {_engine(total)}; point at a band for its quantity",
         table=table,
-        legend=[(f"g{i % 8 + 1}", formats.label(g)) for i, g in enumerate(groups)],
+        legend=[(f"g{i % 10 + 1}", formats.label(g)) for i, g in enumerate(groups)],
         scroll=True,
     )
     return Section("chain", "The chain", title, figures=[drawn])
 
 
-def _chain_title(rows: Sequence[Row]) -> str:
-    """Which node sends most of what arrives at the chain's ends."""
+def _chain_title(reading: Reading, rows: Sequence[Row]) -> str:
+    """Which site makes most of the last stage's output."""
+    final = reading.final_stage()
     senders = {row["source_node"] for row in rows}
-    last = [row for row in rows if row["target_node"] not in senders]
+    last = [r for r in rows if r["target_node"] not in senders and r["stage_from"] == final]
     totals = {
         n[0]: sum(float(r["quantity"]) for r in g) for n, g in by(last, "source_node").items()
     }
@@ -197,7 +215,8 @@ def _chain_title(rows: Sequence[Row]) -> str:
         return "What each site sends on, from wafer to rack"
     best = max(totals, key=lambda node: totals[node])
     share = formats.share(totals[best] / sum(totals.values()))
-    return f"{_node_name(best)} sends {share} of all {formats.plural(last[0]['unit'])}"
+    name = formats.label(node_parts(best)[-1])
+    return f"Most {formats.plural(last[0]['unit'])} come from one site: {share} from {name}"
 
 
 def _engine(row: Row) -> str:
@@ -205,7 +224,10 @@ def _engine(row: Row) -> str:
 
 
 def _node_name(node: str) -> str:
-    return ", ".join(formats.label(part) for part in node_parts(node))
+    parts = node_parts(node)
+    if parts[0] == "delivered" and len(parts) > 1:
+        parts = parts[1:]
+    return ", ".join(formats.label(part) for part in parts)
 
 
 def _node_details(rows: Sequence[Row]) -> dict[str, str]:
@@ -263,14 +285,15 @@ def output(reading: Reading) -> Section | None:
         plan=[planned.get(r["period"], math.nan) for r in ordered] if planned else (),
     )  # fmt: skip
     best = max(ordered, key=lambda row: float(row["p50"]))
-    peak = formats.quantity(best["p50"], unit)
-    title = f"{formats.label(stage)}: median output peaks at {peak} in {best['label']}"
+    word = formats.period_word(fan.labels)
+    peak = f"{formats.number(best['p50'])} {formats.plural(unit)} a {word}"
+    title = f"Median output peaks at {peak} in {best['label']}"
     legend = [("s1", "median"), ("band s1", "P10–P90")]
     legend += [("obs", "reported, with its range")] if observed else []
     legend += [("plan", "plan")] if planned else []
     main = figure(
         lambda width: draw_fan(fan, width),
-        f"{formats.label(stage)}, {formats.plural(unit)} a {formats.period_word(fan.labels)}",
+        formats.output_of(stage, unit, word),
         f"{reading.run.replications:,} replications, scenario {reading.base}",
         table=quantile_table(ordered, unit),
         legend=legend,
@@ -299,7 +322,7 @@ def _other_stages(reading: Reading, final: str) -> list[Figure]:
         fan = fan_of(group, unit, "")
         canvas = draw_fan(fan, 440, 230)
         word = formats.period_word(fan.labels)
-        said = f"{formats.label(stage)}, {formats.plural(unit)} a {word}"
+        said = formats.output_of(stage, unit, word)
         found.append(
             Figure(formats.label(stage), f"{formats.plural(unit)} a {word}",
                    Markup(canvas.svg(said)), None, quantile_table(group, unit))
@@ -364,7 +387,7 @@ def goals(reading: Reading) -> Section | None:
         section.figures.append(
             figure(
                 lambda width, fan=fan: draw_fan(fan, width),  # type: ignore[misc]
-                f"{first['title']}, cumulative",
+                f"{formats.sentence(first['title'])}, cumulative",
                 f"at the end of each period; {formats.quantity(end['p50'], end['unit'])} in the "
                 f"median by {end['label']}",
                 table=quantile_table(rows, first["unit"], "By the end of"),
@@ -386,32 +409,41 @@ def _goal_note(row: Row) -> str:
 
 
 def domestic(reading: Reading) -> Section | None:
-    """Domestic content by period."""
-    rows = reading.simulated("supply_demand", metric="home_share")
+    """Domestic content by period, of the demands of most value."""
     section = Section("domestic", "Domestic content", "")
-    for (demand,), group in by(rows, "demand").items():
-        group = sorted(group, key=lambda row: str(row["period"]))
-        kept = [row for row in group if math.isfinite(row["p50"]) and row["p90"] > 0]
-        if len(kept) < 2:
+    groups = by(reading.simulated("supply_demand", metric="home_share"), "demand")
+    value = {
+        name[0]: sum(float(row["mean"]) for row in rows)
+        for name, rows in by(reading.simulated("supply_demand", metric="value"), "demand").items()
+    }
+    idle = {
+        (row["demand"], row["period"])
+        for row in reading.simulated("supply_demand", metric="delivered")
+        if not row["p50"] > 0
+    }
+    names = sorted((name for (name,) in groups), key=lambda name: -value.get(name, 0.0))
+    for demand in names:
+        rows = sorted(groups[demand,], key=lambda row: str(row["period"]))
+        rows = [r for r in rows if (demand, r["period"]) not in idle and math.isfinite(r["p50"])]
+        if len(rows) < 2 or not any(row["p90"] > 0 for row in rows):
             continue
-        fan = fan_of(
-            group, "share", reading.run.as_of,
-            tick=formats.share,
-            ceiling=1.0 if max(row["p90"] for row in kept) > 0.5 else None,
-        )  # fmt: skip
-        first, last = kept[0], kept[-1]
-        section.figures.append(
-            figure(
-                lambda width, fan=fan: draw_fan(fan, width),  # type: ignore[misc]
-                f"{formats.label(demand)}: share of cost added at home",
-                "of what is delivered in the period",
-                table=quantile_table(group, "share"),
-                legend=[("s1", "median"), ("band s1", "P10–P90")],
-            )
-        )
+        if len(section.figures) == _MOST_DEMANDS:
+            section.lead = f"The {_MOST_DEMANDS} demands of most value, of {len(names)}."
+            break
+        section.figures.append(_domestic_figure(demand, rows))
         if not section.title:
-            section.title = (
-                f"Domestic content goes from {formats.share(first['p50'])} in {first['label']} to "
-                f"{formats.share(last['p50'])} in {last['label']}"
+            first, last = (
+                f"{formats.share(r['p50'])} in {r['label']}" for r in (rows[0], rows[-1])
             )
+            section.title = f"Domestic content of {formats.label(demand)}: {first}, {last}"
     return section if section.figures else None
+
+
+def _domestic_figure(demand: str, rows: Sequence[Row]) -> Figure:
+    high = max(row["p90"] for row in rows)
+    fan = fan_of(rows, "share", "", tick=formats.share, ceiling=1.0 if high > 0.5 else None)
+    word = formats.period_word(fan.labels)
+    title = f"{formats.label(demand)}: share of cost added at home"
+    said = f"of what is delivered in the {word}; median and P10–P90"
+    svg = Markup(draw_fan(fan, 440, 240).svg(f"{title} {said}"))
+    return Figure(title, said, svg, None, quantile_table(rows, "share"))

@@ -25,6 +25,12 @@ class DataTable:
     opened: bool = False
     filtered: bool = False
     total: int = 0
+    loose: bool = False
+
+    @property
+    def all_numbers(self) -> bool:
+        """Whether every column after the first holds numbers."""
+        return self.numeric == frozenset(range(1, len(self.headers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,6 @@ class Section:
     cards: list[Card] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     tables: list[DataTable] = field(default_factory=list)
-    verdicts: list[tuple[bool, str]] = field(default_factory=list)
 
 
 def figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -64,20 +65,34 @@ class Reading:
         return unique(found) or parts[:1]
 
     def final_stage(self) -> str:
-        """The stage whose output is the chain's: that of the flows' ends, else of the table's."""
-        flows = self.simulated("supply_flow")
+        """The stage that the chain is for.
+
+        That which is observed; else the one that sends most value to the chain's ends; else
+        the last of the table.
+        """
+        flows = [row for row in self.simulated("supply_flow") if str(row["year"]) == "all"]
         begun = {row["stage_from"] for row in flows}
         stages: list[str] = unique(row["stage"] for row in self.all("supply_stage"))
-        racks = [stage for stage in stages if "rack" in stage.lower()]
-        ends = [
-            end
-            for row in flows
-            if row["stage_to"] not in begun
-            for end in (row["stage_to"], row["stage_from"])
-        ]
-        observed = unique(str(row.get("stage", "")) for row in self.all("supply_observation"))
-        candidates: list[str] = [*observed, *racks, *ends, *reversed(stages)]
+        value: dict[str, float] = {}
+        for row in flows:
+            for end in (row["stage_to"], row["stage_from"]):
+                if row["stage_to"] not in begun and math.isfinite(row["value_usd"]):
+                    value[end] = value.get(end, 0.0) + float(row["value_usd"])
+        ends = sorted(value, key=lambda stage: -value[stage])
+        observed = self._observed_stage()
+        candidates: list[str] = [*observed, *ends, *reversed(stages)]
         return next((stage for stage in candidates if stage in stages), "")
+
+    def _observed_stage(self) -> list[str]:
+        """The stage that the first observation compares with, where the tables tell."""
+        medians = {
+            (row["period"], row["p50"]): row["stage"]
+            for row in self.simulated("supply_stage", metric="completed")
+            if row["p50"] > 0
+        }
+        rows = self.rows("supply_observation")
+        told = [str(row.get("stage", "")) for row in rows]
+        return unique(told + [medians.get((row["period"], row["p50"]), "") for row in rows])
 
     def chain_order(self) -> dict[str, int]:
         """Stage -> place along the chain: longest path of the flows, then the table's order."""
@@ -103,11 +118,10 @@ class Sources:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._segments: dict[str, list[int]] = {}
-        self._paths: dict[str, int] = {}
+        self._paths: dict[str, list[int]] = {}
         for number, row in enumerate(rows, 1):
-            self._paths[row["path"]] = number
-            if row.get("fact"):
-                self._paths.setdefault(row["fact"], number)
+            for name in {row["path"], row.get("fact") or row["path"]}:
+                self._paths.setdefault(name, []).append(number)
             for segment in set(row["path"].split(".")):
                 self._segments.setdefault(segment, []).append(number)
 
@@ -115,10 +129,7 @@ class Sources:
         """Numbers of the inputs at a path, or below anything of that name."""
         found: list[int] = []
         for name in names:
-            if name in self._paths:
-                found.append(self._paths[name])
-            else:
-                found += self._segments.get(name, [])
+            found += self._paths.get(name) or self._segments.get(name, [])
         return sorted(set(found))
 
     def anchor(self, *names: str) -> str:

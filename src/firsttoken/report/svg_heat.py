@@ -48,7 +48,7 @@ def draw_heat(
             level = min(int(value * _STEPS) + 1, _STEPS) if value >= 0.01 else 0
             tip = tips.get((stage, i), f"{label}, {period_label}: never the limit")
             canvas.rect(x(i) - step / 2 + 1, y, step - 2, tall, f"heat h{level}", tip=tip, radius=2)
-            if step >= 33 and value >= 0.05:
+            if step >= 26 and value >= 0.05:
                 percent = f"{100 * value:.0f}"
                 cls = f"t s on{level}"
                 canvas.text(x(i), y + tall / 2 + 4, percent, cls, anchor="middle")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from firsttoken.report.svg_canvas import Canvas, clip, text_width, wrap
+from firsttoken.report.svg_canvas import Canvas, clip, wrap
 
 _BAR = 11.0
+_SLOT = 45.0  # room for a label of two lines and its detail
+_GAP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,10 @@ def draw_sankey(
     for node in nodes.values():
         columns[node.column].append(node)
     pitch = (width - 130 - _BAR) / max(len(columns) - 1, 1)
-    gap = 34.0
     tallest = max(len(column) for column in columns)
-    height = max(340.0, tallest * (gap + 26))
-    # Every band keeps its proportion; the fullest column sets the scale.
-    scale = min((height - 30 - gap * len(c)) / (sum(n.size for n in c) or 1.0) for c in columns)
-    _place(columns, kept, scale, gap, height)
+    height = max(340.0, tallest * (_SLOT + _GAP) + 130)
+    scale = _fitting_scale(columns, height - 12)
+    _place(columns, scale, height)
     canvas = Canvas(width, height)
     _draw_bands(canvas, nodes, kept, pitch, scale, groups)
     for node in nodes.values():
@@ -114,14 +114,22 @@ def _graph(flows: Sequence[Flow]) -> tuple[dict[str, _Node], list[Flow]]:
     return nodes, kept
 
 
-def _place(
-    columns: Sequence[list[_Node]], flows: Sequence[Flow], scale: float, gap: float, height: float
-) -> None:
+def _fitting_scale(columns: Sequence[list[_Node]], height: float) -> float:
+    """Largest scale, one for all bands, at which every column fits with room for its labels."""
+    low, high = 0.0, height / max((node.size for c in columns for node in c), default=1.0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        taken = (sum(max(n.size * middle, _SLOT) + _GAP for n in c) for c in columns)
+        low, high = (middle, high) if max(taken) <= height else (low, middle)
+    return low
+
+
+def _place(columns: Sequence[list[_Node]], scale: float, height: float) -> None:
     """Order each column by its neighbours' centres (barycentre sweeps), then space it evenly."""
     nodes = {node.name: node for column in columns for node in column}
     for column in columns:
         column.sort(key=lambda n: -n.size)
-        _stack(column, scale, gap, height)
+        _stack(column, scale, height)
     for sweep in range(12):
         forward = sweep % 2 == 0
         for column in columns if forward else reversed(columns):
@@ -134,17 +142,17 @@ def _place(
                     middle = sum((n.y + n.size * scale / 2) * s for n, s in ends) / weight
                 node.order = middle
             column.sort(key=lambda n: n.order)
-            _stack(column, scale, gap, height)
+            _stack(column, scale, height)
 
 
-def _stack(column: Sequence[_Node], scale: float, gap: float, height: float) -> None:
-    heights = [max(node.size * scale, 2.0) for node in column]
-    free = height - sum(heights)
-    space = min(free / (len(column) + 1), gap + 46) if len(column) > 1 else free / 2
-    y = (height - sum(heights) - space * (len(column) - 1)) / 2
-    for node, tall in zip(column, heights, strict=True):
-        node.y = y
-        y += tall + space
+def _stack(column: Sequence[_Node], scale: float, height: float) -> None:
+    slots = [max(node.size * scale, _SLOT) for node in column]
+    free = height - sum(slots)
+    space = min(free / (len(column) + 1), 60.0)
+    y = (height - sum(slots) - space * (len(column) - 1)) / 2
+    for node, slot in zip(column, slots, strict=True):
+        node.y = y + (slot - max(node.size * scale, 2.0)) / 2
+        y += slot + space
 
 
 def _draw_bands(
@@ -176,20 +184,5 @@ def _draw_bands(
             f"{x2:.1f} {y2 - half:.1f}V{y2 + half:.1f}C{bend:.1f} {y2 + half:.1f} "
             f"{bend:.1f} {y1 + half:.1f} {x1:.1f} {y1 + half:.1f}Z"
         )
-        colour = groups.index(flow.group) % 8 + 1 if flow.group in groups else 1
+        colour = groups.index(flow.group) % 10 + 1 if flow.group in groups else 1
         canvas.path(d, f"flow g{colour}", tip=flow.tip)
-
-
-def draw_legend(names: Sequence[str], width: float) -> Canvas:
-    """A row of colour keys, broken into lines as they fit."""
-    canvas = Canvas(width)
-    x, y = 0.0, 13.0
-    for i, name in enumerate(names):
-        need = 18 + text_width(name, 12) + 16
-        if x + need > width and x > 0:
-            x, y = 0.0, y + 20
-        canvas.rect(x, y - 10, 12, 12, f"key g{i % 8 + 1}", radius=2)
-        canvas.text(x + 17, y, name, "t s")
-        x += need
-    canvas.height = y + 6
-    return canvas
