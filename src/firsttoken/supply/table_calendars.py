@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from firsttoken.supply.table_columns import View, clock_seconds, number_of
-from firsttoken.twin.dates import DAY, iso, parse_date
+from firsttoken.twin.dates import DAY, iso, parse_date, to_datetime
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.source import SourceMap
 
@@ -123,5 +123,6 @@ def capacity_series(spans: Sequence[Span], default: float, *, per_bucket: bool) 
         for span in spans:
             if span.start <= edge < span.end:
                 level = span.value / (span.end - span.start) if per_bucket else span.mean
-        series[iso(edge)] = level
+        moment = to_datetime(edge)
+        series[iso(edge) if edge % DAY == 0 else moment.isoformat(sep=" ")] = level
     return series

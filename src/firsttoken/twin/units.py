@@ -8,6 +8,7 @@ die, ...) as a dimension of its own, and USD.
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +44,17 @@ _DEFINITIONS = (
     "USD = [money]",
     "BUSD = 1e9 USD",
     "month = 365.25 / 12 * day",
-    "quarter = 365.25 / 4 * day",
+    "calendar_quarter = 365.25 / 4 * day",
     "wpm = wafer / month",
     "kwpm = 1000 wafer / month",
 )
+
+
+_STRANGE = re.compile(r"[^\w\s*/^().+\-°·µ]")
+_EXPONENT = re.compile(r"(\*\*|\^)\s*[-+]?\d+")
+_FACTOR = re.compile(r"(?<!\w)\d")
+# Pint's quarter is a mass of 28 pounds.
+_QUARTER = re.compile(r"\bquarters?\b")
 
 
 class UnitError(ValueError):
@@ -109,6 +117,12 @@ def parse_unit(text: str) -> Unit:
     cleaned = text.strip().replace("%", " percent ").strip()
     if cleaned in ("", "1"):
         return DIMENSIONLESS
+    if _STRANGE.search(cleaned):
+        raise UnitError(f"unknown unit {text!r}{_suggestion(cleaned)}")
+    if _FACTOR.search(_EXPONENT.sub("", cleaned).removeprefix("1/")):
+        # `1 500 rack/week` would be read as 1 times 500 racks.
+        raise UnitError(f"a number stands in the unit {text!r}; write it as one number: 1500")
+    cleaned = _QUARTER.sub("calendar_quarter", cleaned)
     registry = _registry()
     try:
         quantity = registry.Quantity(1.0, cleaned)
