@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firsttoken.kernel import statistics
 from firsttoken.supply import model, system
@@ -18,6 +19,9 @@ from firsttoken.twin.values import Value
 
 if TYPE_CHECKING:
     from firsttoken.supply.simulate import SimulationResult
+
+Samples = NDArray[np.floating[Any]]
+"""Amounts by replication first; engines store most of them in single precision."""
 
 QUANTILES = ("p10", "p50", "p80", "p90", "mean")
 _PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
@@ -43,11 +47,11 @@ class Rows:
         )
 
 
-def spread(samples: system.Floats) -> list[dict[str, float]]:
+def spread(samples: Samples) -> list[dict[str, float]]:
     """P10, P50, P80, P90 and mean over axis 0 of float64[R, n], one dict a column."""
     found = statistics.quantiles(samples, _PROBABILITIES)
     with np.errstate(invalid="ignore"):
-        means = np.mean(samples, axis=0)
+        means = np.mean(samples, axis=0, dtype=np.float64)
     return [
         dict(zip(QUANTILES, (*found[:, i].tolist(), float(means[i])), strict=True))
         for i in range(samples.shape[1])
@@ -130,11 +134,12 @@ class Kpis:
 
     # Shared -------------------------------------------------------------------------------
 
-    def stage_total(self, stage: str, samples: system.Floats) -> system.Floats:
+    def stage_total(self, stage: str, samples: Samples) -> system.Floats:
         """Sum of [R, Q, A] over the activities of a stage: float64[R, Q]."""
-        return np.sum(samples[:, :, self.members[stage]], axis=2, dtype=np.float64)
+        total: system.Floats = np.sum(samples[:, :, self.members[stage]], axis=2, dtype=np.float64)
+        return total
 
-    def _timed(self, rows: Rows, samples: system.Floats, **fixed: Any) -> None:
+    def _timed(self, rows: Rows, samples: Samples, **fixed: Any) -> None:
         """One row a report period with the spread of float64[R, Q]."""
         for q, found in enumerate(spread(samples)):
             rows.add(
@@ -161,7 +166,7 @@ class Kpis:
             rows.add(scenario=self.scenario, kpi=kpi, label=label, unit=unit, **finite)
         return rows.table()
 
-    def _key_figures(self) -> Iterable[tuple[str, str, str, system.Floats]]:
+    def _key_figures(self) -> Iterable[tuple[str, str, str, Samples]]:
         result, names = self.result, self.system.names
         for g, goal in enumerate(names.goals):
             reached = result.goal_date[:, g]
@@ -185,7 +190,8 @@ class Kpis:
             unit = self.units[self.members[stage][0]]
             for year in sorted(set(self.years.tolist())):
                 total = made[:, self.years == year].sum(axis=1)
-                yield f"completed.{stage}.{year}", f"{stage}: completed in {year}", unit, total
+                if total.any():
+                    yield f"completed.{stage}.{year}", f"{stage}: completed in {year}", unit, total
         value = result.delivered_value.sum(axis=(1, 2), dtype=np.float64)
         yield "value.delivered", "value delivered", "USD", value
         duty = result.duty.sum(axis=(1, 2), dtype=np.float64)
@@ -219,7 +225,7 @@ class Kpis:
             *("period", "label", "metric", "unit", *QUANTILES),
         )
         result, names = self.result, self.system.names
-        metrics: list[tuple[str, str, system.Floats]] = [
+        metrics: list[tuple[str, str, Samples]] = [
             ("completed", "", result.completed),
             ("started", "run", result.started),
             ("spend", "USD", result.spend),
@@ -270,7 +276,8 @@ class Kpis:
             "supply_demand",
             "Demand, delivery, backlog, value and domestic content by period.",
             ("scenario", "engine", "demand", "period", "metric"),
-            *("scenario", "engine", "demand", "item", "period", "label", "metric", "unit"),
+            *("scenario", "engine", "demand", "customer", "item", "period", "label", "metric"),
+            "unit",
             *QUANTILES,
         )
         result = self.result
@@ -292,6 +299,7 @@ class Kpis:
                     samples.astype(np.float64),
                     engine="simulation",
                     demand=demand,
+                    customer=self.net.demands[demand].customer,
                     item=item,
                     metric=metric,
                     unit=shown,
@@ -428,7 +436,7 @@ class Kpis:
             return iso(value + self.system.start)
         return f"{(value - row.unit.offset) / row.unit.factor:.4g}"
 
-    def _outputs(self) -> Iterable[tuple[str, str, system.Floats]]:
+    def _outputs(self) -> Iterable[tuple[str, str, Samples]]:
         delivered = self.result.delivered
         items = {self.net.items[self.net.demands[d].item].unit for d in self.system.names.demands}
         unit = items.pop() if len(items) == 1 else "each"

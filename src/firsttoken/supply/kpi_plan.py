@@ -153,7 +153,8 @@ class PlanTables:
             "supply_demand",
             "Demand, delivery, backlog, value and domestic content by period.",
             ("scenario", "engine", "demand", "period", "metric"),
-            *("scenario", "engine", "demand", "item", "period", "label", "metric", "unit"),
+            *("scenario", "engine", "demand", "customer", "item", "period", "label", "metric"),
+            "unit",
             *QUANTILES,
         )
         metrics = (
@@ -168,6 +169,7 @@ class PlanTables:
                     rows,
                     amounts[:, d],
                     demand=demand,
+                    customer=self.net.demands[demand].customer,
                     item=item,
                     metric=metric,
                     unit=self.net.items[item].unit,
