@@ -6,11 +6,9 @@ import datetime as dt
 import math
 from collections.abc import Callable
 
-from markupsafe import Markup
-
 from firsttoken.report import formats
 from firsttoken.report.outlook import fan_of, observation_points
-from firsttoken.report.page import DataTable, Figure, Section, figure
+from firsttoken.report.page import HALF, DataTable, Figure, Section, figure, half_figure
 from firsttoken.report.reading import Reading, Row, by, unique
 from firsttoken.report.svg_dots import Dot, Panel, draw_dots
 from firsttoken.report.svg_fan import draw_fan
@@ -62,7 +60,7 @@ def _paths(reading: Reading, names: list[str]) -> list[Figure]:
         title = reading.title(name)
         fan = fan_of(base, unit, "", lines=[("", values, "s2")], only_lines=True)
         word = formats.period_word(fan.labels)
-        canvas = draw_fan(fan, 440, 220)
+        canvas = draw_fan(fan, HALF, 210)
         table = DataTable(
             (word.capitalize(), "Base", title),
             [
@@ -72,7 +70,7 @@ def _paths(reading: Reading, names: list[str]) -> list[Figure]:
             frozenset({1, 2}),
         )
         said = f"{formats.output_of(stage, unit, word)}: median, over the base’s band"
-        found.append(Figure(title, said, Markup(canvas.svg(f"{title}. {said}")), None, table))
+        found.append(half_figure(canvas, title, said, table=table))
     return found
 
 
@@ -308,7 +306,7 @@ def _hindcast_figure(reading: Reading, scenario: str, group: list[Row]) -> Figur
     fan = fan_of(group, unit, "", points=points)
     verdicts = [f"{row['label']}: {row['verdict']}" for row in group]
     said = f"{formats.sentence(group[0]['title'])} – known to {_as_of(reading, scenario)}"
-    canvas = draw_fan(fan, 440, 290)
+    canvas = draw_fan(fan, HALF, 270)
     table = DataTable(
         ("Period", "Reported", "Low", "High", "P10", "P50", "P90", "Verdict"),
         [
@@ -318,14 +316,13 @@ def _hindcast_figure(reading: Reading, scenario: str, group: list[Row]) -> Figur
         frozenset(range(1, 7)),
     )
     word = formats.period_word(fan.labels)
-    return Figure(
+    return half_figure(
+        canvas,
         said,
         f"{formats.plural(unit)} a {word}, scenario {reading.title(scenario)}",
-        Markup(canvas.svg(said)),
-        None,
-        table,
-        "; ".join(verdicts) + ".",
-        [("obs", "reported"), ("s1", "median"), ("band s1", "P10–P90")],
+        table=table,
+        note="; ".join(verdicts) + ".",
+        legend=[("obs", "reported"), ("s1", "median"), ("band s1", "P10–P90")],
     )
 
 

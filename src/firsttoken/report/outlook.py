@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from firsttoken.report import formats
-from firsttoken.report.page import Card, DataTable, Figure, Section, figure
+from firsttoken.report.page import HALF, Card, DataTable, Figure, Section, figure, half_figure
 from firsttoken.report.reading import Reading, Row, by, node_parts, unique
 from firsttoken.report.svg_bars import Column, draw_columns
 from firsttoken.report.svg_fan import Fan, Point, draw_fan
@@ -320,13 +320,11 @@ def _other_stages(reading: Reading, final: str) -> list[Figure]:
             continue
         unit = group[0]["unit"]
         fan = fan_of(group, unit, "")
-        canvas = draw_fan(fan, 440, 230)
+        canvas = draw_fan(fan, HALF, 220)
         word = formats.period_word(fan.labels)
-        said = formats.output_of(stage, unit, word)
-        found.append(
-            Figure(formats.label(stage), f"{formats.plural(unit)} a {word}",
-                   Markup(canvas.svg(said)), None, quantile_table(group, unit))
-        )  # fmt: skip
+        said = f"{formats.plural(unit)} a {word}"
+        table = quantile_table(group, unit)
+        found.append(half_figure(canvas, formats.label(stage), said, table=table))
     return found
 
 
@@ -445,5 +443,5 @@ def _domestic_figure(demand: str, rows: Sequence[Row]) -> Figure:
     word = formats.period_word(fan.labels)
     title = f"{formats.label(demand)}: share of cost added at home"
     said = f"of what is delivered in the {word}; median and P10–P90"
-    svg = Markup(draw_fan(fan, 440, 240).svg(f"{title} {said}"))
-    return Figure(title, said, svg, None, quantile_table(rows, "share"))
+    canvas = draw_fan(fan, HALF, 225)
+    return half_figure(canvas, title, said, table=quantile_table(rows, "share"))

@@ -11,6 +11,7 @@ from firsttoken.report.svg_canvas import Canvas
 
 WIDE = 920.0
 NARROW = 360.0
+HALF = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Figure:
     table: DataTable | None = None
     note: str | Markup = ""
     legend: Sequence[tuple[str, str]] = ()
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +88,17 @@ def figure(
     wide = Markup(draw(WIDE).svg(said))
     narrow = None if scroll else Markup(draw(NARROW).svg(said))
     return Figure(title, subtitle, wide, narrow, table, note, legend)
+
+
+def half_figure(
+    canvas: Canvas,
+    title: str,
+    subtitle: str = "",
+    *,
+    table: DataTable | None = None,
+    note: str | Markup = "",
+    legend: Sequence[tuple[str, str]] = (),
+) -> Figure:
+    """Show a chart, drawn `HALF` wide, beside another; narrow screens see the same drawing."""
+    said = f"{title}. {subtitle}" if subtitle else title
+    return Figure(title, subtitle, Markup(canvas.svg(said)), None, table, note, legend, half=True)

@@ -73,7 +73,7 @@ def draw_fan(fan: Fan, width: float, height: float = 0) -> Canvas:
     tops += [value for _, line, _ in fan.lines for value in _finite(line)]
     top = fan.ceiling if fan.ceiling is not None else max(tops, default=1.0) or 1.0
     marks = ticks(low, top, 5)
-    y = Scale(marks[0], marks[-1], height - 44, 22)
+    y = Scale(marks[0], marks[-1], height - 44, 34)
     left = 2.0
     x = Scale(-0.5, len(fan.labels) - 0.5, left + 46, width - right)
     for mark in marks:
@@ -141,11 +141,11 @@ def _draw_now(canvas: Canvas, fan: Fan, x: Scale, y: Scale) -> None:
     at = x(_position(fan, fan.now))
     if at > x.end - 8:
         return
-    canvas.line(at, y.end - 10, at, y.start, "now")
+    canvas.line(at, 4, at, y.start, "now")
     text = f"known to {fan.now}"
     room_right = x.end - at > text_width(text, 11.5) + 8
     canvas.text(
-        at + (5 if room_right else -5), y.end - 8, text, "t s m",
+        at + (5 if room_right else -5), 12, text, "t s m",
         anchor="start" if room_right else "end",
     )  # fmt: skip
 
