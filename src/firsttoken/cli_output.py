@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 QUANTILES = ("p10", "p50", "p80", "p90")
 SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
+PLAN_COLUMNS = ("scenario", "figure", "value", "unit")
+MARGINAL_COLUMNS = ("scenario", "name", "label", "marginal_usd", "sentence")
+MOST_BINDING = 5
 QUIET_SECONDS = 10.0  # between plain progress lines
 SHORT_STEPS = 2  # whose end is not worth a line
 
@@ -137,6 +140,8 @@ def run_json(results: Results, report: Path | None) -> None:
         "report": str(report.resolve()) if report else None,
         "run": json.loads(results.run.as_json()),
         "summary": summary(results),
+        "plan": rows_of(results, "_plan", PLAN_COLUMNS),
+        "binding": binding(results),
     }
     print(json.dumps(finite(document), indent=2, ensure_ascii=False))
 
@@ -148,8 +153,12 @@ def run_text(results: Results, report: Path | None) -> None:
 
     # Where nobody watches, lines are as long as they need to be.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    rows = summary(results)
-    for scenario in dict.fromkeys(row["scenario"] for row in rows):
+    rows, plans, limits = (
+        summary(results),
+        rows_of(results, "_plan", PLAN_COLUMNS),
+        binding(results),
+    )
+    for scenario in results.run.scenario_names:
         table = Table(title=f"{results.run.twin}: {scenario}", title_justify="left", box=None)
         for column in ("", *(quantile.upper() for quantile in QUANTILES), "unit"):
             table.add_column(column, justify="right" if column.startswith("P") else "left")
@@ -157,23 +166,51 @@ def run_text(results: Results, report: Path | None) -> None:
             if row["scenario"] == scenario:
                 figures, unit = figures_of(row)
                 table.add_row(str(row["label"]), *figures, unit)
-        console.print(table)
-        print()
+        if table.row_count:
+            console.print(table)
+            print()
+        of_plan = [row for row in plans if row["scenario"] == scenario and row["value"]]
+        if of_plan:
+            print(f"{results.run.twin}: plan of {scenario}")
+            for row in of_plan:
+                (value,), unit = scaled([row["value"]], str(row["unit"]))
+                print(f"  {row['figure']}: {figure(value)} {unit}")
+            for row in limits:
+                if row["scenario"] == scenario:
+                    print(f"  {row['sentence']}")
+            print()
     print(f"Run:    {results.folder.resolve()}")
     if report:
         print(f"Report: {report.resolve()}")
 
 
 def summary(results: Results) -> list[dict[str, Any]]:
-    """The headline rows of every room that ran, in the order of its tables."""
+    """The headline rows of every room that was simulated."""
+    return rows_of(results, "_summary", SUMMARY_COLUMNS)
+
+
+def binding(results: Results) -> list[dict[str, Any]]:
+    """What binds most: for each scenario the capacities of most marginal value, once each."""
+    rows = rows_of(results, "_marginal", MARGINAL_COLUMNS)
+    rows.sort(key=lambda row: -row["marginal_usd"])
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        best = found.setdefault(row["scenario"], {})
+        if row["marginal_usd"] > 0 and len(best) < MOST_BINDING:
+            best.setdefault(row["name"], row)
+    return [row for best in found.values() for row in best.values()]
+
+
+def rows_of(results: Results, ending: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rows of all rooms' tables of that ending, as far as they have these columns."""
     rows: list[dict[str, Any]] = []
     for name in results.tables:
-        if name.endswith("_summary") and set(SUMMARY_COLUMNS) <= set(results.info(name).columns):
+        if name.endswith(ending) and set(columns) <= set(results.info(name).columns):
             table = results.table(name)
-            columns = [table[column].tolist() for column in SUMMARY_COLUMNS]
+            cells = [table[column].tolist() for column in columns]
             rows += [
-                {"table": name, **dict(zip(SUMMARY_COLUMNS, values, strict=True))}
-                for values in zip(*columns, strict=True)
+                {"table": name, **dict(zip(columns, values, strict=True))}
+                for values in zip(*cells, strict=True)
             ]
     return rows
 
@@ -184,12 +221,17 @@ def figures_of(row: Mapping[str, Any]) -> tuple[list[str], str]:
     unit = str(row["unit"])
     if unit == "year":  # a date as a decimal year; not known: beyond the horizon
         return [year_month(value) for value in values], ""
-    if unit == "USD":
-        largest = max((abs(value) for value in values if value == value), default=0.0)
-        for scale, name in ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")):
-            if largest >= scale:
-                return [figure(value / scale) for value in values], name
+    values, unit = scaled(values, unit)
     return [figure(value) for value in values], unit
+
+
+def scaled(values: list[float], unit: str) -> tuple[list[float], str]:
+    """Dollars in thousands, millions or billions, so that the largest is at least 1."""
+    largest = max((abs(value) for value in values if value == value), default=0.0)
+    for scale, name in ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")):
+        if unit == "USD" and largest >= scale:
+            return [value / scale for value in values], name
+    return values, unit
 
 
 def year_month(value: float) -> str:

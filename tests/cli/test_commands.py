@@ -108,6 +108,17 @@ def test_plan_needs_no_replications(folder: Path) -> None:
     assert json.loads(done.stdout)["run"]["engines"] == ["plan"]
 
 
+def test_plan_prints_what_binds(folder: Path) -> None:
+    text = (folder / "twin.yaml").read_text(encoding="utf-8")
+    text = text.replace("capacity: triangular(10, 20, 25) rack/week", "capacity: 10 rack/week")
+    (folder / "twin.yaml").write_text(text, encoding="utf-8")
+    done = call("plan", "twin.yaml", "--out", "there")
+    assert done.exit_code == 0
+    # 30 racks a week are wanted, 10 a week can be made: the line binds, and nothing else can.
+    assert "assemble at houston binds" in done.stdout
+    assert "objective value" in done.stdout
+
+
 def test_json_is_all_there_is_on_stdout(folder: Path) -> None:
     done = call("run", "twin.yaml", "-s", "all", "-n", "10", "--seed", "3", "-o", "there", "--json")
     assert done.exit_code == 0
