@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from firsttoken.kernel import codes
 from firsttoken.kernel.sampling import bounds, median
 from firsttoken.supply.kpi import Rows
-from firsttoken.supply.system import System
+from firsttoken.supply.system import Floats, System
 from firsttoken.twin.dates import iso
 from firsttoken.twin.parameters import Input, ParameterBuilder, Resolve
 from firsttoken.twin.result_table import ResultTable
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 
 
 def display_range(value: Value, unit: str, resolve: Resolve) -> tuple[float, float, float]:
-    """Lowest, middle and highest outcome of a value in SI; a series counts with its first knot."""
+    """Lowest, written (or median) and highest value in SI; a series counts with its first knot."""
     build = ParameterBuilder(0.0, resolve)
     series = build.series(value, "shown", unit)
     parameters, table = build.tables()
     row = int(table.knot_value[table.start[series]])
     code, args = int(parameters.code[row]), parameters.args[row]
     low, high = bounds(code, args, parameters.table)
-    return low, median(code, args, parameters.table), high
+    return low, _central(code, args, parameters.table), high
+
+
+def _central(code: int, args: Floats, table: Floats) -> float:
+    """The value as written where a range has one: the mode; else the median."""
+    if code in (codes.TRIANGULAR, codes.BETA_PERT):
+        return float(args[1])
+    return median(code, args, table)
 
 
 def input_table(scenario: str, compiled: System, library: Library) -> ResultTable:
@@ -41,7 +48,7 @@ def input_table(scenario: str, compiled: System, library: Library) -> ResultTabl
         parameters = compiled.parameters
         code, args = int(parameters.code[row.parameter]), parameters.args[row.parameter]
         low, high = bounds(code, args, parameters.table)
-        middle = median(code, args, parameters.table)
+        middle = _central(code, args, parameters.table)
         shown = [_shown(row, number, compiled.start) for number in (low, middle, high)]
         cited = row.provenance
         fact = cited.fact if cited else ""
