@@ -141,9 +141,7 @@ def test_a_duty_without_exemption_costs_money_not_racks(results: Results) -> Non
 
 @pytest.mark.parametrize("scenario", ["labour-shortage", "wisconsin-repeat"])
 def test_fewer_hands_or_plants_make_fewer_us_racks(results: Results, scenario: str) -> None:
-    base, fewer = (
-        made(results, name, "racks", "US", "2030-01-01") for name in ("base", scenario)
-    )
+    base, fewer = (made(results, name, "racks", "US", "2030-01-01") for name in ("base", scenario))
     assert 0 < fewer < base
 
 
