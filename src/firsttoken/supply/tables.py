@@ -269,7 +269,7 @@ class _Reader:
                 continue
             side[item] = used[index] if consumed else value
             at = ("operations", name, "consumes" if consumed else "produces", item)
-            self.sources.add(at, view.table.place(index))
+            self.sources.add_line(at, view.table.file, view.lines[index])
 
     def _operation(self, view: View, index: int, name: str) -> Row | None:
         """The row of an operation that another table names."""
@@ -342,7 +342,7 @@ class _Reader:
                 view.report(place, f"table {view.name}: {what}", code="duplicate-key")
                 continue
             into[name] = row
-            self.sources.add((collection, name), view.table.place(place))
+            self.sources.add_line((collection, name), view.table.file, view.lines[place])
 
     def _capacity(self, view: View, index: int, kind: str, maximum: Any, calendar: str) -> Any:
         if kind not in ("default", "buckets", *_BUCKET_SECONDS):
@@ -395,7 +395,8 @@ class _Reader:
                 continue
             uses[resource] = amount
             self.timed.add(name)
-            self.sources.add(("operations", name, "uses", resource), view.table.place(index))
+            at = ("operations", name, "uses", resource)
+            self.sources.add_line(at, view.table.file, view.lines[index])
             self._charge(view, index, row, resource, amount)
 
     def _amount(self, view: View, index: int, name: str, quantity: Any, by_bucket: bool) -> Any:

@@ -44,11 +44,6 @@ class _Node:
         self.file, self.line, self.column = file, line, column
         self.children: dict[str, _Node] | None = None
 
-    def child(self, key: str) -> _Node:
-        if self.children is None:
-            self.children = {}
-        return self.children.setdefault(key, _Node())
-
 
 class SourceMap:
     """Where each part of the data stands: a tree of places along the data's keys."""
@@ -72,6 +67,11 @@ class SourceMap:
         """Set the place of `path`."""
         node = self._at(path)
         node.file, node.line, node.column = place.file, place.line, place.column
+
+    def add_line(self, path: Sequence[object], file: str, line: int) -> None:
+        """Set the line of `path`: the row of a table."""
+        node = self._at(path)
+        node.file, node.line = file, line
 
     def add_rows(
         self, path: Sequence[object], names: Iterable[str], file: str, lines: Iterable[int]
@@ -113,7 +113,14 @@ class SourceMap:
     def _at(self, path: Sequence[object]) -> _Node:
         node = self._root
         for key in path:
-            node = node.child(str(key))
+            children = node.children
+            if children is None:
+                children = node.children = {}
+            name = key if type(key) is str else str(key)
+            found = children.get(name)
+            if found is None:
+                found = children[name] = _Node()
+            node = found
         return node
 
 
