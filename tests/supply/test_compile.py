@@ -236,3 +236,18 @@ def test_a_fact_used_twice_is_one_parameter(tmp_path: Path) -> None:
     assert row.path == "fact:rate"
     assert row.provenance is not None
     assert row.provenance.source == "somebody"
+
+
+def test_names_with_dots_can_be_disrupted(tmp_path: Path) -> None:
+    """A path is split along the names that the twin declares, not at every dot."""
+    net = changed({})["supply"]["network"]
+    bought = {**net["purchases"]["buy"], "stage": "buying"}
+    lost = {"capacity": NET + "purchases.buy v1.2", "factor": 0.5, "from": "2025-03-10"}
+    data = changed(
+        {
+            NET + "purchases": {"buy v1.2": bought},
+            "scenarios": {"s": {"disruptions": [lost]}},
+        }
+    )
+    capacity = activity(compiled(tmp_path, data, "s"), "buy v1.2", "capacity") * WEEK
+    assert capacity[8:11] == pytest.approx([720, 360, 360])

@@ -288,7 +288,7 @@ def compile_network(twin: Twin, name: str, resolve: Resolve) -> system.System:
     net = twin.rooms["supply"][name]
     assert isinstance(net, model.Network)
     build = ParameterBuilder(twin.start, resolve)
-    effects = build_effects(twin.disruptions, net, f"supply.{name}", build)
+    effects = build_effects(twin, name, net, build)
     compiler = Compiler(twin, name, net, build, effects)
     steps = compiler.steps()
     for position in sorted(net.buffers):

@@ -6,7 +6,7 @@ or ships from or to there, a supplier for all that is bought from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from firsttoken.supply import model
@@ -14,6 +14,7 @@ from firsttoken.twin import scenario as said
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.parameters import BEGINNING, ParameterBuilder
 from firsttoken.twin.schema import quantities
+from firsttoken.twin.twin import Twin, split_path
 
 Key = tuple[str, str]
 """(collection, name), such as ("operations", "package_cowos_l")."""
@@ -61,14 +62,8 @@ class Effects:
     losses: list[Loss] = field(default_factory=list)
 
 
-def build_effects(
-    disruptions: Sequence[said.Disruption], net: model.Network, path: str, build: ParameterBuilder
-) -> Effects:
-    """Compile the disruptions that aim at one network.
-
-    Parameters
-    ----------
-    path : path of the network, `supply.<name>`.
+def build_effects(twin: Twin, name: str, net: model.Network, build: ParameterBuilder) -> Effects:
+    """Compile the disruptions of a twin that aim at one network, `supply.<name>`.
 
     Raises
     ------
@@ -76,10 +71,10 @@ def build_effects(
         If a disruption aims at something that it cannot act on.
     """
     compiler = _EffectCompiler(net, build)
-    for disruption in disruptions:
-        if disruption.path.startswith(f"{path}."):
-            parts = disruption.path.removeprefix(f"{path}.").split(".")
-            compiler.add(disruption, parts)
+    for disruption in twin.disruptions:
+        keys = split_path(twin.data, disruption.path)
+        if keys[:2] == ("supply", name):
+            compiler.add(disruption, keys[2:])
     return compiler.effects
 
 
@@ -87,7 +82,7 @@ class _EffectCompiler:
     def __init__(self, net: model.Network, build: ParameterBuilder) -> None:
         self.net, self.build, self.effects = net, build, Effects()
 
-    def add(self, disruption: said.Disruption, parts: list[str]) -> None:
+    def add(self, disruption: said.Disruption, parts: tuple[str, ...]) -> None:
         allowed = _ALLOWED[type(disruption)]
         if len(parts) != 2 or parts[0] not in allowed:
             raise TwinError(
