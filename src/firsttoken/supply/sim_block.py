@@ -1,4 +1,7 @@
-"""One block of replications from the first to the last period."""
+"""One block of replications from the first to the last period.
+
+The loop over periods is compiled; what happens once a block, or at a loss of stock, is numpy.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.compiled import compiled, compiled_bare
-from firsttoken.kernel.parameters import ParameterTable, SeriesTable
+from firsttoken.kernel.compiled import compiled_bare
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable, draw_replications
 from firsttoken.supply.sim_formulas import Formulas
 from firsttoken.supply.sim_ops import Pipeline, run_program
+from firsttoken.supply.sim_program import Program
 from firsttoken.supply.sim_series import (
     Knots,
-    draw_block,
     draw_noise,
     evaluate_dynamic,
     evaluate_fixed,
@@ -25,64 +28,40 @@ from firsttoken.supply.system import Floats, Ints
 Singles = NDArray[np.float32]
 
 TOLERANCE: Final = 1e-9
-UNITS: Final = 0
-RUNS: Final = 1
-MONEY: Final = 2
 
 
 class Tables(NamedTuple):
-    """A program as arrays.
+    """What the loop over periods reads.
 
     Attributes
     ----------
     code : [n, 8], the instructions of a period.
-    parameter_row, row_parameter : which drawn parameters are copied to which rows.
-    uncertain : [U], parameters to report.
     lead_activity, lead_row : activities with a lead time, and its row.
     moving_lead : 1 if any lead time may change from period to period.
     even : 1 if all periods are equally long.
-    stock, value, home : [N], rows; value and home are empty if nothing costs anything.
-    arrived, gone : [N], rows of units that came into and left each node.
-    wip, begun : [A], rows; goal : [G], rows; money_in, money_out : [2], rows.
-    onhand, unit_cost : [N], parameters.
-    sums : rows that are cleared after every report period.
+    goal : [G], rows; sums : rows that are cleared after every report period.
     """
 
     parameters: ParameterTable
     series: SeriesTable
     formulas: Formulas
     code: Ints
-    row_parameter: Ints
-    parameter_row: Ints
-    uncertain: Ints
     lead_activity: Ints
     lead_row: Ints
     moving_lead: int
     even: int
-    stock: Ints
-    value: Ints
-    home: Ints
-    arrived: Ints
-    gone: Ints
-    wip: Ints
-    begun: Ints
     goal: Ints
-    money_in: Ints
-    money_out: Ints
-    onhand: Ints
-    unit_cost: Ints
     sums: Ints
 
 
-class Losses(NamedTuple):
-    """Losses of stock and work in process, see `Network`."""
+class Imbalance(NamedTuple):
+    """Books that do not balance: what came in, and what left or is there."""
 
-    loss_time: Ints
-    loss_share: Ints
-    loss_node_start: Ints
-    loss_node: Ints
-    loss_activity_start: Ints
-    loss_activity: Ints
+    replication: int
+    kind: str
+    index: int
+    come: float
+    gone: float
 
 
 class Span(NamedTuple):
@@ -107,7 +86,7 @@ class Output(NamedTuple):
     ----------
     activities, nodes, demands : [F, R, Q, A], [1, R, Q, N], [F, R, Q, D].
     ratios : [R, Q, A + resources], used over offered.
-    goal : [R, periods, G]; money : [R, Q, 2]; parameters : [R, U]; limited : [Q, A, 4].
+    goal : [R, periods, G]; money : [R, Q, 2].
     *_rows : rows of the quantities; -1: not kept, stays zero.
     """
 
@@ -117,7 +96,6 @@ class Output(NamedTuple):
     ratios: Singles
     goal: Singles
     money: Floats
-    parameters: Floats
     activity_rows: Ints
     node_rows: Ints
     demand_rows: Ints
@@ -126,79 +104,188 @@ class Output(NamedTuple):
     money_rows: Ints
 
 
-@compiled
-def run_block(
-    tables: Tables,
-    losses: Losses,
-    span: Span,
-    seed: int,
-    low: int,
-    w: Floats,
-    pipeline: Pipeline,
-    output: Output,
-    limited: Ints,
-    failure: Floats,
-) -> Pipeline:
-    """Simulate the replications from `low` on, one a lane.
+class Block:
+    """Replications `low` to `high` of a simulation, one a lane.
 
-    Parameters
+    Attributes
     ----------
-    w : [rows, lanes], zero but for the state at the start; holds the state at the end.
-    pipeline : work in process at the start; is changed.
-    output : rows of these replications are written.
-    limited : [Q, A, 4], counts are added.
-    failure : [5], set to replication, kind, index, expected and found amount if the books of
-        a replication do not balance.
-
-    Returns
-    -------
-    Pipeline
-        The work in process at the end: the same, or a longer one.
+    w : [rows, lanes], zero but for the state at the start; the state at the end.
+    pipeline : work in process.
+    limited : [Q, A, 4], counts.
     """
-    lanes = w.shape[1]
-    drawn = np.empty((tables.parameters.code.size, lanes))
-    draw_block(tables.parameters, seed, low, drawn)
-    _place_parameters(tables, drawn, w, low, output.parameters)
-    series_values = np.zeros((tables.series.kind.size, lanes))
-    scratch = np.empty(lanes)
-    knots = load_knots(tables.series, tables.formulas, drawn, series_values)
-    evaluate_fixed(tables.formulas, series_values, scratch, w)
-    if span.fresh:
-        _open_stock(tables, drawn, w)
-    opening = _open_books(tables, pipeline, w)
-    t = span.first
-    while t < span.last:
-        t = _run_periods(
-            t,
-            tables,
-            losses,
-            span,
-            seed,
-            low,
-            drawn,
-            knots,
-            series_values,
-            scratch,
-            w,
-            pipeline,
-            output,
-            limited,
+
+    def __init__(
+        self,
+        program: Program,
+        tables: Tables,
+        span: Span,
+        seed: int,
+        low: int,
+        w: Floats,
+        pipeline: Pipeline,
+    ) -> None:
+        self.program, self.tables, self.span = program, tables, span
+        self.seed, self.low, self.w, self.pipeline = seed, low, w, pipeline
+        lanes = w.shape[1]
+        by_lane = np.empty((lanes, len(tables.parameters.code)))
+        draw_replications(tables.parameters, seed, low, by_lane)
+        self.drawn = np.ascontiguousarray(by_lane.T)
+        self.series_values = np.zeros((len(tables.series.kind), lanes))
+        self.knots = load_knots(tables.series, tables.formulas, self.drawn, self.series_values)
+        self.scratch = np.empty(lanes)
+        self._open()
+
+    def _open(self) -> None:
+        """Set what is known at the start: parameters, fixed expressions, stock, books."""
+        w, drawn, rows, net = self.w, self.drawn, self.program.rows, self.program.net
+        for parameter, row in self.program.parameter_rows.items():
+            w[row] = drawn[parameter]
+        evaluate_fixed(self.tables.formulas, self.series_values, self.scratch, w)
+        if self.span.fresh:
+            w[rows["stock"]] = np.maximum(drawn[net.onhand], 0.0)
+            if self.program.valued:
+                w[rows["value"]] = w[rows["stock"]] * drawn[net.unit_cost]
+        self.opening = w[rows["stock"]]
+        w[rows["money_in"]] = self._money()
+
+    def _money(self) -> Floats:
+        """Dollars, and domestic dollars, in stock and work in process, [2, lanes]."""
+        rows, pipeline = self.program.rows, self.pipeline
+        held = (("value", pipeline.value), ("home", pipeline.home))
+        return np.array([_sum(self.w[rows[name]]) + _sum(moving) for name, moving in held])
+
+    def run(self, output: Output, limited: Ints) -> None:
+        """Run all periods, writing `output` and adding to `limited` [Q, A, 4]."""
+        t, span = self.span.first, self.span
+        losses = self._losses()
+        stops = [*sorted({period for period, _, _ in losses}), span.last]
+        for stop in stops:
+            while t < stop:
+                t = run_periods(
+                    t,
+                    stop,
+                    self.tables,
+                    span,
+                    self.seed,
+                    self.low,
+                    self.knots,
+                    self.series_values,
+                    self.scratch,
+                    self.w,
+                    self.pipeline,
+                    output,
+                    limited,
+                )
+                if t < stop:
+                    self.pipeline = grown(self.pipeline, t)
+            for period, k, lanes in losses:
+                if period == stop:
+                    self._scrap(k, lanes)
+
+    def _losses(self) -> list[tuple[int, int, Ints]]:
+        """(period, loss, lanes) of the losses that fall into the time of the run."""
+        found = []
+        edges, first, last = self.span.edges, self.span.first, self.span.last
+        for k, parameter in enumerate(self.program.net.loss_time):
+            times = self.drawn[parameter]
+            periods = np.searchsorted(edges, times, side="right") - 1
+            periods[(times < edges[first]) | (times >= edges[last])] = -1
+            for period in sorted(set(periods[periods >= 0].tolist())):
+                found.append((period, k, np.flatnonzero(periods == period)))
+        return found
+
+    def _scrap(self, k: int, lanes: Ints) -> None:
+        """Scrap a share of stock and work in process, in those lanes that loss k strikes."""
+        net, rows, w, pipeline = self.program.net, self.program.rows, self.w, self.pipeline
+        share = np.clip(self.drawn[net.loss_share[k], lanes], 0.0, 1.0)
+        nodes = net.loss_node[net.loss_node_start[k] : net.loss_node_start[k + 1]]
+        for n in nodes:
+            lost = w[rows["stock"][n], lanes] * share
+            w[rows["stock"][n], lanes] -= lost
+            w[rows["gone"][n], lanes] += lost
+            if self.program.valued:
+                for money, name in enumerate(("value", "home")):
+                    lost = w[rows[name][n], lanes] * share
+                    w[rows[name][n], lanes] -= lost
+                    w[rows["money_out"][money], lanes] += lost
+        span = slice(net.loss_activity_start[k], net.loss_activity_start[k + 1])
+        for a in net.loss_activity[span]:
+            w[rows["wip"][a], lanes] -= w[rows["wip"][a], lanes] * share
+            places = np.ix_(np.arange(pipeline.start[a], pipeline.start[a + 1]), lanes)
+            pipeline.runs[places] -= pipeline.runs[places] * share
+            if self.program.valued:
+                for money, moving in enumerate((pipeline.value, pipeline.home)):
+                    lost = moving[places] * share
+                    moving[places] -= lost
+                    w[rows["money_out"][money], lanes] += _sum(lost)
+
+    def imbalance(self) -> Imbalance | None:
+        """Check the books; return what is wrong with the first bad replication.
+
+        Units of each node: initial + arrived = consumed, delivered or scrapped + in stock.
+        Runs of each activity: started - finished - scrapped = the sum over the pipeline.
+        Dollars, and domestic dollars: initial + paid = delivered + scrapped + in stock + in
+        process. Each to a relative 1e-9.
+        """
+        w, rows, pipeline = self.w, self.program.rows, self.pipeline
+        units = self.opening + w[rows["arrived"]], w[rows["gone"]] + w[rows["stock"]]
+        runs = np.zeros((len(pipeline.slots), w.shape[1]))
+        for a in range(len(runs)):
+            runs[a] = _sum(pipeline.runs[pipeline.start[a] : pipeline.start[a + 1]])
+        money = w[rows["money_in"]], w[rows["money_out"]] + self._money()
+        wip = w[rows["wip"]]
+        checks = (
+            ("units", *units, units[0]),
+            ("runs", wip, runs, np.maximum(w[rows["begun"]], wip)),
+            ("money", *money, money[0]),
         )
-        if t < span.last:
-            pipeline = grow_pipeline(pipeline, t)
-    _check_books(tables, low, opening, pipeline, w, failure)
-    return pipeline
+        for kind, come, gone, scale in checks:
+            # Written so that NaN is bad.
+            bad = ~(np.abs(come - gone) <= TOLERANCE * np.abs(scale))
+            if bad.any():
+                lane = int(np.flatnonzero(bad.any(axis=0))[0])
+                index = int(np.flatnonzero(bad[:, lane])[0])
+                pair = float(come[index, lane]), float(gone[index, lane])
+                return Imbalance(self.low + lane, kind, index, *pair)
+        return None
+
+
+def _sum(rows: Floats) -> Floats:
+    """Sum over rows, one after another: the same bits for any number of lanes."""
+    total = np.zeros(rows.shape[1])
+    for row in rows:
+        total += row
+    return total
+
+
+def grown(pipeline: Pipeline, t: int) -> Pipeline:
+    """Return the pipeline of period `t` with as many slots as are needed."""
+    slots = np.maximum(pipeline.slots, pipeline.needed)
+    start = np.concatenate([[0], np.cumsum(slots)]).astype(np.int64)
+    old: list[int] = []
+    new: list[int] = []
+    for a, count in enumerate(pipeline.slots):
+        ahead = t + np.arange(count)
+        old.extend(pipeline.start[a] + ahead % count)
+        new.extend(start[a] + ahead % slots[a])
+    moved = []
+    for rows in (pipeline.runs, pipeline.value, pipeline.home):
+        longer = np.zeros((int(start[-1]) if len(rows) else 0, rows.shape[1]))
+        if len(rows):
+            longer[new] = rows[old]
+        moved.append(longer)
+    names = ("runs", "value", "home")
+    return pipeline._replace(start=start, slots=slots, **dict(zip(names, moved, strict=True)))
 
 
 @compiled_bare
-def _run_periods(
+def run_periods(
     start: int,
+    stop: int,
     tables: Tables,
-    losses: Losses,
     span: Span,
     seed: int,
     low: int,
-    drawn: Floats,
     knots: Knots,
     series_values: Floats,
     scratch: Floats,
@@ -207,9 +294,9 @@ def _run_periods(
     output: Output,
     limited: Ints,
 ) -> int:
-    """Run periods from `start` on; return that in which the pipeline is too short, or the last."""
+    """Run the periods ``start <= t < stop``; return `stop`, or where the pipeline is too short."""
     formulas, series, edges = tables.formulas, tables.series, span.edges
-    for t in range(start, span.last):
+    for t in range(start, stop):
         t0, t1 = edges[t], edges[t + 1]
         move_series(series, formulas.moving, knots, t0, t1, series_values)
         draw_noise(tables.parameters, series, formulas.noise, seed, low, t, series_values)
@@ -218,8 +305,6 @@ def _run_periods(
             _plan_leads(tables.lead_activity, tables.lead_row, tables.even, edges, t, w, pipeline)
         if _is_short(pipeline.needed, pipeline.slots):
             return t
-        for k in range(losses.loss_time.size):
-            _scrap(k, tables, losses, t0, t1, drawn, w, pipeline)
         q = span.report[t]
         run_program(tables.code, w, pipeline, span.plan[t + 1], t, t0, t1 - t0, limited[q])
         for g in range(tables.goal.size):
@@ -230,7 +315,7 @@ def _run_periods(
             for row in tables.sums:
                 for b in range(w.shape[1]):
                     w[row, b] = 0.0
-    return span.last
+    return stop
 
 
 @compiled_bare
@@ -239,82 +324,6 @@ def _is_short(needed: Ints, slots: Ints) -> bool:
     for a in range(slots.size):
         short = short or needed[a] > slots[a]
     return short
-
-
-@compiled_bare
-def _place_parameters(tables: Tables, drawn: Floats, w: Floats, low: int, out: Floats) -> None:
-    for i in range(tables.parameter_row.size):
-        for b in range(w.shape[1]):
-            w[tables.parameter_row[i], b] = drawn[tables.row_parameter[i], b]
-    for b in range(w.shape[1]):
-        for u in range(tables.uncertain.size):
-            out[low + b, u] = drawn[tables.uncertain[u], b]
-
-
-@compiled_bare
-def _open_stock(tables: Tables, drawn: Floats, w: Floats) -> None:
-    """Set the stock of the twin's start."""
-    for n in range(tables.stock.size):
-        for b in range(w.shape[1]):
-            units = max(drawn[tables.onhand[n], b], 0.0)
-            w[tables.stock[n], b] = units
-            if tables.value.size:
-                w[tables.value[n], b] = units * drawn[tables.unit_cost[n], b]
-
-
-@compiled
-def _open_books(tables: Tables, pipeline: Pipeline, w: Floats) -> Floats:
-    """Return the stock [N, lanes] at the start; count its value, and work's, as paid in."""
-    opening = np.empty((tables.stock.size, w.shape[1]))
-    for n in range(tables.stock.size):
-        opening[n] = w[tables.stock[n]]
-    for b in range(w.shape[1]):
-        w[tables.money_in[0], b] = _held(tables.value, w, pipeline.value, b)
-        w[tables.money_in[1], b] = _held(tables.home, w, pipeline.home, b)
-    return opening
-
-
-@compiled_bare
-def _held(rows: Ints, w: Floats, moving: Floats, b: int) -> float:
-    total = 0.0
-    for row in rows:
-        total += w[row, b]
-    for row in range(moving.shape[0]):
-        total += moving[row, b]
-    return total
-
-
-@compiled
-def grow_pipeline(pipeline: Pipeline, t: int) -> Pipeline:
-    """Return the pipeline of period `t` with as many slots as are needed, and some to spare."""
-    count, lanes = pipeline.slots.size, pipeline.runs.shape[1]
-    slots = np.maximum(pipeline.slots, pipeline.needed)
-    start = np.zeros(count + 1, np.int64)
-    for a in range(count):
-        start[a + 1] = start[a] + slots[a]
-    runs = np.zeros((start[count], lanes))
-    value = np.zeros((start[count] if pipeline.value.shape[0] else 0, lanes))
-    home = np.zeros((start[count] if pipeline.home.shape[0] else 0, lanes))
-    for a in range(count):
-        for j in range(pipeline.slots[a]):
-            old = pipeline.start[a] + (t + j) % pipeline.slots[a]
-            new = start[a] + (t + j) % slots[a]
-            runs[new] = pipeline.runs[old]
-            if value.shape[0]:
-                value[new] = pipeline.value[old]
-                home[new] = pipeline.home[old]
-    return Pipeline(
-        start,
-        slots,
-        runs,
-        value,
-        home,
-        pipeline.lead,
-        pipeline.part,
-        pipeline.fastest,
-        pipeline.alike,
-        pipeline.needed,
-    )
 
 
 @compiled_bare
@@ -375,58 +384,6 @@ def split_lead(edges: Floats, t: int, lead_time: float) -> tuple[int, float]:
 
 
 @compiled_bare
-def _scrap(
-    k: int,
-    tables: Tables,
-    losses: Losses,
-    t0: float,
-    t1: float,
-    drawn: Floats,
-    w: Floats,
-    pipeline: Pipeline,
-) -> None:
-    """Scrap shares of stock and work in process, in the lanes whose loss falls into [t0, t1)."""
-    for b in range(w.shape[1]):
-        time, share = drawn[losses.loss_time[k], b], drawn[losses.loss_share[k], b]
-        share = min(max(share, 0.0), 1.0)
-        if t0 <= time < t1 and share > 0.0:
-            for i in range(losses.loss_node_start[k], losses.loss_node_start[k + 1]):
-                _scrap_stock(tables, losses.loss_node[i], b, share, w)
-            for i in range(losses.loss_activity_start[k], losses.loss_activity_start[k + 1]):
-                _scrap_work(tables, losses.loss_activity[i], b, share, w, pipeline)
-
-
-@compiled_bare
-def _scrap_stock(tables: Tables, n: int, b: int, share: float, w: Floats) -> None:
-    _lose(w, tables.stock[n], b, share, tables.gone[n])
-    if tables.value.size:
-        _lose(w, tables.value[n], b, share, tables.money_out[0])
-        _lose(w, tables.home[n], b, share, tables.money_out[1])
-
-
-@compiled_bare
-def _lose(w: Floats, row: int, b: int, share: float, out: int) -> None:
-    lost = w[row, b] * share
-    w[row, b] -= lost
-    w[out, b] += lost
-
-
-@compiled_bare
-def _scrap_work(
-    tables: Tables, a: int, b: int, share: float, w: Floats, pipeline: Pipeline
-) -> None:
-    w[tables.wip[a], b] -= w[tables.wip[a], b] * share
-    for row in range(pipeline.start[a], pipeline.start[a + 1]):
-        pipeline.runs[row, b] -= pipeline.runs[row, b] * share
-        if pipeline.value.shape[0]:
-            lost, lost_home = pipeline.value[row, b] * share, pipeline.home[row, b] * share
-            pipeline.value[row, b] -= lost
-            pipeline.home[row, b] -= lost_home
-            w[tables.money_out[0], b] += lost
-            w[tables.money_out[1], b] += lost_home
-
-
-@compiled_bare
 def _write(output: Output, w: Floats, low: int, q: int) -> None:
     """Write what happened in report period `q`."""
     for f in range(output.activity_rows.shape[0]):
@@ -451,48 +408,3 @@ def _put(rows: Ints, w: Floats, low: int, q: int, out: Singles) -> None:
         for i in range(rows.size):
             if rows[i] >= 0:
                 out[low + b, q, i] = w[rows[i], b]
-
-
-@compiled_bare
-def _check_books(
-    tables: Tables, low: int, opening: Floats, pipeline: Pipeline, w: Floats, failure: Floats
-) -> None:
-    """Note in `failure` the first place whose books do not balance to a relative 1e-9.
-
-    Units of each node: initial + arrived = consumed, delivered or scrapped + in stock. Runs of
-    each activity: started - finished - scrapped = the sum over the pipeline. Dollars, and
-    domestic dollars: initial + paid = delivered + scrapped + in stock + in process.
-    """
-    for b in range(w.shape[1]):
-        for n in range(tables.stock.size):
-            come = opening[n, b] + w[tables.arrived[n], b]
-            gone = w[tables.gone[n], b] + w[tables.stock[n], b]
-            _compare(low + b, UNITS, n, come, gone, come, failure)
-        for a in range(tables.wip.size):
-            inside = 0.0
-            for row in range(pipeline.start[a], pipeline.start[a + 1]):
-                inside += pipeline.runs[row, b]
-            wip, begun = w[tables.wip[a], b], w[tables.begun[a], b]
-            _compare(low + b, RUNS, a, wip, inside, max(begun, wip), failure)
-        for money in range(2):
-            rows = tables.value if money == 0 else tables.home
-            moving = pipeline.value if money == 0 else pipeline.home
-            come = w[tables.money_in[money], b]
-            gone = w[tables.money_out[money], b] + _held(rows, w, moving, b)
-            _compare(low + b, MONEY, money, come, gone, come, failure)
-
-
-@compiled_bare
-def _compare(
-    replication: int,
-    kind: int,
-    index: int,
-    come: float,
-    gone: float,
-    scale: float,
-    failure: Floats,
-) -> None:
-    balanced = abs(come - gone) <= TOLERANCE * abs(scale)  # written so that NaN fails
-    if not balanced and failure[0] < 0.0:
-        failure[0], failure[1], failure[2] = replication, kind, index
-        failure[3], failure[4] = come, gone

@@ -120,7 +120,7 @@ def run_program(
     limited : [A, 4], counts of reasons are added.
     """
     scarce = 0
-    i = 0
+    i = int(np.int64(0))  # not a literal, for which numba would compile every function again
     while i < code.shape[0]:
         op = code[i, 0]
         if op < 20:

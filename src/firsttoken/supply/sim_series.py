@@ -12,15 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from firsttoken.kernel import codes
-from firsttoken.kernel.compiled import compiled, compiled_bare
-from firsttoken.kernel.parameters import ParameterTable, SeriesTable, derive, draw_parameters
+from firsttoken.kernel.compiled import compiled_bare
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable, derive
+from firsttoken.kernel.random import MASK, log_normal_float, normal, uniform
 from firsttoken.kernel.random import (
     _ppnd_centre as central_quantile,
 )
 from firsttoken.kernel.random import (
     _ppnd_middle as tail_quantile,
 )
-from firsttoken.kernel.random import log_normal_float, normal, uniform
 from firsttoken.kernel.sampling import _triangular_quantile as triangular_quantile
 from firsttoken.kernel.sampling import draw, table_quantile
 from firsttoken.kernel.series import knots_mean
@@ -47,43 +47,29 @@ class Knots(NamedTuple):
     changed: Ints
 
 
-@compiled
-def draw_block(parameters: ParameterTable, seed: int, first: int, out: Floats) -> None:
-    """Fill `out` [P, lanes] with the parameters of the replications from `first` on."""
-    column = np.empty(out.shape[0])
-    for b in range(out.shape[1]):
-        draw_parameters(parameters, seed, first + b, column)
-        for p in range(out.shape[0]):
-            out[p, b] = column[p]
-
-
-@compiled
 def load_knots(series: SeriesTable, formulas: Formulas, drawn: Floats, values: Floats) -> Knots:
-    """Set the series with one knot in `values` [S, lanes], and return the others' knots."""
-    lanes = drawn.shape[1]
-    for s in formulas.single:
-        p = series.knot_value[series.start[s]]
-        for b in range(lanes):
-            values[s, b] = drawn[p, b]
-    time = np.empty((lanes, series.knot_time.size))
-    value = np.empty((lanes, series.knot_time.size))
-    known = np.zeros(series.kind.size, np.int64)
+    """Set the series with one knot in `values` [S, lanes], and return the others' knots.
+
+    Parameters
+    ----------
+    drawn : [P, lanes], the parameters of each replication.
+    """
+    single = formulas.single
+    values[single] = drawn[series.knot_value[series.start[single]]]
+    time = np.empty((drawn.shape[1], len(series.knot_time)))
+    value = np.empty_like(time)
+    known = np.zeros(len(series.kind), np.int64)
     for s in formulas.moving:
-        same = 1
-        for b in range(lanes):
-            least = np.inf
-            for k in range(series.start[s + 1] - 1, series.start[s] - 1, -1):
-                # A knot never lies after a later-listed one, see firsttoken.kernel.series.
-                least = min(least, drawn[series.knot_time[k], b])
-                time[b, k] = least
-                value[b, k] = drawn[series.knot_value[k], b]
-                if time[b, k] != time[0, k] or value[b, k] != value[0, k]:
-                    same = 0
-        known[s] = same
-    changed = np.zeros(series.kind.size, np.int64)
-    for s in formulas.noise:
-        changed[s] = 1
-    return Knots(time, value, known, np.full(series.kind.size, -np.inf), changed)
+        span = slice(series.start[s], series.start[s + 1])
+        # A knot never lies after a later-listed one, see firsttoken.kernel.series.
+        backwards = np.minimum.accumulate(drawn[series.knot_time[span]][::-1], axis=0)
+        time[:, span] = backwards[::-1].T
+        value[:, span] = drawn[series.knot_value[span]].T
+        same = (time[:, span] == time[:1, span]) & (value[:, span] == value[:1, span])
+        known[s] = np.all(same)
+    changed = np.zeros(len(series.kind), np.int64)
+    changed[formulas.noise] = 1
+    return Knots(time, value, known, np.full(len(series.kind), -np.inf), changed)
 
 
 @compiled_bare
@@ -137,9 +123,10 @@ def draw_noise(
 
     The same numbers as :func:`firsttoken.kernel.parameters.redraw` gives, a row at a time.
     """
+    purpose = int(np.int64(PARAMETER))  # no literal: numba would compile a version for it
     for s in noise:
         p = series.knot_value[series.start[s]]
-        code, key = parameters.code[p], int(parameters.entity[p])
+        code, key = parameters.code[p], int(parameters.entity[p]) & MASK
         x, y, z = parameters.args[p, 0], parameters.args[p, 1], parameters.args[p, 2]
         if code == codes.NORMAL or code == codes.UNIFORM or code == codes.TRIANGULAR:
             _uniform_row(values, s, seed, first, key, t + 1)
@@ -150,7 +137,7 @@ def draw_noise(
                 _triangular_row(values, s, x, y, z)
             elif _normal_row(values, s, x, y) > 0:
                 for b in range(values.shape[1]):
-                    values[s, b] = x + y * normal(seed, first + b, key, PARAMETER, t + 1)
+                    values[s, b] = x + y * normal(seed, first + b, key, purpose, t + 1)
         else:
             for b in range(values.shape[1]):
                 values[s, b] = _redraw(parameters, p, seed, first + b, t + 1)
@@ -159,13 +146,13 @@ def draw_noise(
 @compiled_bare
 def _redraw(parameters: ParameterTable, p: int, seed: int, replication: int, index: int) -> float:
     """Return parameter `p` drawn afresh, with all that it derives from."""
-    code, args = parameters.code[p], parameters.args
+    code, args, purpose = parameters.code[p], parameters.args, int(np.int64(PARAMETER))
     if code < codes.SUM:
-        a, b, key = args[p, 0], args[p, 1], int(parameters.entity[p])
+        a, b, key = args[p, 0], args[p, 1], int(parameters.entity[p]) & MASK
         if code == codes.DISCRETE or code == codes.EMPIRICAL:
-            u = uniform(seed, replication, key, PARAMETER, index)
+            u = uniform(seed, replication, key, purpose, index)
             return table_quantile(code, parameters.table, int(a), int(b), u)
-        return draw(code, a, b, args[p, 2], args[p, 3], seed, replication, key, PARAMETER, index)
+        return draw(code, a, b, args[p, 2], args[p, 3], seed, replication, key, purpose, index)
     x = _redraw(parameters, int(args[p, 0]), seed, replication, index)
     y = _redraw(parameters, int(args[p, 1]), seed, replication, index)
     return derive(code, x, y, args[p, 2])
@@ -173,8 +160,9 @@ def _redraw(parameters: ParameterTable, p: int, seed: int, replication: int, ind
 
 @compiled_bare
 def _uniform_row(values: Floats, s: int, seed: int, first: int, key: int, index: int) -> None:
+    purpose = int(np.int64(PARAMETER))
     for b in range(values.shape[1]):
-        values[s, b] = uniform(seed, first + b, key, PARAMETER, index)
+        values[s, b] = uniform(seed, first + b, key, purpose, index)
 
 
 @compiled_bare

@@ -29,8 +29,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.replicate import replicate
-from firsttoken.supply.sim_block import MONEY, UNITS, Losses, Output, Span, Tables, run_block
+from firsttoken.kernel.replicate import replicate, usable_cores
+from firsttoken.supply.sim_block import Block, Imbalance, Output, Span, Tables
 from firsttoken.supply.sim_program import Program, write_program
 from firsttoken.supply.sim_state import (
     BlockState,
@@ -46,8 +46,11 @@ __all__ = ["BalanceError", "SimulationResult", "SimulationState", "simulate"]
 
 Singles = NDArray[np.float32]
 
-BLOCK: Final = 64
-"""Replications side by side: wide enough for vector registers, small enough for the cache."""
+CACHE: Final = 1 << 20
+"""Bytes of rows that a block should not exceed: about half of a core's second-level cache."""
+
+LANES: Final = (16, 256)
+"""Fewest and most replications side by side."""
 
 ACTIVITY_FIELDS: Final = ("started", "completed", "spend", "duty", "energy", "wip_end")
 DEMAND_FIELDS: Final = (
@@ -184,12 +187,25 @@ def simulate(
     fresh = int(initial_state is None)
     span = Span(system.edges, system.report, first, last, fresh, plan)
     output = _new_output(system, program, replications, last - first)
-    run = _Run(program, _tables(system, program), span, seed, initial_state, output)
-    width = min(block or BLOCK, max(replications, 1))
+    tables = _tables(system, program)
+    run = _Run(program, tables, span, system.uncertain, seed, initial_state, output)
     replicate(
-        run.block, replications, block=width, threads=threads, progress=progress, cancel=cancel
+        run.block,
+        replications,
+        block=block or _lanes(program, replications, threads),
+        threads=threads,
+        progress=progress,
+        cancel=cancel,
     )
     return run.result(system)
+
+
+def _lanes(program: Program, replications: int, threads: int | None) -> int:
+    """Replications side by side: as many as the cache holds, and something for every thread."""
+    fewest, most = LANES
+    held = CACHE // (8 * program.count) // fewest * fewest
+    share = -(-replications // (threads or usable_cores()))
+    return max(min(held, most, -(-share // 8) * 8), fewest)
 
 
 class _Run:
@@ -200,47 +216,39 @@ class _Run:
         program: Program,
         tables: Tables,
         span: Span,
+        uncertain: Ints,
         seed: int,
         initial: SimulationState | None,
         output: Output,
     ) -> None:
         self.program, self.tables, self.span = program, tables, span
-        self.losses = Losses(*(getattr(program.net, name) for name in Losses._fields))
+        self.uncertain = uncertain
+        self.parameters = np.zeros((len(output.goal), len(uncertain)))
         self.seed, self.initial, self.output = seed, initial, output
         self.lock = threading.Lock()
         periods = int(span.report.max(initial=-1)) + 1
-        self.limited = np.zeros((periods, len(tables.wip), 4), np.int64)
+        self.limited = np.zeros((periods, len(program.net.kind), 4), np.int64)
         self.ends: dict[int, BlockState] = {}
-        self.failures: list[Floats] = []
+        self.failures: list[Imbalance] = []
 
     def block(self, low: int, high: int) -> None:
         """Simulate the replications ``low <= r < high``."""
         w, pipeline = load_state(self.program, self.initial, low, high)
-        limited, failure = np.zeros_like(self.limited), np.full(5, -1.0)
-        pipeline = run_block(
-            self.tables,
-            self.losses,
-            self.span,
-            self.seed,
-            low,
-            w,
-            pipeline,
-            self.output,
-            limited,
-            failure,
-        )
-        end = keep_state(self.program, w, pipeline)
+        block = Block(self.program, self.tables, self.span, self.seed, low, w, pipeline)
+        limited = np.zeros_like(self.limited)
+        block.run(self.output, limited)
+        self.parameters[low:high] = block.drawn[self.uncertain].T
+        end, imbalance = keep_state(self.program, w, block.pipeline), block.imbalance()
         with self.lock:
             self.limited += limited
             self.ends[low] = end
-            if failure[0] >= 0:
-                self.failures.append(failure)
+            if imbalance is not None:
+                self.failures.append(imbalance)
 
     def result(self, system: System) -> SimulationResult:
         """What all blocks did."""
         if self.failures:
-            failure = min(self.failures, key=lambda row: float(row[0]))
-            raise _balance_error(failure, system.names)
+            raise _balance_error(min(self.failures), system.names)
         ends = [self.ends[low] for low in sorted(self.ends)]
         state = join_states(self.program, self.span.last, ends)
         activities = len(system.network.kind)
@@ -256,20 +264,19 @@ class _Run:
             limited=self.limited,
             holding_cost=self.output.money[:, :, 0],
             late_cost=self.output.money[:, :, 1],
-            parameters=self.output.parameters,
+            parameters=self.parameters,
             state=state,
         )
 
 
-def _balance_error(failure: Floats, names: Names) -> BalanceError:
-    replication, kind, index = (int(value) for value in failure[:3])
-    if kind == UNITS:
-        place = names.nodes[index]
-    elif kind == MONEY:
-        place = ("dollars", "domestic dollars")[index]
-    else:
-        place = names.activities[index]
-    return BalanceError(replication, place, float(failure[3]), float(failure[4]))
+def _balance_error(imbalance: Imbalance, names: Names) -> BalanceError:
+    replication, kind, index, come, gone = imbalance
+    places = {
+        "units": names.nodes,
+        "runs": names.activities,
+        "money": ("dollars", "domestic dollars"),
+    }
+    return BalanceError(replication, places[kind][index], come, gone)
 
 
 def _cumulative_plan(system: System, plan_runs: Floats | None) -> Floats:
@@ -283,29 +290,20 @@ def _cumulative_plan(system: System, plan_runs: Floats | None) -> Floats:
 
 
 def _tables(system: System, program: Program) -> Tables:
-    rows, net = program.rows, program.net
-    leads = np.flatnonzero(net.lead_time >= 0)
+    leads = np.flatnonzero(program.net.lead_time >= 0)
+    rows = program.net.lead_time[leads]
     widths = np.diff(system.edges)
-    moving = np.isin(net.lead_time[leads], program.formulas.dynamic)
-    names = ("stock", "value", "home", "arrived", "gone", "wip", "begun", "goal")
     return Tables(
         parameters=program.parameters,
         series=program.series,
         formulas=program.formulas,
         code=np.array(program.code, np.int64).reshape(-1, 8),
-        row_parameter=np.array(list(program.parameter_rows), np.int64),
-        parameter_row=np.array(list(program.parameter_rows.values()), np.int64),
-        uncertain=system.uncertain,
         lead_activity=leads,
-        lead_row=net.lead_time[leads],
-        moving_lead=int(bool(np.any(moving))),
+        lead_row=rows,
+        moving_lead=int(bool(np.any(np.isin(rows, program.formulas.dynamic)))),
         even=int(bool(np.all(widths == widths[:1]))),
-        money_in=rows["money_in"],
-        money_out=rows["money_out"],
-        onhand=net.onhand,
-        unit_cost=net.unit_cost,
-        sums=rows["report"],
-        **{name: rows[name] for name in names},
+        goal=program.rows["goal"],
+        sums=program.rows["report"],
     )
 
 
@@ -323,7 +321,6 @@ def _new_output(system: System, program: Program, replications: int, periods: in
         ratios=np.zeros((r, q, len(used)), np.float32),
         goal=np.zeros((r, periods, len(net.goal_target)), np.float32),
         money=np.zeros((r, q, 2)),
-        parameters=np.zeros((r, len(system.uncertain))),
         activity_rows=activity_rows,
         node_rows=rows["stock"][None, :],
         demand_rows=demand_rows,
