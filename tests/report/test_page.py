@@ -11,6 +11,8 @@ from tests.report.html_page import Page
 from tests.report.synthetic_run import SCENARIOS, STAGES, synthetic_run, synthetic_tables
 
 from firsttoken.report import formats
+from firsttoken.report.outlook import binding_now
+from firsttoken.report.reading import Reading
 from firsttoken.report.report import render, write_report
 from firsttoken.results.store import Results, write_run
 from firsttoken.twin.findings import UsageError
@@ -153,3 +155,52 @@ def test_report_that_cannot_be_written_says_so(made_up: Results, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write the report"):
         write_report(made_up, tmp_path / "file" / "report.html")
+
+
+def _binding(shares: dict[str, float]) -> ResultTable:
+    columns = {
+        "scenario": ["base"] * len(shares),
+        "engine": ["simulation"] * len(shares),
+        "stage": list(shares),
+        "period": ["2026-10-01"] * len(shares),
+        "label": ["2026Q4"] * len(shares),
+        "share": list(shares.values()),
+        "limit": ["capacity"] * len(shares),
+    }
+    return ResultTable("supply_binding", columns)
+
+
+def _with_shadow_price(tables: list[ResultTable], stage: str) -> list[ResultTable]:
+    kept = []
+    for table in tables:
+        if table.name == "supply_marginal":
+            same = [s == stage for s in table.columns["stage"]]
+            columns = {n: [v for v, k in zip(c, same, strict=True) if k]
+                       for n, c in table.columns.items()}  # fmt: skip
+            table = ResultTable(table.name, columns)
+        kept.append(table)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("shares", "priced", "stage"),
+    [
+        # Every stage up to the packages pushes at full rate; what comes out hangs on the last.
+        ({"wafer fab": 1.0, "cowos packaging": 0.8, "compute tray": 0.2}, "", "CoWoS packaging"),
+        ({"wafer fab": 0.4, "cowos packaging": 0.3}, "", "Wafer fab"),
+        ({"wafer fab": 1.0, "rack assembly & test": 0.6}, "wafer fab", "Rack assembly & test"),
+        ({"hbm": 0.9, "rack assembly & test": 0.6}, "hbm", "HBM"),
+    ],
+)
+def test_binding_stage_of_today(
+    tmp_path: Path, shares: dict[str, float], priced: str, stage: str
+) -> None:
+    """2026Q4 is today; the wafer fab's shadow price is 0 then, that of HBM is not."""
+    tables = [t for t in synthetic_tables() if t.name in ("supply_flow", "supply_stage")]
+    if priced:
+        marginal = [t for t in synthetic_tables() if t.name == "supply_marginal"]
+        tables += _with_shadow_price(marginal, priced)
+    with write_run(tmp_path / "run", synthetic_run(), [*tables, _binding(shares)]) as results:
+        found = binding_now(Reading(results))
+    assert found is not None
+    assert formats.label(found[0]) == stage

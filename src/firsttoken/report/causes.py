@@ -9,7 +9,7 @@ from dataclasses import replace
 from firsttoken.report import formats
 from firsttoken.report.outlook import binding_now
 from firsttoken.report.page import DataTable, Figure, Section, figure
-from firsttoken.report.reading import Reading, Row, by, periods_of
+from firsttoken.report.reading import Reading, Row, by, periods_of, worth_of_percent
 from firsttoken.report.svg_bars import Bar, Swing, draw_bars, draw_steps, draw_tornado
 from firsttoken.report.svg_heat import draw_heat, draw_heat_key
 
@@ -96,41 +96,40 @@ def _binding_title(reading: Reading) -> str:
 
 def marginal(reading: Reading) -> Section | None:
     """What one more unit of each capacity is worth."""
-    rows = [
-        row
-        for row in reading.rows("supply_marginal")
-        if math.isfinite(row["marginal_usd"]) and row["marginal_usd"] > 0
-    ]
+    rows = [row for row in reading.rows("supply_marginal") if worth_of_percent(row) > 0]
     if not rows:
         return None
     groups = by(rows, "name", "location")
-    best = [max(group, key=lambda row: float(row["marginal_usd"])) for group in groups.values()]
-    best.sort(key=lambda row: -float(row["marginal_usd"]))
+    best = [max(group, key=worth_of_percent) for group in groups.values()]
+    best.sort(key=worth_of_percent, reverse=True)
     bars = [_bar(reading, row) for row in best[:_MOST_BARS]]
-    ranked = sorted(rows, key=lambda row: -float(row["marginal_usd"]))
+    ranked = sorted(rows, key=worth_of_percent, reverse=True)
     table = DataTable(
         (
             "Capacity",
             "Where",
             "Period",
             "Capacity now",
-            "One more",
-            "Worth",
+            "1 % is worth",
+            "A step",
+            "A step is worth",
             "In output",
             "Sources",
         ),
         [_marginal_row(reading, row) for row in ranked[:80]],
-        frozenset({3, 4, 5, 6}),
+        frozenset({3, 4, 5, 6, 7}),
     )
     top = best[0]
     title = (
-        f"One more unit is worth most at {formats.label(top['name'])}: "
-        f"{formats.quantity(top['marginal_usd'], 'USD')} in {top['label']}"
+        f"More capacity is worth most at {formats.label(top['name'])}: "
+        f"1\N{NO-BREAK SPACE}% in {top['label']} brings "
+        f"{formats.quantity(worth_of_percent(top), 'USD')}"
     )
     drawn = figure(
         lambda width: draw_bars(bars, width),
-        "Worth of one more unit of capacity, US$",
-        "Shadow price of each capacity in the plan, in the period in which it is highest",
+        "Worth of 1\N{NO-BREAK SPACE}% more of each capacity, US$",
+        "Shadow price in the plan times a hundredth of the capacity, in the period in which that "
+        "is highest",
         table=table,
     )
     section = Section("marginal", "Where the next dollar goes", title, figures=[drawn])
@@ -141,11 +140,14 @@ def marginal(reading: Reading) -> Section | None:
 
 
 def _bar(reading: Reading, row: Row) -> Bar:
-    step = formats.quantity(row["step"], row["capacity_unit"])
-    note = " · ".join(part for part in (str(row["label"]), f"+{step}") if part)
-    said = formats.quantity(row["marginal_usd"], "USD")
+    worth = worth_of_percent(row)
+    now = formats.quantity(row["capacity"], row["capacity_unit"])
+    note = f"{row['label']} · of {now}"
+    said = formats.quantity(worth, "USD")
     link = reading.sources.anchor(row["name"])
-    return Bar(formats.label(row["name"]), note, row["marginal_usd"], said, row["sentence"], link)
+    return Bar(
+        formats.label(row["name"]), note, worth, said, formats.sentence(row["sentence"]), link
+    )
 
 
 def _marginal_row(reading: Reading, row: Row) -> tuple[str, ...]:
@@ -154,6 +156,7 @@ def _marginal_row(reading: Reading, row: Row) -> tuple[str, ...]:
         formats.label(row["location"]),
         str(row["label"]),
         formats.quantity(row["capacity"], row["capacity_unit"]),
+        formats.quantity(worth_of_percent(row), "USD"),
         f"+{formats.quantity(row['step'], row['capacity_unit'])}",
         formats.quantity(row["marginal_usd"], "USD"),
         formats.quantity(row["marginal_units"], row["item_unit"]),
@@ -168,8 +171,8 @@ def _steps(reading: Reading, best: list[Row]) -> Figure | None:
     for top in best[:6]:
         values = [0.0] * len(periods)
         for row in reading.rows("supply_marginal", name=top["name"], location=top["location"]):
-            if row["period"] in index and math.isfinite(row["marginal_usd"]):
-                values[index[row["period"]]] += float(row["marginal_usd"])
+            if row["period"] in index:
+                values[index[row["period"]]] += worth_of_percent(row)
         if sum(value > 0 for value in values):
             series.append((formats.label(top["name"]), values))
     if len(periods) < 2 or not series:
@@ -177,7 +180,7 @@ def _steps(reading: Reading, best: list[Row]) -> Figure | None:
     return figure(
         lambda width: draw_steps(series, labels, lambda v: formats.quantity(v, "USD"), width),
         "When it is worth that",
-        "Worth of one more unit by period, all on one scale; the highest at the right",
+        "Worth of 1\N{NO-BREAK SPACE}% more by period, all on one scale; the highest at the right",
     )
 
 

@@ -26,7 +26,7 @@ def inputs(reading: Reading) -> Section | None:
     assumed = sum(1 for row in rows if not row["source"] or row["source"] == "assumption")
     cells = [_input_row(number, row) for number, row in enumerate(rows, 1)]
     grades = [g for g in unique(row["confidence"] for row in rows) if g in _CONFIDENCE]
-    lead = Markup("Confidence: ") + Markup("; ").join(
+    lead = Markup("Grades of confidence: ") + Markup("; ").join(
         Markup("<b>{}</b> {}").format(grade, _CONFIDENCE[grade]) for grade in sorted(grades)
     ) if grades else ""  # fmt: skip
     section = Section(
@@ -37,7 +37,7 @@ def inputs(reading: Reading) -> Section | None:
     )
     section.tables = [
         DataTable(
-            ("#", "Input", "Low", "Value", "High", "Unit", "Known from", "", "Source"),
+            ("#", "Input", "Low", "Value", "High", "Unit", "Known from", "Grade", "Source"),
             cells,
             frozenset({0, 2, 3, 4}),
             [f"input-{number}" for number in range(1, len(rows) + 1)],

@@ -26,8 +26,9 @@ _NAMES = {
     "sk": "SK", "dfw": "DFW", "cdu": "CDU", "pcb": "PCB", "ups": "UPS", "l10": "L10",
     "l11": "L11", "osat": "OSAT", "4np": "4NP", "n4": "N4", "n4p": "N4P", "usmca": "USMCA",
     "nvidia": "NVIDIA", "uk": "UK", "eu": "EU", "tw": "TW", "kr": "KR", "mx": "MX", "odm": "ODM",
-    "ai": "AI", "vr200": "VR200", "hgx": "HGX", "ap": "AP", "fab": "fab", "hopper": "Hopper",
-    "r200": "R200", "worth": "Worth", "fremont": "Fremont", "california": "California",
+    "ai": "AI", "vr200": "VR200", "hgx": "HGX", "ap": "AP", "n3p": "N3P", "tsv": "TSV",
+    "hopper": "Hopper", "r200": "R200", "worth": "Worth", "fremont": "Fremont",
+    "california": "California",
     "taiwan": "Taiwan", "arizona": "Arizona", "houston": "Houston",
     "dallas": "Dallas", "mexico": "Mexico", "indiana": "Indiana", "korea": "Korea",
     "texas": "Texas", "wisconsin": "Wisconsin", "ohio": "Ohio", "peoria": "Peoria",
@@ -76,6 +77,7 @@ def quantity(value: float, unit: str, digits: int = 3) -> str:
         return share(value)
     if unit[:1] == "k" and unit[1:].partition("/")[0] in _COUNTED:
         value, unit = 1000 * value, unit[1:]
+    unit = _IDENTIFIER.sub(lambda match: label(match[0]), unit)
     if unit in ("", "1"):
         return number(value, digits)
     return f"{number(value, digits)} {plural(unit) if abs(value) != 1 else singular(unit)}"

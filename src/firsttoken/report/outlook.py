@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from firsttoken.report import formats
 from firsttoken.report.page import HALF, Card, DataTable, Figure, Section, figure, half_figure
-from firsttoken.report.reading import Reading, Row, by, node_parts, unique
+from firsttoken.report.reading import Reading, Row, by, node_parts, unique, worth_of_percent
 from firsttoken.report.svg_bars import Column, draw_columns
 from firsttoken.report.svg_fan import Fan, Point, draw_fan
 from firsttoken.report.svg_sankey import Flow, draw_sankey
@@ -103,8 +103,9 @@ def _binding_card(reading: Reading) -> Card | None:
 def binding_now(reading: Reading) -> tuple[str, str, float, str] | None:
     """(stage, period label, share, limit) of the stage that binds where the facts end.
 
-    Upstream of a stage that runs at its own limit nothing else can be the limit of what comes
-    out: the answer is the last stage of the chain that is at its limit at least half of the
+    Where the plan's shadow prices are known it is the stage whose dearest capacity is worth
+    most. Else: upstream of a stage that runs at its own limit nothing can be the limit of what
+    comes out, so it is the last stage of the chain that is at its limit at least half of the
     time, or the one that is so most often.
     """
     order = reading.chain_order()
@@ -122,8 +123,16 @@ def binding_now(reading: Reading) -> tuple[str, str, float, str] | None:
     past = [period for period in periods if period <= (reading.run.as_of or periods[0])]
     now = past[-1] if past else periods[0]
     rows = [row for row in rows if row["period"] == now]
+    priced = [r for r in reading.rows("supply_marginal", period=now) if worth_of_percent(r) > 0]
+    dearest = max(priced, key=worth_of_percent)["stage"] if priced else ""
     often = [row for row in rows if row["share"] >= 0.5]
-    best = max(often or rows, key=lambda r: (order[r["stage"]] if often else 0, float(r["share"])))
+    last = max((order.get(row["stage"], 0) for row in often), default=-1)
+    chosen = (
+        [row for row in rows if row["stage"] == dearest]
+        or [row for row in often if order.get(row["stage"], 0) == last]
+        or rows
+    )
+    best = max(chosen, key=lambda row: float(row["share"]))
     if best["share"] <= 0:
         return None
     return best["stage"], str(best["label"]), float(best["share"]), best["limit"]
@@ -131,14 +140,13 @@ def binding_now(reading: Reading) -> tuple[str, str, float, str] | None:
 
 def _next_card(reading: Reading) -> Card | None:
     rows = reading.rows("supply_marginal")
-    rows = [row for row in rows if math.isfinite(row["marginal_usd"]) and row["marginal_usd"] > 0]
+    rows = [row for row in rows if worth_of_percent(row) > 0]
     if not rows:
         return None
-    best = max(rows, key=lambda row: float(row["marginal_usd"]))
-    worth = formats.quantity(best["marginal_usd"], "USD")
-    step = formats.quantity(best["step"], best["capacity_unit"])
-    return Card("Where one more unit is worth most", formats.label(best["name"]),
-                f"+{step} in {best['label']} is worth {worth}")  # fmt: skip
+    best = max(rows, key=worth_of_percent)
+    worth = formats.quantity(worth_of_percent(best), "USD")
+    return Card("Where more capacity is worth most", formats.label(best["name"]),
+                f"1\N{NO-BREAK SPACE}% more in {best['label']} is worth {worth}")  # fmt: skip
 
 
 def chain(reading: Reading) -> Section | None:

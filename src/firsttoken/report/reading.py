@@ -156,6 +156,15 @@ def node_parts(node: str) -> list[str]:
     return [part.strip() for part in node.replace(" @ ", " · ").split(" · ") if part.strip()]
 
 
+def worth_of_percent(row: Row) -> float:
+    """Worth in USD of one per cent more of a capacity: its shadow price times 1 % of it.
+
+    Unlike the worth of one more unit, it compares capacities that are measured differently.
+    """
+    worth = float(row["marginal_usd"]) / float(row["step"]) * float(row["capacity"]) / 100
+    return worth if math.isfinite(worth) else 0.0
+
+
 def by(rows: Iterable[Row], *columns: str) -> dict[tuple[Any, ...], list[Row]]:
     """Rows grouped by columns, groups in order of appearance."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
