@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "supply"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from small_systems import Small, Steps, normal, triangular, uniform
+from tests.supply.small_systems import Small, Steps, normal, triangular, uniform
 
 from firsttoken.supply.simulate import simulate
 from firsttoken.supply.system import System
