@@ -18,7 +18,7 @@ from firsttoken.supply.system import Floats, System
 
 DAY = 86400.0
 MONTH = 365.25 / 12 * DAY
-_BINDS = 1e-6
+_BINDS, _SHOWN = 1e-6, 0.01
 _REPORTS = (("week", 5, 9), ("month", 27, 32), ("quarter", 85, 95), ("year", 360, 370))
 
 
@@ -184,10 +184,11 @@ def sentence(row: Binding) -> str:
     state = "is closed" if row.closed else "binds"
     often = "" if row.share > 0.995 else f" {100 * row.share:.0f} % of the time"
     gains = []
-    if row.marginal_units > 0:
+    if row.marginal_units >= _SHOWN:
         gains.append(f"+{short(row.marginal_units)} {row.item_unit}")
     if row.marginal_usd > 0:
-        gains.append(f"+${short(row.marginal_usd)}")
+        mix = "" if gains else " by a richer mix"
+        gains.append(f"+${short(row.marginal_usd)}{mix}")
     if not gains:
         gains.append(f"nothing more in the end, but sooner or cheaper: ${short(row.marginal_net)}")
     return (

@@ -28,6 +28,9 @@ SIMPLEX_COLUMNS, HIPO_COLUMNS = 15_000, 40_000
 """Up to the first the simplex method is fastest, up to the second IPX, beyond it HiPO
 (measured with `benchmarks/plan_lp.py --weeks`); both with crossover to a basis."""
 
+ACCURACY = 1e-7
+"""Largest violation of a row, relative to its terms, that is accepted as a solution."""
+
 _FIX = 1e-7
 _STATUS = highspy.HighsModelStatus
 _SOLVED = {_STATUS.kOptimal: "optimal", _STATUS.kModelEmpty: "optimal"}
@@ -67,6 +70,20 @@ class LinearProgram:
         """``A x`` [m]."""
         terms = self.value * np.repeat(x, np.diff(self.start))
         return np.bincount(self.index, terms, self.row_lower.size).astype(np.float64)
+
+    def violation(self, x: Floats) -> float:
+        """Largest violation of a row, relative to 1 + the sizes of its terms."""
+        if not self.row_lower.size:
+            return 0.0
+        return float(self.violations(x).max())
+
+    def violations(self, x: Floats) -> Floats:
+        """Violation of each row [m], relative to 1 + the sizes of its terms."""
+        terms = self.value * np.repeat(x, np.diff(self.start))
+        total = np.bincount(self.index, terms, self.row_lower.size)
+        sizes = np.bincount(self.index, np.abs(terms), self.row_lower.size)
+        over = np.maximum(total - self.row_upper, self.row_lower - total)
+        return np.asarray(np.maximum(over, 0.0) / (1.0 + sizes), np.float64)
 
     def transposed(self, y: Floats) -> Floats:
         """``A' y`` [n]."""
@@ -193,23 +210,32 @@ class Solver:
         return self._run(method)
 
     def _run(self, method: str) -> Solution:
-        chain = [method] if method == "branch and cut" else [method, "ipx", "simplex"]
-        for attempt in dict.fromkeys(chain):
+        chain = [(method, "choose"), ("ipx", "choose"), ("ipx", "off"), ("simplex", "choose")]
+        if method == "branch and cut":
+            chain = chain[:1]
+        told: list[str] = []
+        for attempt, presolve in dict.fromkeys(chain):
             if attempt != "branch and cut":
-                self._set(solver=attempt, run_crossover="on")
-                if attempt in ("ipx", "hipo"):
-                    self._highs.clearSolver()
+                self._set(solver=attempt, run_crossover="on", presolve=presolve)
+            if told or attempt in ("ipx", "hipo"):
+                self._highs.clearSolver()
             self._limit_time()
             self._highs.run()
             status = self._highs.getModelStatus()
+            self._set(presolve="choose")
             if status in _SOLVED:
-                return self._solution("optimal", attempt)
+                found = self._solution("optimal", attempt)
+                error = self.program.violation(found.x)
+                if error <= ACCURACY:
+                    return found
+                told.append(f"{attempt}: rows violated by {error:.1e}")
+                continue
             if status in _NO_PLAN:
                 raise NoSolutionError(self._highs.modelStatusToString(status).lower())
             if status in _STOPPED:
                 return self._stopped(attempt)
-        text = self._highs.modelStatusToString(status).lower()
-        raise SolverError(f"the solver gave up on this program: {text}")
+            told.append(f"{attempt}: {self._highs.modelStatusToString(status).lower()}")
+        raise SolverError(f"the solver gave up on this program ({'; '.join(told)})")
 
     def _limit_time(self) -> None:
         if self._limit is not None:

@@ -16,8 +16,9 @@ deliver, what to keep, when to buy capacity. The rules, and how time is treated:
   and earliest completion look at the plan's own periods only, so the continuation never
   takes anything from them; results show the plan's own periods.
 
-Objectives are lexicographic, exact for programs without integers (`lp.Solver.stay_optimal`),
-within a relative 1e-6 with integers.
+Objectives are lexicographic: without integers to the accuracy of the solver
+(`lp.Solver.stay_optimal`; 2e-8 of the value in the example of 28,000 columns), with integers
+within a relative 1e-6. Every solution is checked against every row before it is accepted.
 """
 
 from __future__ import annotations
@@ -368,10 +369,7 @@ def _added(plan: PlanProgram, x: Floats) -> tuple[Floats, Floats]:
 def _check_limits(plan: PlanProgram, x: Floats) -> None:
     """Every capacity, resource and lot row holds; the solver's word is not enough."""
     program = plan.program
-    activity = program.products(x)
-    sizes = LinearProgram.products(_absolute(program), np.abs(x))
-    over = np.maximum(activity - program.row_upper, program.row_lower - activity)
-    over = over / (1.0 + sizes)
+    over = program.violations(x)
     if over.size and over.max() > TOLERANCE:
         worst = int(np.argmax(over))
         key, block = next(
@@ -384,9 +382,3 @@ def _check_limits(plan: PlanProgram, x: Floats) -> None:
             f"plan of {plan.system.name}: the {key} rule of number {block.ids[position]} "
             f"does not hold in period {period}: off by {over[worst]:.3g}"
         )
-
-
-def _absolute(program: LinearProgram) -> LinearProgram:
-    from dataclasses import replace
-
-    return replace(program, value=np.abs(program.value))
