@@ -29,6 +29,9 @@ class Reading:
         names = results.run.scenario_names
         self.base = names[0] if names else ""
         self._rows: dict[str, list[Row]] = {}
+        self._by_scenario: dict[str, dict[str, list[Row]]] = {}
+        self._final_stage: str | None = None
+        self._makers: dict[tuple[str, str], list[str]] | None = None
         self.sources = Sources(self.rows("supply_inputs"))
 
     def all(self, table: str) -> list[Row]:
@@ -40,12 +43,15 @@ class Reading:
 
     def rows(self, table: str, scenario: str | None = None, **equal: str) -> list[Row]:
         """Rows of a scenario (the base) whose columns equal the given values."""
-        wanted = {"scenario": self.base if scenario is None else scenario, **equal}
-        return [
-            row
-            for row in self.all(table)
-            if all(row.get(column) == value for column, value in wanted.items())
-        ]
+        if table not in self._by_scenario:
+            grouped: dict[str, list[Row]] = {}
+            for row in self.all(table):
+                grouped.setdefault(row["scenario"], []).append(row)
+            self._by_scenario[table] = grouped
+        rows = self._by_scenario[table].get(self.base if scenario is None else scenario, [])
+        for column, value in equal.items():
+            rows = [row for row in rows if row.get(column) == value]
+        return list(rows)
 
     def simulated(self, table: str, scenario: str | None = None, **equal: str) -> list[Row]:
         """As `rows`, of the simulation if it was run, else of the plan."""
@@ -59,10 +65,13 @@ class Reading:
 
     def makers(self, node: str) -> list[str]:
         """Names of the activities that a node of the flows stands for (`stage · location`)."""
+        if self._makers is None:
+            grouped = by(self.rows("supply_activity"), "stage", "location")
+            self._makers = {
+                key: unique(row["activity"] for row in rows) for key, rows in grouped.items()
+            }
         parts = node_parts(node)
-        rows = self.all("supply_activity")
-        found = [r["activity"] for r in rows if parts[0] == r["stage"] and r["location"] in parts]
-        return unique(found) or parts[:1]
+        return self._makers.get((parts[0], parts[-1])) or parts[:1]
 
     def final_stage(self) -> str:
         """The stage that the chain is for.
@@ -70,6 +79,11 @@ class Reading:
         That which is observed; else the one that sends most value to the chain's ends; else
         the last of the table.
         """
+        if self._final_stage is None:
+            self._final_stage = self._find_final_stage()
+        return self._final_stage
+
+    def _find_final_stage(self) -> str:
         flows = [row for row in self.simulated("supply_flow") if str(row["year"]) == "all"]
         begun = {row["stage_from"] for row in flows}
         stages: list[str] = unique(row["stage"] for row in self.all("supply_stage"))
