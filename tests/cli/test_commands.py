@@ -178,6 +178,21 @@ def test_wrong_usage_ends_with_2(folder: Path, arguments: tuple[str, ...], messa
     assert done.stdout == ""
 
 
+def test_what_pushes_without_end_is_warned_of_and_refused(folder: Path) -> None:
+    text = (folder / "twin.yaml").read_text(encoding="utf-8")
+    text = text.replace("        capacity: triangular(10, 20, 25) rack/week\n", "")
+    text = text.partition("scenarios:")[0]
+    (folder / "twin.yaml").write_text(text, encoding="utf-8")
+    done = call("check", "twin.yaml")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("twin.yaml:11: warning: 'assemble' has no limit")
+    done = call("simulate", "twin.yaml", "--out", "there")
+    assert done.exit_code == 1
+    assert "pushed without any limit: assemble" in done.stderr
+    assert not Path("there").exists()
+    assert call("plan", "twin.yaml", "--out", "there").exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_missing_twin_is_named(folder: Path, command: str) -> None:
     done = call(command, "nowhere.yaml")

@@ -313,6 +313,30 @@ class Checker:
                 hint="give buffers a base_stock",
                 code="policy",
             )
+        if self.net.release == "push":
+            self._endless()
+
+    def _endless(self) -> None:
+        """Warn of what a pushed simulation would start without end; plans can bear it."""
+        limited = {
+            (buffer.item, buffer.location)
+            for buffer in self.net.buffers.values()
+            if buffer.maximum is not None
+        }
+        produced, consumed = self._flow_lists()
+        fed = {key for _, key in consumed}
+        for key, activity in self.activities.items():
+            outputs = {node for node, owner in produced if owner == key}
+            free = activity.capacity is None and not activity.uses and key not in fed
+            if free and not outputs & limited:
+                self.add(
+                    key,
+                    f"{key[1]!r} has no limit, so it cannot be simulated by pushing",
+                    "push starts whatever material and capacity allow",
+                    "give it a capacity, or the network 'release: plan' or 'release: pull'",
+                    code="endless",
+                    severity="warning",
+                )
 
     def _capacitated(self, name: str) -> model.Activity | model.Resource:
         if name in self.net.resources:

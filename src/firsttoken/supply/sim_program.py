@@ -21,6 +21,7 @@ from firsttoken.supply import sim_ops as op
 from firsttoken.supply.sim_formulas import Formulas, Interning, least_lead
 from firsttoken.supply.sim_waves import Contest, Wave, find_waves, order_nodes, owners, row
 from firsttoken.supply.system import PLAN, PULL, PUSH, Ints, Network, System
+from firsttoken.twin.findings import Finding, TwinError
 
 STATE: Final = (
     "stock",
@@ -146,7 +147,7 @@ def _is_valued(use: Interning, net: Network) -> bool:
 
 
 def check_limits(net: Network, names: tuple[str, ...]) -> None:
-    """Raise ``ValueError`` for pushed activities without any limit."""
+    """Raise ``TwinError`` for pushed activities without any limit."""
     endless = []
     for a, name in enumerate(names):
         outputs = row(net.output_start, net.output_node, a)
@@ -160,9 +161,13 @@ def check_limits(net: Network, names: tuple[str, ...]) -> None:
         if not limited:
             endless.append(name)
     if endless:
-        raise ValueError(
-            "pushed without any limit (give a capacity, a resource or a stock maximum, "
-            f"or release by pull): {', '.join(endless)}"
+        raise TwinError(
+            Finding(
+                f"pushed without any limit: {', '.join(endless)}",
+                "push starts whatever material and capacity allow",
+                "give a capacity, a resource or a stock maximum, or 'release: plan' or 'pull'",
+                code="endless",
+            )
         )
 
 
