@@ -92,7 +92,9 @@ def _simulate(
         twin.seed,
         plan_runs=runs,
         threads=settings.threads,
-        progress=lambda done, total: settings.say(f"simulate {twin.scenario}", done, total),
+        progress=lambda done, total: settings.say(
+            f"simulate {compiled.name}, {twin.scenario or 'base'}", done, total
+        ),
         cancel=settings.cancel,
     )
 
