@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from firsttoken.twin.twin import Twin
 if TYPE_CHECKING:
     from firsttoken.results.run import ScenarioRecord
     from firsttoken.results.store import Results
+    from firsttoken.twin.scenario import Disruption, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,22 @@ def _scenario_record(twin: Twin, name: str) -> ScenarioRecord:
         description=" ".join(part.description or part.title for part in parts),
         extends=", ".join(base for part in parts for base in part.bases),
         overrides=overrides,
-        disruptions=tuple(f"{d.kind} {d.path}" for d in twin.disruptions),
+        disruptions=tuple(_said(twin, disruption) for disruption in twin.disruptions),
         as_of=iso(twin.as_of),
     )
+
+
+def _said(twin: Twin, disruption: Disruption) -> str:
+    """A disruption as its writer wrote it: `close: ..., from: 2026-09-01, for: 90 day`."""
+    for scenario in twin.scenarios.values():
+        for position, candidate in enumerate(scenario.disruptions):
+            if candidate is disruption:
+                raw = _written(twin, scenario, position)
+                return ", ".join(f"{key}: {value}" for key, value in raw.items())
+    return f"{disruption.kind}: {disruption.path}"
+
+
+def _written(twin: Twin, scenario: Scenario, position: int) -> Mapping[str, object]:
+    (name,) = [key for key, other in twin.scenarios.items() if other is scenario]
+    found: Mapping[str, object] = twin.data["scenarios"][name]["disruptions"][position]
+    return found

@@ -78,6 +78,7 @@ class Assembly:
             investments=investments,
             uncertain=_ints(sorted({row.parameter for row in self.build.inputs if row.once})),
             inputs=tuple(self.build.inputs),
+            users={name: tuple(paths) for name, paths in self.build.users.items()},
         )
 
     def expressions(self) -> Expressions:

@@ -40,9 +40,9 @@ def input_table(scenario: str, compiled: System, library: Library) -> ResultTabl
     rows = Rows(
         "supply_inputs",
         "Inputs that are uncertain or cited, with their sources and earlier or later vintages.",
-        ("scenario", "path"),
-        *("scenario", "path", "fact", "low", "value", "high", "unit", "known_from"),
-        *("confidence", "source", "note", "superseded"),
+        ("scenario", "path", "valid_from"),
+        *("scenario", "path", "fact", "valid_from", "low", "value", "high", "unit"),
+        *("known_from", "confidence", "source", "note", "superseded", "used_by"),
     )
     for row in compiled.inputs:
         parameters = compiled.parameters
@@ -56,6 +56,7 @@ def input_table(scenario: str, compiled: System, library: Library) -> ResultTabl
             scenario=scenario,
             path=row.path,
             fact=fact,
+            valid_from=row.valid_from,
             low=shown[0] if code != codes.CONSTANT else "",
             value=shown[1],
             high=shown[2] if code != codes.CONSTANT else "",
@@ -65,6 +66,7 @@ def input_table(scenario: str, compiled: System, library: Library) -> ResultTabl
             source=cited.source if cited else "",
             note=cited.note if cited else "",
             superseded=_vintages(library, fact) if fact in library.facts else "",
+            used_by="; ".join(compiled.users.get(row.path, ())),
         )
     return rows.table()
 

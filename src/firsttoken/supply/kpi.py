@@ -25,6 +25,7 @@ Samples = NDArray[np.floating[Any]]
 
 QUANTILES = ("p10", "p50", "p80", "p90", "mean")
 _PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
+ALL_DEMANDS = "all demands"
 KINDS = {system.OPERATION: "operation", system.PURCHASE: "purchase", system.LANE: "lane"}
 
 
@@ -51,7 +52,7 @@ def spread(samples: Samples) -> list[dict[str, float]]:
     """P10, P50, P80, P90 and mean over axis 0 of float64[R, n], one dict a column."""
     found = statistics.quantiles(samples, _PROBABILITIES)
     with np.errstate(invalid="ignore"):
-        means = np.mean(samples, axis=0, dtype=np.float64)
+        means: system.Floats = np.asarray(np.mean(samples, axis=0, dtype=np.float64))
     return [
         dict(zip(QUANTILES, (*found[:, i].tolist(), float(means[i])), strict=True))
         for i in range(samples.shape[1])
@@ -93,6 +94,7 @@ class Kpis:
     ----------
     scenario : name that goes into the first column.
     resolve : value of a declared slot for display: (value, SI unit) -> (low, middle, high).
+    as_of : ISO day up to which facts were known.
     """
 
     def __init__(
@@ -102,9 +104,10 @@ class Kpis:
         net: model.Network,
         result: SimulationResult,
         resolve: Callable[[Value, str], tuple[float, float, float]],
+        as_of: str = "",
     ) -> None:
         self.scenario, self.system, self.net = scenario, compiled, net
-        self.result, self.resolve = result, resolve
+        self.result, self.resolve, self.as_of = result, resolve, as_of
         starts = compiled.report_edges[:-1] + compiled.start
         self.periods = [iso(moment) for moment in starts]
         self.labels = [period_label(moment, net.report) for moment in starts]
@@ -127,9 +130,6 @@ class Kpis:
             self.demand_table(),
             self.stocks(),
             *self.goals(),
-            self.binding(),
-            self.tornado(),
-            self.observations(),
         ]
 
     # Shared -------------------------------------------------------------------------------
@@ -304,7 +304,27 @@ class Kpis:
                     metric=metric,
                     unit=shown,
                 )
+        self._all_demands(rows)
         return rows.table()
+
+    def _all_demands(self, rows: Rows) -> None:
+        """Value and domestic content of everything delivered."""
+        result = self.result
+        cost = result.delivered_cost.sum(axis=2, dtype=np.float64)
+        home = result.delivered_home.sum(axis=2, dtype=np.float64)
+        share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
+        value = result.delivered_value.sum(axis=2, dtype=np.float64)
+        for metric, unit, samples in (("value", "USD", value), ("home_share", "1", share)):
+            self._timed(
+                rows,
+                samples,
+                engine="simulation",
+                demand=ALL_DEMANDS,
+                customer="",
+                item="",
+                metric=metric,
+                unit=unit,
+            )
 
     def stocks(self) -> ResultTable:
         """Stock on hand at the end of each period."""
@@ -365,134 +385,3 @@ class Kpis:
             )
         units = dict.fromkeys(("p10", "p50", "p80", "p90"), "date")
         return [rows.table(), dates.table(units)]
-
-    def binding(self) -> ResultTable:
-        """What limited each stage, weighted by what its activities made."""
-        rows = Rows(
-            "supply_binding",
-            "Share of the replications and periods in which a stage was held back, and by what.",
-            ("scenario", "engine", "stage", "period", "limit"),
-            *("scenario", "engine", "stage", "period", "label", "share", "limit"),
-        )
-        limited = self.result.limited.astype(np.float64)
-        counted = limited.sum(axis=2, keepdims=True)
-        shares = np.divide(limited, counted, out=np.zeros_like(limited), where=counted > 0)
-        weight = self.result.started.mean(axis=0, dtype=np.float64)
-        for stage, members in self.members.items():
-            for q, period in enumerate(self.periods):
-                weights = weight[q, members]
-                if not weights.sum() > 0:
-                    continue
-                mixed = (shares[q, members] * weights[:, None]).sum(axis=0) / weights.sum()
-                for limit, share in zip(LIMITS, mixed, strict=True):
-                    rows.add(
-                        scenario=self.scenario,
-                        engine="simulation",
-                        stage=stage,
-                        period=period,
-                        label=self.labels[q],
-                        share=float(share),
-                        limit=limit,
-                    )
-        return rows.table()
-
-    def tornado(self) -> ResultTable:
-        """How the main outputs go with each uncertain input."""
-        rows = Rows(
-            "supply_tornado",
-            "Mean of an output where an uncertain input is in its lowest and highest fifth.",
-            ("scenario", "output", "parameter"),
-            *("scenario", "output", "output_unit", "parameter", "path", "low_input"),
-            *("high_input", "input_unit", "low_mean", "high_mean", "correlation", "source"),
-        )
-        inputs = {row.parameter: row for row in self.system.inputs if row.once}
-        draws = self.result.parameters
-        if draws.shape[1] == 0:
-            return rows.table()
-        low, high = statistics.quantiles(draws, (0.1, 0.9))
-        for output, unit, samples in self._outputs():
-            found = statistics.tornado(draws, samples)
-            for column, parameter in enumerate(self.system.uncertain.tolist()):
-                row = inputs[parameter]
-                rows.add(
-                    scenario=self.scenario,
-                    output=output,
-                    output_unit=unit,
-                    parameter=row.path.removeprefix("fact:").removeprefix("supply."),
-                    path=row.path,
-                    low_input=self.shown(row, float(low[column])),
-                    high_input=self.shown(row, float(high[column])),
-                    input_unit="date" if row.date else row.unit.text,
-                    low_mean=float(found.low[column]),
-                    high_mean=float(found.high[column]),
-                    correlation=float(found.correlation[column]),
-                    source=row.provenance.source if row.provenance else "",
-                )
-        return rows.table()
-
-    def shown(self, row: Any, value: float) -> str:
-        """A drawn input as its writer would write it."""
-        if row.date:
-            return iso(value + self.system.start)
-        return f"{(value - row.unit.offset) / row.unit.factor:.4g}"
-
-    def _outputs(self) -> Iterable[tuple[str, str, Samples]]:
-        delivered = self.result.delivered
-        items = {self.net.items[self.net.demands[d].item].unit for d in self.system.names.demands}
-        unit = items.pop() if len(items) == 1 else "each"
-        yield f"{unit}s delivered", unit, delivered.sum(axis=(1, 2), dtype=np.float64)
-        for g, goal in enumerate(self.system.names.goals):
-            title = self.net.goals[goal].description or goal
-            yield f"{title}: value at the end", "USD", self.result.goal[:, -1, g]
-
-    def observations(self) -> ResultTable:
-        """What really happened beside what was simulated."""
-        rows = Rows(
-            "supply_observation",
-            "Observed output beside the simulated range; never used as an input.",
-            ("scenario", "observation", "period"),
-            *("scenario", "observation", "title", "period", "label", "unit", "observed_low"),
-            *("observed", "observed_high", "p10", "p50", "p90", "inside", "as_of", "verdict"),
-        )
-        for name, declared in self.net.observations.items():
-            found = spread(self.stage_total(declared.stage, self.result.completed))
-            for day, value in declared.values.items():
-                q = self._period_of(day)
-                if q is None:
-                    continue
-                low, middle, high = self.resolve(value, "each")
-                band = {key: found[q][key] for key in ("p10", "p50", "p90")}
-                rows.add(
-                    scenario=self.scenario,
-                    observation=name,
-                    title=declared.description or name,
-                    period=self.periods[q],
-                    label=self.labels[q],
-                    unit=declared.unit,
-                    observed_low=low,
-                    observed=middle,
-                    observed_high=high,
-                    **band,
-                    inside=bool(band["p10"] <= middle <= band["p90"]),
-                    as_of="",
-                    verdict=_verdict(middle, band["p10"], band["p90"]),
-                )
-        return rows.table()
-
-    def _period_of(self, day: str) -> int | None:
-        from firsttoken.twin.dates import parse_date
-
-        edges = self.system.report_edges + self.system.start
-        position = int(np.searchsorted(edges, parse_date(day), side="right")) - 1
-        return position if 0 <= position < len(self.periods) else None
-
-
-LIMITS = ("material", "capacity", "resource", "policy")
-
-
-def _verdict(observed: float, low: float, high: float) -> str:
-    if observed < low:
-        return f"{1 - observed / low:.0%} below P10" if low else "below P10"
-    if observed > high:
-        return f"{observed / high - 1:.0%} above P90" if high else "above P90"
-    return "inside P10-P90"

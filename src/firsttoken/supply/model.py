@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from firsttoken.twin.schema import Annotated, Declared, Quantity, Value
+from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 Amount = Annotated[Value, Quantity("each", at_least=0)]
 Rate = Annotated[Value, Quantity("each/s", at_least=0)]
@@ -35,8 +35,8 @@ class Item(Declared):
 
     description: str = Field("", description="What it is.")
     unit: str = Field("each", description="Unit in which it is counted, weighed or measured.")
-    value: Money = Field("0 USD", description="Value of one unit: for customs and goals.")
-    holding_cost: Annotated[Value, Quantity("1/s", at_least=0)] = Field(
+    value: Money = default("0 USD", description="Value of one unit: for customs and goals.")
+    holding_cost: Annotated[Value, Quantity("1/s", at_least=0)] = default(
         "0 1/year", description="Cost of holding stock, as a share of its value per time."
     )
 
@@ -46,7 +46,7 @@ class Buffer(Declared):
 
     item: str = Field(description="Item.")
     location: str = Field(description="Location.")
-    onhand: Annotated[Value, Quantity("each", at_least=0, series=False)] = Field(
+    onhand: Annotated[Value, Quantity("each", at_least=0, series=False)] = default(
         0, description="Stock at the twin's start."
     )
     minimum: Amount | None = Field(None, description="Safety stock; falling below costs, in plans.")
@@ -63,13 +63,13 @@ class Activity(Declared):
     """What operations, purchases and lanes have in common."""
 
     description: str = Field("", description="What happens.")
-    lead_time: Annotated[Value, Quantity("s", at_least=0, drawn="each period")] = Field(
+    lead_time: Annotated[Value, Quantity("s", at_least=0, drawn="each period")] = default(
         "0 week", description="Time from start to availability of the output."
     )
     capacity: Rate | None = Field(None, description="Most runs started per time; none: no limit.")
-    efficiency: Factor = Field(1, description="Factor on the capacity.")
-    cost: Money = Field("0 USD", description="Value added (paid) per run.")
-    setup_cost: Money = Field(
+    efficiency: Factor = default(1, description="Factor on the capacity.")
+    cost: Money = default("0 USD", description="Value added (paid) per run.")
+    setup_cost: Money = default(
         "0 USD", description="Cost of each period in which there are any runs (plans)."
     )
     uses: dict[str, Amount] = Field({}, description="Resources used, units of each per run.")
@@ -99,10 +99,10 @@ class Operation(Activity):
     at: str = Field(description="Location.")
     consumes: dict[str, Amount] = Field({}, description="Items in, units per run.")
     produces: dict[str, Amount] = Field(description="Items out, units per run before yield.")
-    yield_: Annotated[Value, Quantity("", above=0, at_most=1, drawn="each period")] = Field(
+    yield_: Annotated[Value, Quantity("", above=0, at_most=1, drawn="each period")] = default(
         1, alias="yield", description="Good share of the output."
     )
-    energy: Annotated[Value, Quantity("J", at_least=0)] = Field(
+    energy: Annotated[Value, Quantity("J", at_least=0)] = default(
         "0 kWh", description="Electric energy per run."
     )
 
@@ -135,7 +135,7 @@ class Resource(Declared):
 
     at: str = Field(description="Location.")
     capacity: Rate = Field(description="Units of the resource available per time.")
-    efficiency: Factor = Field(1, description="Factor on the capacity: share, availability.")
+    efficiency: Factor = default(1, description="Factor on the capacity: share, availability.")
     available: str | None = Field(None, description="Calendar of the working time.")
     stage: str = Field("", description="Stage of the chain in reports; empty: its own name.")
     description: str = Field("", description="What it is.")
@@ -171,7 +171,7 @@ class Tariff(Declared):
     rate: Annotated[Value, Quantity("", at_least=0)] = Field(
         description="Duty as a share of the item's value."
     )
-    exempt: Share = Field(0, description="Share of the goods that is exempt.")
+    exempt: Share = default(0, description="Share of the goods that is exempt.")
     description: str = Field("", description="Legal basis.")
 
 
@@ -187,7 +187,7 @@ class Investment(Declared):
     )
     earliest: Date | None = Field(None, description="Earliest date of the decision.")
     latest: Date | None = Field(None, description="Latest date of the decision.")
-    lead_time: Annotated[Value, Quantity("s", at_least=0, series=False)] = Field(
+    lead_time: Annotated[Value, Quantity("s", at_least=0, series=False)] = default(
         "0 week", description="Time from the decision to the capacity."
     )
     maximum: int = Field(1, ge=1, description="Most units that can be bought.")
@@ -222,7 +222,7 @@ class CalendarBucket(Declared):
 class Calendar(Declared):
     """A factor on capacity that changes with time: holidays, shut-downs."""
 
-    default: Factor = Field(1, description="Factor outside the buckets.")
+    default: Factor = default(1, description="Factor outside the buckets.")
     buckets: list[CalendarBucket] = Field([], description="Spans; later ones win.")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firsttoken.supply import model
 from firsttoken.supply.check import check_network
+from firsttoken.twin.dates import iso
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
@@ -51,7 +52,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     ports: Mapping[str, Value] = {}
     if "simulate" in settings.engines:
         simulated = _simulate(twin, net, compiled, planned, settings)
-        tables += _simulation_tables(scenario, compiled, net, simulated, resolve)
+        tables += _simulation_tables(twin, compiled, net, simulated, resolve)
         ports = delivered_ports(compiled, simulated)
     return Outcome(tuple(tables), ports)
 
@@ -100,7 +101,7 @@ def _simulate(
 
 
 def _simulation_tables(
-    scenario: str,
+    twin: Twin,
     compiled: System,
     net: model.Network,
     simulated: SimulationResult,
@@ -108,13 +109,14 @@ def _simulation_tables(
 ) -> list[ResultTable]:
     from firsttoken.supply.inputs import display_range
     from firsttoken.supply.kpi import Kpis
+    from firsttoken.supply.kpi_causes import cause_tables
     from firsttoken.supply.kpi_flow import flow_table
 
     def shown(value: Value, unit: str) -> tuple[float, float, float]:
         return display_range(value, unit, resolve)
 
-    kpis = Kpis(scenario, compiled, net, simulated, shown)
-    return [*kpis.tables(), flow_table(kpis)]
+    kpis = Kpis(twin.scenario or "base", compiled, net, simulated, shown, iso(twin.as_of))
+    return [*kpis.tables(), *cause_tables(kpis), flow_table(kpis)]
 
 
 def port_names(instance: Declared) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ terms rather than special cases.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -131,6 +131,7 @@ class System:
     report_edges : float64[Q + 1], edges of the report periods in seconds from `start`.
     uncertain : int64[U], indices of the parameters that are drawn once a replication.
     inputs : what a user would recognise in the parameter table, with its source.
+    users : paths of the slots that use a fact or port, by the path of its inputs.
     """
 
     name: str
@@ -146,3 +147,4 @@ class System:
     investments: Investments
     uncertain: Ints
     inputs: tuple[Input, ...]
+    users: dict[str, tuple[str, ...]] = field(default_factory=dict)

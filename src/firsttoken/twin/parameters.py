@@ -17,6 +17,7 @@ import numpy as np
 from firsttoken.kernel import codes
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable
 from firsttoken.kernel.streams import entity_key
+from firsttoken.twin.dates import iso
 from firsttoken.twin.families import FAMILIES
 from firsttoken.twin.units import Unit
 from firsttoken.twin.values import (
@@ -69,6 +70,8 @@ class Input:
     unit : unit of the value as its writer gave it; dates have the unit `date`.
     provenance : where it comes from, or None.
     once : whether it is an uncertain input drawn once a replication.
+    date : whether it is a date.
+    valid_from : ISO day from which it holds, for a knot of a fact that changes with time.
     """
 
     parameter: int
@@ -77,6 +80,7 @@ class Input:
     provenance: Provenance | None
     once: bool
     date: bool
+    valid_from: str = ""
 
 
 class ParameterBuilder:
@@ -99,7 +103,9 @@ class ParameterBuilder:
         self._knots: list[tuple[tuple[int, int], ...]] = []
         self._known: dict[object, int] = {}
         self._slips: tuple[tuple[int, float], ...] = ()
+        self._valid_from = ""
         self.inputs: list[Input] = []
+        self.users: dict[str, list[str]] = {}
 
     # Parameters -------------------------------------------------------------------------
 
@@ -120,8 +126,7 @@ class ParameterBuilder:
         """
         unit = DATE if date else unit
         if isinstance(value, Fact | ModelPort | Signal):
-            found = self._resolve(value, unit)
-            name = f"fact:{value.id}" if isinstance(value, Fact) else f"{value}"
+            name, found = self._look_up(value, path, unit)
             return self.scalar(found, name, unit, date=date, once=once)
         if isinstance(value, Sum):
             first = self.scalar(value.first, f"{path}.start", unit, date=date)
@@ -130,6 +135,16 @@ class ParameterBuilder:
             raise TypeError(f"{path}: a series where one value is needed")
         index = self._leaf(value, path, date=date, once=once)
         return self._shifted(index) if date else index
+
+    def _look_up(
+        self, reference: Fact | ModelPort | Signal, path: str, unit: str
+    ) -> tuple[str, Value]:
+        """Name and value of a reference; remembers who uses it."""
+        name = f"fact:{reference.id}" if isinstance(reference, Fact) else str(reference)
+        users = self.users.setdefault(name, [])
+        if path not in users:
+            users.append(path)
+        return name, self._resolve(reference, unit)
 
     def total(self, first: int, second: int) -> int:
         """Parameter index of the sum of two parameters."""
@@ -163,7 +178,7 @@ class ParameterBuilder:
         if isinstance(value, Constant):
             index = self.constant(value.value - offset)
             if value.provenance is not None:
-                self._remember(Input(index, path, value.unit, value.provenance, False, date))
+                self._remember(index, path, value, False, date)
             return index
         key = (path, replace(value, provenance=None), date, once)
         if key in self._known:
@@ -175,10 +190,13 @@ class ParameterBuilder:
         else:
             args = _moved(value, offset)
         index = self._row(key, _CODES[value.kind], args, entity_key(path))
-        self._remember(Input(index, path, value.unit, value.provenance, once, date))
+        self._remember(index, path, value, once, date)
         return index
 
-    def _remember(self, row: Input) -> None:
+    def _remember(
+        self, index: int, path: str, value: Constant | Distribution, once: bool, date: bool
+    ) -> None:
+        row = Input(index, path, value.unit, value.provenance, once, date, self._valid_from)
         if row not in self.inputs:
             self.inputs.append(row)
 
@@ -246,8 +264,7 @@ class ParameterBuilder:
         drawn : the slot's habit for a distribution that does not say how often it is drawn.
         """
         if isinstance(value, Fact | ModelPort | Signal):
-            found = self._resolve(value, unit)
-            name = f"fact:{value.id}" if isinstance(value, Fact) else f"{value}"
+            name, found = self._look_up(value, path, unit)
             # What is known about a fact does not vary from period to period.
             return self.series(found, name, unit, "once")
         if not isinstance(value, Series):
@@ -256,13 +273,13 @@ class ParameterBuilder:
             if each:
                 return self.knots(codes.NOISE, ((self.beginning(), parameter),))
             return self.of_parameter(parameter)
-        knots = [
-            (
-                self.scalar(time, f"{path}.time", date=True),
-                self.scalar(level, path, self._knot_unit(value, position, unit)),
-            )
-            for position, (time, level) in enumerate(value.knots)
-        ]
+        knots: list[tuple[int, int]] = []
+        for position, (time, level) in enumerate(value.knots):
+            moment = self.scalar(time, f"{path}.time", date=True)
+            if path.startswith("fact:") and isinstance(time, Constant):
+                self._valid_from = iso(time.value)
+            knots.append((moment, self.scalar(level, path, self._knot_unit(value, position, unit))))
+            self._valid_from = ""
         return self.knots(_KINDS[value.kind], knots)
 
     @staticmethod

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from firsttoken.twin.grammar import ValueSyntaxError
-from firsttoken.twin.schema import Declared, Quantity, Value
+from firsttoken.twin.schema import Declared, Quantity, Value, default
 from firsttoken.twin.values import Constant
 
 Date = Annotated[Value, Quantity("date", series=False)]
@@ -68,7 +68,7 @@ class CapacityChange(Timed):
     kind: ClassVar[str] = "capacity"
     target: str = Field(alias="capacity", description="Whose capacity changes.")
     factor: Multiplier = Field(description="Share of the capacity that is left.")
-    recovery: Duration = Field(  # type: ignore[assignment]
+    recovery: Duration = default(
         "0 day", description="Time after the end in which it returns linearly to the full."
     )
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from firsttoken.twin.grammar import DATE, ValueSyntaxError, parse_value
@@ -171,6 +171,11 @@ def _slots(
         yield path, quantity, given
 
 
+def default(written: object, *, description: str, alias: str | None = None) -> Any:
+    """A field's default as a user would write it (`"0 week"`); it is read like any value."""
+    return Field(written, description=description, alias=alias)
+
+
 def support(value: Value) -> tuple[float, float]:
     """Smallest and largest outcome of a value in SI; nan where it is not known yet."""
     if isinstance(value, Constant):
@@ -193,6 +198,7 @@ __all__ = [
     "Declared",
     "Quantity",
     "Value",
+    "default",
     "quantities",
     "slots",
     "support",
