@@ -55,6 +55,13 @@ def _input_row(number: int, row: Row) -> tuple[str, ...]:
     name = Markup('<span class="path">{}</span>').format(_breakable(path))
     if fact:
         name += Markup('<br><span class="more">fact {}</span>').format(_breakable(fact))
+    if row.get("valid_from"):
+        name += Markup('<br><span class="more">from {}</span>').format(row["valid_from"])
+    if row.get("used_by"):
+        slots = [slot.removeprefix("supply.") for slot in row["used_by"].split("; ")]
+        more = f" and {len(slots) - 2} more" if len(slots) > 2 else ""
+        users = Markup(", ").join(_breakable(slot) for slot in slots[:2])
+        name += Markup('<br><span class="more">in {}{}</span>').format(users, more)
     said = Markup('<span class="source">{}</span>').format(_linked(row["source"]))
     if row["note"]:
         said += Markup('<br><span class="more">{}</span>').format(row["note"])

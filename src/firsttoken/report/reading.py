@@ -136,7 +136,8 @@ class Sources:
         for number, row in enumerate(rows, 1):
             for name in {row["path"], row.get("fact") or row["path"]}:
                 self._paths.setdefault(name, []).append(number)
-            for segment in set(row["path"].split(".")):
+            slots = [row["path"], *str(row.get("used_by", "")).split("; ")]
+            for segment in {part for slot in slots for part in slot.split(".")}:
                 self._segments.setdefault(segment, []).append(number)
 
     def numbers(self, *names: str) -> list[int]:
