@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firsttoken.chain.rooms import rooms
-from firsttoken.chain.run import check_twin, execute, scenario_names
+from firsttoken.chain.run import check_scenarios, check_twin, execute, scenario_names
 from firsttoken.twin.dates import iso
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.loading import load_twin
@@ -66,6 +66,7 @@ def check(path: Path | str) -> Findings:
     twin = load_twin(path, rooms(), findings)
     if twin is not None:
         check_twin(twin, findings)
+        check_scenarios(twin, findings)
     return findings.sorted()
 
 

@@ -116,6 +116,25 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "investment",
         "no capacity limit",
     ),
+    "efficiency of nothing": (
+        {NET + "lanes.fly.efficiency": 0.5},
+        "unused-field",
+        "no capacity that it could act on",
+    ),
+    "disruption of the unlimited": (
+        {
+            "disruptions": [
+                {"capacity": NET + "operations.assemble", "factor": 0.5, "from": "2025-03"}
+            ]
+        },
+        "disruption",
+        "aim at its resources line",
+    ),
+    "slip without a date": (
+        {"scenarios.late": {"disruptions": [{"slip": NET + "resources.line", "by": "3 week"}]}},
+        "disruption",
+        "scenario 'late': 'slip' cannot act",
+    ),
     "pull without levels": ({NET + "release": "pull"}, "policy", "base-stock"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firsttoken.chain.ports import Resolver, check_references, instances, order
 from firsttoken.twin.findings import Findings, UsageError
@@ -33,6 +33,19 @@ def check_twin(twin: Twin, findings: Findings) -> None:
     check_references(twin, findings)
     for room, name in instances(twin):
         twin.registry[room].check(twin, name, findings)
+
+
+def check_scenarios(twin: Twin, findings: Findings) -> None:
+    """Add what the rooms find wrong under each scenario and not without it."""
+    known = {(finding.what, finding.path) for finding in findings}
+    for name in twin.scenarios:
+        found = Findings()
+        check_twin(twin.with_scenario(name), found)
+        findings.extend(
+            replace(finding, what=f"scenario {name!r}: {finding.what}")
+            for finding in found
+            if (finding.what, finding.path) not in known
+        )
 
 
 def scenario_names(twin: Twin, wanted: Sequence[str] | None) -> list[str]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from firsttoken.supply import model
 from firsttoken.supply.structure import item_cycles
+from firsttoken.supply.targets import problem
 from firsttoken.twin.findings import Finding, Findings, Severity
+from firsttoken.twin.twin import split_path
 from firsttoken.twin.units import UnitError, parse_unit
 from firsttoken.twin.values import Constant, Distribution, Value
 
@@ -35,6 +37,8 @@ def check_network(twin: Twin, name: str, findings: Findings) -> None:
         checker.flows()
         checker.dates()
         checker.targets()
+        checker.disruptions()
+        checker.efficiencies()
 
 
 class Checker:
@@ -336,6 +340,28 @@ class Checker:
                     "give it a capacity, or the network 'release: plan' or 'release: pull'",
                     code="endless",
                     severity="warning",
+                )
+
+    def disruptions(self) -> None:
+        """Every disruption of this network does something."""
+        for disruption in self.twin.disruptions:
+            keys = split_path(self.twin.data, disruption.path)
+            if keys[:2] != ("supply", self.name):
+                continue
+            wrong = problem(self.net, disruption, keys[2:])
+            if wrong:
+                what = f"{disruption.kind!r} cannot act on {disruption.path}"
+                self.add(keys[2:], what, wrong, code="disruption")
+
+    def efficiencies(self) -> None:
+        """An efficiency needs a capacity to act on."""
+        for key, activity in self.activities.items():
+            if activity.capacity is None and "efficiency" in activity.model_fields_set:
+                self.add(
+                    (*key, "efficiency"),
+                    f"{key[1]!r} has an efficiency but no capacity that it could act on",
+                    hint="give it a capacity, or put the efficiency on the resource that it uses",
+                    code="unused-field",
                 )
 
     def _capacitated(self, name: str) -> model.Activity | model.Resource:

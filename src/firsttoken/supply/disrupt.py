@@ -1,34 +1,19 @@
 """What disruptions do to a network: factors, terms, shifts and losses by activity.
 
-A disruption names a target by its path. A location stands for everything that works there
-or ships from or to there, a supplier for all that is bought from it.
+A disruption names a target by its path; `targets` says what that touches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from firsttoken.supply import model
+from firsttoken.supply.targets import Key, problem, touched
 from firsttoken.twin import scenario as said
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.parameters import BEGINNING, ParameterBuilder
 from firsttoken.twin.schema import quantities
 from firsttoken.twin.twin import Twin, split_path
-
-Key = tuple[str, str]
-"""(collection, name), such as ("operations", "package_cowos_l")."""
-
-_WORKING = ("operations", "purchases", "lanes", "resources")
-_ALLOWED: dict[type[said.Disruption], tuple[str, ...]] = {
-    said.Closure: ("locations", "suppliers", *_WORKING),
-    said.CapacityChange: ("locations", "suppliers", *_WORKING),
-    said.LeadTimeChange: ("locations", "suppliers", "operations", "purchases", "lanes"),
-    said.YieldChange: ("locations", "operations"),
-    said.Slip: ("locations", "suppliers", *_WORKING),
-    said.TariffChange: ("tariffs",),
-    said.Loss: ("locations",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +68,12 @@ class _EffectCompiler:
         self.net, self.build, self.effects = net, build, Effects()
 
     def add(self, disruption: said.Disruption, parts: tuple[str, ...]) -> None:
-        allowed = _ALLOWED[type(disruption)]
-        if len(parts) != 2 or parts[0] not in allowed:
+        wrong = problem(self.net, disruption, parts)
+        if wrong:
             raise TwinError(
                 Finding(
                     f"{disruption.kind!r} cannot act on {disruption.path}",
-                    f"it acts on {', '.join(allowed)}",
+                    wrong,
                     path=disruption.path,
                     code="disruption",
                 )
@@ -136,19 +121,19 @@ class _EffectCompiler:
         effects, one = self.effects, self.build.constant(1.0)
         if isinstance(disruption, said.Closure):
             shut = self._window(disruption, self.build.constant(0.0), 1.0)
-            for key in self._touched(target, both_ends=True):
+            for key in touched(self.net, disruption, target):
                 effects.closed.setdefault(key, []).append(shut)
         elif isinstance(disruption, said.CapacityChange):
             factor = self._recovering(disruption)
-            for key in self._touched(target):
+            for key in touched(self.net, disruption, target):
                 effects.capacity.setdefault(key, []).append(factor)
         elif isinstance(disruption, said.YieldChange):
             factor = self._window(disruption, self._parameter(disruption, "factor"), 1.0)
-            for key in self._touched(target):
+            for key in touched(self.net, disruption, target):
                 if key[0] == "operations":
                     effects.yields.setdefault(key, []).append(factor)
         elif isinstance(disruption, said.LeadTimeChange):
-            for key in self._touched(target, both_ends=True):
+            for key in touched(self.net, disruption, target):
                 if disruption.factor is not None:
                     factor = self._window(disruption, self._parameter(disruption, "factor"), 1.0)
                     effects.lead_factor.setdefault(key, []).append(factor)
@@ -189,34 +174,5 @@ class _EffectCompiler:
                     Finding("'from' of a slip must be a certain date", path=slip.path, code="date")
                 )
             start = fixed
-        for key in self._touched(target):
+        for key in touched(self.net, slip, target):
             self.effects.slips.setdefault(key, []).append((by, start))
-
-    def _touched(self, target: Key, *, both_ends: bool = False) -> Iterator[Key]:
-        """The activities and resources that a target stands for.
-
-        `both_ends`: what arrives at a location counts too, by lane or from a supplier.
-        """
-        collection, name = target
-        if collection in _WORKING:
-            yield target
-        elif collection == "suppliers":
-            for key, purchase in self.net.purchases.items():
-                if purchase.supplier == name:
-                    yield "purchases", key
-        else:
-            yield from self._at(name, both_ends=both_ends)
-
-    def _at(self, location: str, *, both_ends: bool) -> Iterator[Key]:
-        for key, operation in self.net.operations.items():
-            if operation.at == location:
-                yield "operations", key
-        for key, resource in self.net.resources.items():
-            if resource.at == location:
-                yield "resources", key
-        for key, lane in self.net.lanes.items():
-            if lane.origin == location or (both_ends and lane.destination == location):
-                yield "lanes", key
-        for key, purchase in self.net.purchases.items():
-            if both_ends and purchase.location == location:
-                yield "purchases", key
