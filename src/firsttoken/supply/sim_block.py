@@ -130,8 +130,7 @@ class Block:
         by_lane = np.empty((lanes, len(tables.parameters.code)))
         draw_replications(tables.parameters, seed, low, by_lane)
         self.drawn = np.ascontiguousarray(by_lane.T)
-        self.series_values = np.zeros((len(tables.series.kind), lanes))
-        self.knots = load_knots(tables.series, tables.formulas, self.drawn, self.series_values)
+        self.knots = load_knots(tables.series, tables.formulas, self.drawn, w)
         self.scratch = np.empty(lanes)
         self._open()
 
@@ -140,7 +139,7 @@ class Block:
         w, drawn, rows, net = self.w, self.drawn, self.program.rows, self.program.net
         for parameter, row in self.program.parameter_rows.items():
             w[row] = drawn[parameter]
-        evaluate_fixed(self.tables.formulas, self.series_values, self.scratch, w)
+        evaluate_fixed(self.tables.formulas, self.scratch, w)
         if self.span.fresh:
             w[rows["stock"]] = np.maximum(drawn[net.onhand], 0.0)
             if self.program.valued:
@@ -169,7 +168,6 @@ class Block:
                     self.seed,
                     self.low,
                     self.knots,
-                    self.series_values,
                     self.scratch,
                     self.w,
                     self.pipeline,
@@ -203,8 +201,8 @@ class Block:
             lost = w[rows["stock"][n], lanes] * share
             w[rows["stock"][n], lanes] -= lost
             w[rows["gone"][n], lanes] += lost
-            if self.program.valued:
-                for money, name in enumerate(("value", "home")):
+            for money, name in enumerate(("value", "home")):
+                if len(rows[name]):
                     lost = w[rows[name][n], lanes] * share
                     w[rows[name][n], lanes] -= lost
                     w[rows["money_out"][money], lanes] += lost
@@ -213,8 +211,8 @@ class Block:
             w[rows["wip"][a], lanes] -= w[rows["wip"][a], lanes] * share
             places = np.ix_(np.arange(pipeline.start[a], pipeline.start[a + 1]), lanes)
             pipeline.runs[places] -= pipeline.runs[places] * share
-            if self.program.valued:
-                for money, moving in enumerate((pipeline.value, pipeline.home)):
+            for money, moving in enumerate((pipeline.value, pipeline.home)):
+                if len(moving):
                     lost = moving[places] * share
                     moving[places] -= lost
                     w[rows["money_out"][money], lanes] += _sum(lost)
@@ -287,7 +285,6 @@ def run_periods(
     seed: int,
     low: int,
     knots: Knots,
-    series_values: Floats,
     scratch: Floats,
     w: Floats,
     pipeline: Pipeline,
@@ -298,9 +295,9 @@ def run_periods(
     formulas, series, edges = tables.formulas, tables.series, span.edges
     for t in range(start, stop):
         t0, t1 = edges[t], edges[t + 1]
-        move_series(series, formulas.moving, knots, t0, t1, series_values)
-        draw_noise(tables.parameters, series, formulas.noise, seed, low, t, series_values)
-        evaluate_dynamic(formulas, knots.changed, series_values, scratch, w)
+        move_series(series, formulas.moving, knots, t0, t1, w)
+        draw_noise(tables.parameters, series, formulas.noise, seed, low, t, w)
+        evaluate_dynamic(formulas, knots.changed, scratch, w)
         if t == span.first or tables.moving_lead or not tables.even:
             _plan_leads(tables.lead_activity, tables.lead_row, tables.even, edges, t, w, pipeline)
         if _is_short(pipeline.needed, pipeline.slots):

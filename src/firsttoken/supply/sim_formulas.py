@@ -13,11 +13,14 @@ from firsttoken.supply.system import Ints, System
 
 
 class Formulas(NamedTuple):
-    """The expressions in use, E of them, and the series in use, by how they change.
+    """The expressions in use that need evaluation, and the series in use, by how they change.
+
+    Series s has row s; the expressions have the rows after the series.
 
     Attributes
     ----------
     term, factor, series : as in :class:`firsttoken.kernel.expressions.Expressions`.
+    row : row that receives each expression.
     dynamic : indices of the expressions with a series that changes in time.
     fixed : the other expressions.
     single : series with one knot: one value a replication.
@@ -28,6 +31,7 @@ class Formulas(NamedTuple):
     term: Ints
     factor: Ints
     series: Ints
+    row: Ints
     dynamic: Ints
     fixed: Ints
     single: Ints
@@ -132,22 +136,51 @@ class Interning:
         )
         return len(self.series.kind) - 1
 
-    def formulas(self) -> Formulas:
-        """The table of the expressions in use."""
-        term, factor, flat = [0], [0], list[int]()
-        kinds: dict[str, list[int]] = {"single": [], "moving": [], "noise": []}
+    def finish(self) -> tuple[Formulas, SeriesTable, Ints, int]:
+        """Lay the expressions and series in use out in rows.
+
+        Returns
+        -------
+        tuple
+            The formulas, the series in use (row s holds series s), the row of each expression
+            added, and the number of rows. An expression that is just one series is its row.
+        """
+        used = sorted({s for products in self.found for product in products for s in product})
+        place = {s: k for k, s in enumerate(used)}
+        rows: list[int] = []
+        term, factor, flat, out = [0], [0], list[int](), list[int]()
         split: tuple[list[int], list[int]] = ([], [])
-        for e, products in enumerate(self.found):
+        for products in self.found:
+            if len(products) == 1 and len(products[0]) == 1:
+                rows.append(place[products[0][0]])
+                continue
             for product in products:
-                flat.extend(product)
+                flat.extend(place[s] for s in product)
                 factor.append(len(flat))
-            term.append(len(factor) - 1)
             changes = any(self._kind(s) != "single" for product in products for s in product)
-            split[changes].append(e)
-        for s in sorted(set(flat)):
-            kinds[self._kind(s)].append(s)
-        columns = [term, factor, flat, split[1], split[0], *kinds.values()]
-        return Formulas(*(np.array(column, np.int64) for column in columns))
+            split[changes].append(len(out))
+            term.append(len(factor) - 1)
+            rows.append(len(used) + len(out))
+            out.append(rows[-1])
+        kinds: dict[str, list[int]] = {"single": [], "moving": [], "noise": []}
+        for s in used:
+            kinds[self._kind(s)].append(place[s])
+        columns = [term, factor, flat, out, split[1], split[0], *kinds.values()]
+        formulas = Formulas(*(np.array(column, np.int64) for column in columns))
+        return formulas, self._used(used), np.array(rows, np.int64), len(used) + len(out)
+
+    def _used(self, used: list[int]) -> SeriesTable:
+        """The table of some of the series."""
+        spans = [np.arange(self.series.start[s], self.series.start[s + 1]) for s in used]
+        knots = np.concatenate([*spans, np.zeros(0, np.int64)]).astype(np.int64)
+        start = np.cumsum([0, *(len(span) for span in spans)]).astype(np.int64)
+        table = self.series
+        return SeriesTable(
+            table.kind[used].astype(np.int64),
+            start,
+            table.knot_time[knots],
+            table.knot_value[knots],
+        )
 
     def _kind(self, s: int) -> str:
         if self.series.kind[s] == codes.NOISE:

@@ -21,10 +21,13 @@ from firsttoken.kernel.compiled import compiled_bare
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MATERIAL: Final = 0
-CAPACITY: Final = 1
-RESOURCE: Final = 2
-POLICY: Final = 3
+BITS: Final = 16
+"""Reasons are powers of ``2**BITS``, so that one sum counts them all, of as many lanes less 1."""
+
+MATERIAL: Final = 1 << 0
+CAPACITY: Final = 1 << BITS
+RESOURCE: Final = 1 << 2 * BITS
+POLICY: Final = 1 << 3 * BITS
 
 # Arithmetic.
 ZERO: Final = 0  # d = 0
@@ -39,6 +42,7 @@ SUBTRACT_PRODUCT: Final = 8  # d -= x y
 TAKE: Final = 9  # d -= x max(y, 0), not below 0
 EASE: Final = 10  # d -= x, not below 0
 SHORTFALL: Final = 11  # d = max(x - d, 0)
+MIN: Final = 12  # d = min(d, x)
 # Rates: what depends on the length of the period.
 ADD_RATE: Final = 20  # d += max(x, 0) width
 SET_RATE: Final = 21  # d = max(x, 0) width
@@ -53,6 +57,7 @@ LIMIT_RATE: Final = 34  # want d, reason x: at most y per time
 LIMIT_OPEN: Final = 35  # want d, reason x: nothing where y is not above 0
 LIMIT_UNITS: Final = 36  # want d, reason x: at most what y units allow at z a run; 5th: code
 COUNT: Final = 37  # count reasons d for activity x
+LIMIT: Final = 38  # want d, reason x: at most y; z: code
 # Rationing.
 SCARCE: Final = 40  # note whether d exceeds x in any lane
 SKIP_PLENTY: Final = 41  # skip d instructions unless something was scarce; forget it
@@ -64,16 +69,19 @@ GRANT: Final = 46  # want d becomes d x, and x what is still wanted
 WEIGHT: Final = 47  # d = max(x, 0) where y is above 0
 BLAME: Final = 48  # reason d becomes x where y was wanted and less, z, was granted
 # Flow.
-FINISH: Final = 60  # activity d: x = good runs of what finishes now, y: wip, z: yield or -1
-TAKE_VALUE: Final = 61  # activity d: x = cost, y = domestic cost of what finishes
+FINISH: Final = 60  # activity d: x = good runs of what finishes now, y: wip, z: yield or -1;
+# 5th: completed
+TAKE_VALUE: Final = 61  # activity d: x += cost, y += domestic cost of what finishes
 STORE: Final = 62  # stock d, arrived x: y max(z, 0)
 PART: Final = 63  # d = max(x, 0) / y, or 1 / z where y is 0
-DELIVER: Final = 64  # stock d, backlog x: units y = least of both; z: their share of the stock
-CONSUME: Final = 65  # stock d, consumed x: y runs take z a run; 5th: share of the stock
+DELIVER: Final = 64  # stock d, backlog x: units y = least of both; z: delivered, 5th: gone;
+# 6th: their share of the stock, or -1
+CONSUME: Final = 65  # stock d, gone x: y runs take z a run; 5th: share of the stock, or -1
 MOVE: Final = 66  # d += share y of x; x loses it
 BEGIN: Final = 67  # d runs: added to x, y and z
 SHIP: Final = 68  # activity d: x runs, at cost y, domestic z, go into the pipeline
-SETUP: Final = 69  # d += y where x is above 0
+SETUP: Final = 69  # d = y where x is above 0, else 0
+PAY: Final = 72  # cost d += x runs at y each; z and, unless -1, 5th: totals
 SKIP_SLOW: Final = 70  # skip x instructions unless something of activity d is finished at once
 SKIP_UNPIPED: Final = 71  # skip x instructions if activity d has no pipeline
 
@@ -141,7 +149,8 @@ def run_program(
         elif op == TAKE_VALUE:
             row = pipeline.start[code[i, 1]] + t % pipeline.slots[code[i, 1]]
             _empty(pipeline.value, row, w, code[i, 2])
-            _empty(pipeline.home, row, w, code[i, 3])
+            if code[i, 3] >= 0:
+                _empty(pipeline.home, row, w, code[i, 3])
         elif op == SHIP:
             _ship(code, i, w, pipeline, t)
         elif op == SKIP_SLOW:
@@ -190,6 +199,9 @@ def arithmetic(code: Ints, i: int, w: Floats) -> None:
     elif op == EASE:
         for b in range(lanes):
             w[d, b] = max(w[d, b] - w[x, b], 0.0)
+    elif op == MIN:
+        for b in range(lanes):
+            w[d, b] = min(w[d, b], w[x, b])
     else:
         for b in range(lanes):
             w[d, b] = max(w[x, b] - w[d, b], 0.0)
@@ -254,12 +266,17 @@ def wish(code: Ints, i: int, w: Floats, plan: Floats, width: float, limited: Int
             runs = w[y, b] / w[z, b] if w[z, b] > 0.0 else np.inf
             w[x, b] = reason if runs < w[d, b] else w[x, b]
             w[d, b] = min(w[d, b], runs)
+    elif op == LIMIT:
+        reason = float(z)
+        for b in range(lanes):
+            w[x, b] = reason if w[y, b] < w[d, b] else w[x, b]
+            w[d, b] = min(w[d, b], w[y, b])
     else:
-        for reason in range(4):
-            count = 0
-            for b in range(lanes):
-                count += 1 if w[d, b] == reason else 0
-            limited[x, reason] += count
+        total = 0
+        for b in range(lanes):
+            total += int(w[d, b])
+        for k in range(4):
+            limited[x, k] += (total >> k * BITS) & ((1 << BITS) - 1)
 
 
 @compiled_bare
@@ -318,18 +335,24 @@ def flow(code: Ints, i: int, w: Floats) -> None:
         for b in range(lanes):
             w[d, b] = max(w[x, b], 0.0) / w[y, b] if w[y, b] > 0.0 else 1.0 / z
     elif op == DELIVER:
+        gone, share = code[i, 5], code[i, 6]
         for b in range(lanes):
             w[y, b] = min(w[d, b], w[x, b])
-        for b in range(lanes):
-            w[z, b] = w[y, b] / w[d, b] if w[d, b] > 0.0 else 0.0
+        if share >= 0:
+            for b in range(lanes):
+                w[share, b] = w[y, b] / w[d, b] if w[d, b] > 0.0 else 0.0
         for b in range(lanes):
             w[d, b] -= w[y, b]
             w[x, b] -= w[y, b]
+        for b in range(lanes):
+            w[z, b] += w[y, b]
+            w[gone, b] += w[y, b]
     elif op == CONSUME:
         share = code[i, 5]
-        for b in range(lanes):
-            units = min(w[y, b] * max(w[z, b], 0.0), w[d, b])
-            w[share, b] = units / w[d, b] if w[d, b] > 0.0 else 0.0
+        if share >= 0:
+            for b in range(lanes):
+                units = min(w[y, b] * max(w[z, b], 0.0), w[d, b])
+                w[share, b] = units / w[d, b] if w[d, b] > 0.0 else 0.0
         for b in range(lanes):
             units = min(w[y, b] * max(w[z, b], 0.0), w[d, b])
             w[x, b] += units
@@ -346,15 +369,22 @@ def flow(code: Ints, i: int, w: Floats) -> None:
             w[z, b] += w[d, b]
     elif op == SETUP:
         for b in range(lanes):
-            w[d, b] += w[y, b] if w[x, b] > 0.0 else 0.0
+            w[d, b] = w[y, b] if w[x, b] > 0.0 else 0.0
+    elif op == PAY:
+        total = code[i, 5]
+        for b in range(lanes):
+            paid = w[x, b] * w[y, b]
+            w[d, b] += paid
+            w[z, b] += paid
+        if total >= 0:
+            for b in range(lanes):
+                w[total, b] += w[x, b] * w[y, b]
 
 
 @compiled_bare
 def _finish(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
-    a, good, wip, share = code[i, 1], code[i, 2], code[i, 3], code[i, 4]
+    a, good, wip, share, done = code[i, 1], code[i, 2], code[i, 3], code[i, 4], code[i, 5]
     runs, row = pipeline.runs, pipeline.start[a] + t % pipeline.slots[a]
-    for b in range(w.shape[1]):
-        w[wip, b] = max(w[wip, b] - runs[row, b], 0.0)
     if share >= 0:
         for b in range(w.shape[1]):
             w[good, b] = runs[row, b] * min(max(w[share, b], 0.0), 1.0)
@@ -362,14 +392,17 @@ def _finish(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
         for b in range(w.shape[1]):
             w[good, b] = runs[row, b]
     for b in range(w.shape[1]):
+        w[wip, b] = max(w[wip, b] - runs[row, b], 0.0)
         runs[row, b] = 0.0
+    for b in range(w.shape[1]):
+        w[done, b] += w[good, b]
 
 
 @compiled_bare
 def _empty(rows: Floats, row: int, w: Floats, d: int) -> None:
     """Move a row of the pipeline to row `d`."""
     for b in range(w.shape[1]):
-        w[d, b] = rows[row, b]
+        w[d, b] += rows[row, b]
         rows[row, b] = 0.0
 
 
@@ -386,11 +419,13 @@ def _ship(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
         _split(pipeline.runs, near, far, part, w, runs)
         if cost >= 0:
             _split(pipeline.value, near, far, part, w, cost)
+        if home >= 0:
             _split(pipeline.home, near, far, part, w, home)
         return
     _scatter(pipeline.runs, start, slots, base, pipeline.lead, pipeline.part, a, w, runs)
     if cost >= 0:
         _scatter(pipeline.value, start, slots, base, pipeline.lead, pipeline.part, a, w, cost)
+    if home >= 0:
         _scatter(pipeline.home, start, slots, base, pipeline.lead, pipeline.part, a, w, home)
 
 

@@ -65,9 +65,11 @@ class Program:
 
     Attributes
     ----------
-    parameters, series, formulas : what draws and evaluates the expressions, rows 0 to E - 1.
+    parameters, series, formulas : what draws and evaluates the expressions, the first rows.
     net : the network, its expressions renumbered to rows; -1 also for those that do nothing.
     valued : False if nothing costs anything, so that no value needs to be moved.
+    homed : whether any cost is domestic.
+    ones : rows that are always 1.
     rows : row of every member of every named quantity; -1 where it is not kept.
     count : number of rows.
     code : the instructions of a period.
@@ -79,6 +81,8 @@ class Program:
     formulas: Formulas
     net: Network
     valued: bool
+    homed: bool
+    ones: frozenset[int]
     rows: dict[str, Ints] = field(default_factory=dict)
     count: int = 0
     code: list[list[int]] = field(default_factory=list)
@@ -130,11 +134,29 @@ def write_program(system: System) -> Program:
     }
     net = net._replace(**columns)
     check_limits(net, system.names.activities)
-    formulas = use.formulas()
-    program = Program(use.parameters, use.series, formulas, net, _is_valued(use, net))
-    program.new("expressions", len(formulas.term) - 1)
-    _Writer(program, quick, planned).write()
+    formulas, series, place, count = use.finish()
+    columns = {name: _placed(columns[name], place) for name in columns}
+    valued = _is_valued(use, net)
+    ones = frozenset(place[e] for e, p in enumerate(use.found) if use.value(p) == 1.0)
+    program = Program(
+        use.parameters,
+        series,
+        formulas,
+        net._replace(**columns),
+        valued,
+        valued and bool(np.any(net.domestic)),
+        ones,
+        count=count,
+    )
+    _Writer(program, quick, _placed(planned, place)).write()
     return program
+
+
+def _placed(column: Ints, place: Ints) -> Ints:
+    """Rows of expressions; -1 stays."""
+    rows = np.full(len(column), -1, np.int64)
+    rows[column >= 0] = place[column[column >= 0]]
+    return rows
 
 
 def _is_valued(use: Interning, net: Network) -> bool:
@@ -185,7 +207,8 @@ class _Writer:
         n, a, d = len(net.onhand), len(net.kind), len(net.demand_node)
         g, r = len(net.goal_target), len(net.resource_capacity)
         self.stock = new("stock", n)
-        self.value, self.home = new("value", n if valued else 0), new("home", n if valued else 0)
+        self.value = new("value", n if valued else 0)
+        self.home = new("home", n if self.p.homed else 0)
         self.backlog, self.wip = new("backlog", d), new("wip", a)
         self.outstanding = new("outstanding", a, net.release == PULL)
         self.begun = new("begun", a)
@@ -200,7 +223,7 @@ class _Writer:
         self.due, self.delivered, self.lost = new("due", d), new("delivered", d), new("lost", d)
         self.delivered_value = new("delivered_value", d, net.price >= 0)
         self.delivered_cost = new("delivered_cost", d, valued)
-        self.delivered_home = new("delivered_home", d, valued)
+        self.delivered_home = new("delivered_home", d, self.p.homed)
         self.costs = new("holding_cost", 1), new("late_cost", 1)
         self.p.rows["report"] = np.arange(first, self.p.count)
         # Books over the whole run.
@@ -213,7 +236,7 @@ class _Writer:
         self.left, self.before = new("left", r), new("goal_before", g)
         self.room = new("room", n, net.stock_maximum >= 0)
         self.free, self.free_left = new("free", n), new("free_left", r)
-        self.total = new("total", max((len(w.contests) for w in self.waves), default=0))
+        self.total = new("total", max((len(c) for w in self.waves for c in w.contests), default=0))
         self.good, self.cost, self.cost_home, self.paid, self.share, self.s, self.s2 = new("s", 7)
 
     # The period ---------------------------------------------------------------------------
@@ -262,10 +285,14 @@ class _Writer:
         for n in np.flatnonzero(net.holding_cost >= 0):
             self.emit(op.ADD_HELD, holding[0], self.stock[n], net.holding_cost[n])
         for k, a in enumerate(owners(net.input_start)):
-            if net.holding_cost[net.input_node[k]] >= 0:
-                self.emit(op.COPY, self.s, self.wip[a])
+            cost, held = net.holding_cost[net.input_node[k]], self.wip[a]
+            if cost < 0:
+                continue
+            if int(net.input_quantity[k]) not in self.p.ones:
+                self.emit(op.COPY, self.s, held)
                 self.emit(op.MULTIPLY, self.s, net.input_quantity[k])
-                self.emit(op.ADD_HELD, holding[0], self.s, net.holding_cost[net.input_node[k]])
+                held = self.s
+            self.emit(op.ADD_HELD, holding[0], held, cost)
         for g, total in enumerate(self.goal):
             target = self.p.parameter(int(net.goal_target[g]))
             self.emit(op.GOAL_DATE, self.goal_date[g], total, self.before[g], target)
@@ -281,26 +308,27 @@ class _Writer:
     def _finish(self, a: int) -> None:
         """What finishes now: yield, stock, value, goals."""
         net, outputs = self.net, self._range(self.net.output_start, a)
-        self.emit(op.FINISH, a, self.good, self.wip[a], net.yield_[a])
-        self.emit(op.ADD, self.completed[a], self.good)
+        self.emit(op.FINISH, a, self.good, self.wip[a], net.yield_[a], self.completed[a])
         for k in outputs:
             n = net.output_node[k]
             self.emit(op.STORE, self.stock[n], self.arrived[n], self.good, net.output_quantity[k])
         if self.p.valued:
-            self.emit(op.TAKE_VALUE, a, self.cost, self.cost_home)
-            self._store_value(outputs)
+            self._store_value(a, outputs)
         for k in np.flatnonzero(net.goal_activity == a):
             goal = int(owners(net.goal_start)[k])
             self.emit(op.ADD_PRODUCT, self.goal[goal], self.good, net.goal_value[k])
 
-    def _store_value(self, outputs: range) -> None:
+    def _store_value(self, a: int, outputs: range) -> None:
+        """Move the cost of finished runs to their outputs."""
         net = self.net
         if len(outputs) == 1:
             n = net.output_node[outputs[0]]
-            self.emit(op.ADD, self.value[n], self.cost)
-            self.emit(op.ADD, self.home[n], self.cost_home)
+            home = self.home[n] if self.p.homed else -1
+            self.emit(op.TAKE_VALUE, a, self.value[n], home)
             return
-        self.emit(op.ZERO, self.s)
+        for scratch in (self.cost, self.cost_home, self.s):
+            self.emit(op.ZERO, scratch)
+        self.emit(op.TAKE_VALUE, a, self.cost, self.cost_home if self.p.homed else -1)
         for k in outputs:
             quantity = net.output_quantity[k]
             self.emit(op.ADD_WEIGHT, self.s, quantity, quantity)
@@ -308,43 +336,48 @@ class _Writer:
             n = net.output_node[k]
             self.emit(op.PART, self.share, net.output_quantity[k], self.s, len(outputs))
             self.emit(op.ADD_PRODUCT, self.value[n], self.cost, self.share)
-            self.emit(op.ADD_PRODUCT, self.home[n], self.cost_home, self.share)
+            if self.p.homed:
+                self.emit(op.ADD_PRODUCT, self.home[n], self.cost_home, self.share)
 
     def _deliver(self, d: int) -> None:
         """Deliver a demand from stock as far as it goes."""
         n, units = self.net.demand_node[d], self.s
-        self.emit(op.DELIVER, self.stock[n], self.backlog[d], units, self.share)
-        self.emit(op.ADD, self.delivered[d], units)
-        self.emit(op.ADD, self.gone[n], units)
+        totals = units, self.delivered[d], self.gone[n], self.share if self.p.valued else -1
+        self.emit(op.DELIVER, self.stock[n], self.backlog[d], *totals)
         if self.net.price[d] >= 0:
-            self.emit(op.ADD_PRODUCT, self.delivered_value[d], units, self.net.price[d])
+            self._add(self.delivered_value[d], units, self.net.price[d])
+        money = []
         if self.p.valued:
-            money = (self.value[n], self.delivered_cost[d]), (self.home[n], self.delivered_home[d])
-            for (held, paid), out in zip(money, self.money_out, strict=True):
-                self.emit(op.ZERO, self.paid)
-                self.emit(op.MOVE, self.paid, held, self.share)
-                self.emit(op.ADD, paid, self.paid)
-                self.emit(op.ADD, out, self.paid)
+            money.append((self.value[n], self.delivered_cost[d], self.money_out[0]))
+        if self.p.homed:
+            money.append((self.home[n], self.delivered_home[d], self.money_out[1]))
+        for held, paid, out in money:
+            self.emit(op.ZERO, self.paid)
+            self.emit(op.MOVE, self.paid, held, self.share)
+            self.emit(op.ADD, paid, self.paid)
+            self.emit(op.ADD, out, self.paid)
 
     def _start(self, a: int, x: int) -> None:
         """Start row `x` runs: material, money, work in process, and output at once."""
-        net, valued = self.net, self.p.valued
+        net, valued, homed = self.net, self.p.valued, self.p.homed
         if valued:
             self.emit(op.ZERO, self.cost)
+        if homed:
             self.emit(op.ZERO, self.cost_home)
         for k in self._range(net.input_start, a):
-            n, quantity = net.input_node[k], net.input_quantity[k]
-            self.emit(op.CONSUME, self.stock[n], self.gone[n], x, quantity, self.share)
+            n, share = net.input_node[k], self.share if valued else -1
+            self.emit(op.CONSUME, self.stock[n], self.gone[n], x, net.input_quantity[k], share)
             if valued:
                 self.emit(op.MOVE, self.cost, self.value[n], self.share)
+            if homed:
                 self.emit(op.MOVE, self.cost_home, self.home[n], self.share)
         self._pay(a, x)
         self.emit(op.BEGIN, x, self.started[a], self.begun[a], self.wip[a])
         if net.release[a] == PULL:
             self.emit(op.EASE, self.outstanding[a], x)
         if net.energy[a] >= 0:
-            self.emit(op.ADD_PRODUCT, self.energy[a], x, net.energy[a])
-        money = (self.cost, self.cost_home) if valued else (-1, -1)
+            self._add(self.energy[a], x, net.energy[a])
+        money = self.cost if valued else -1, self.cost_home if homed else -1
         self.emit(op.SHIP, a, x, *money)
         if self.quick[a]:
             with self.p.skipping(op.SKIP_SLOW, a):
@@ -352,23 +385,48 @@ class _Writer:
 
     def _pay(self, a: int, x: int) -> None:
         """Add what the runs cost to what they have cost so far."""
-        net = self.net
-        if net.cost[a] >= 0 or net.setup_cost[a] >= 0:
-            self.emit(op.ZERO, self.paid)
-            if net.cost[a] >= 0:
-                self.emit(op.ADD_PRODUCT, self.paid, x, net.cost[a])
-            if net.setup_cost[a] >= 0:
-                self.emit(op.SETUP, self.paid, x, net.setup_cost[a])
-            for total in (self.money_in[0], self.cost, self.spend[a]):
-                self.emit(op.ADD, total, self.paid)
+        net, paid_in = self.net, self.money_in
+        if net.cost[a] >= 0:
+            self.emit(op.PAY, self.cost, x, net.cost[a], paid_in[0], self.spend[a])
             if net.domestic[a]:
-                self.emit(op.ADD, self.money_in[1], self.paid)
-                self.emit(op.ADD, self.cost_home, self.paid)
-        if net.duty[a] >= 0:
-            self.emit(op.ZERO, self.paid)
-            self.emit(op.ADD_PRODUCT, self.paid, x, net.duty[a])
-            for total in (self.money_in[0], self.cost, self.duty[a]):
+                self.emit(op.PAY, self.cost_home, x, net.cost[a], paid_in[1], -1)
+        if net.setup_cost[a] >= 0:
+            self.emit(op.SETUP, self.paid, x, net.setup_cost[a])
+            home = (paid_in[1], self.cost_home) if net.domestic[a] else ()
+            for total in (paid_in[0], self.cost, self.spend[a], *home):
                 self.emit(op.ADD, total, self.paid)
+        if net.duty[a] >= 0:
+            self.emit(op.PAY, self.cost, x, net.duty[a], paid_in[0], self.duty[a])
+
+    # Quantities that are mostly 1 -----------------------------------------------------------
+
+    def _add(self, total: int, x: int, quantity: int) -> None:
+        """Total += x quantity."""
+        if int(quantity) in self.p.ones:
+            self.emit(op.ADD, total, x)
+        else:
+            self.emit(op.ADD_PRODUCT, total, x, quantity)
+
+    def _take(self, units: int, x: int, quantity: int) -> None:
+        """Units -= x quantity, not below 0."""
+        if int(quantity) in self.p.ones:
+            self.emit(op.EASE, units, x)
+        else:
+            self.emit(op.TAKE, units, x, quantity)
+
+    def _least(self, runs: int, units: int, quantity: int) -> None:
+        """Runs = at most what the units allow."""
+        if int(quantity) in self.p.ones:
+            self.emit(op.MIN, runs, units)
+        else:
+            self.emit(op.MIN_RUNS, runs, units, quantity)
+
+    def _limit(self, rows: tuple[int, int], units: int, quantity: int, code: int) -> None:
+        """Want = at most what the units allow, and the reason."""
+        if int(quantity) in self.p.ones:
+            self.emit(op.LIMIT, *rows, units, code)
+        else:
+            self.emit(op.LIMIT_UNITS, *rows, units, quantity, code)
 
     # Orders -------------------------------------------------------------------------------
 
@@ -381,13 +439,19 @@ class _Writer:
         self.emit(op.COPY, out, self.stock[n])
         makers = owners(net.output_start)
         for k in np.flatnonzero(net.output_node == n):
-            a = makers[k]
+            a, quantity = makers[k], net.output_quantity[k]
+            on_order = ordered and net.release[a] == PULL
+            if self.planned[a] < 0 and int(quantity) in self.p.ones:
+                self.emit(op.ADD, out, self.wip[a])
+                if on_order:
+                    self.emit(op.ADD, out, self.outstanding[a])
+                continue
             self.emit(op.COPY, self.s, self.wip[a])
-            if ordered and net.release[a] == PULL:
+            if on_order:
                 self.emit(op.ADD, self.s, self.outstanding[a])
             if self.planned[a] >= 0:
                 self.emit(op.MULTIPLY, self.s, self.planned[a])
-            self.emit(op.ADD_PRODUCT, out, self.s, net.output_quantity[k])
+            self._add(out, self.s, quantity)
         if not ordered:
             return
         for d in np.flatnonzero(net.demand_node == n):
@@ -396,7 +460,10 @@ class _Writer:
         for k in np.flatnonzero(net.input_node == n):
             if net.release[users[k]] == PULL:
                 rows = self.outstanding[users[k]], net.input_quantity[k]
-                self.emit(op.SUBTRACT_PRODUCT, out, *rows)
+                if int(rows[1]) in self.p.ones:
+                    self.emit(op.SUBTRACT, out, rows[0])
+                else:
+                    self.emit(op.SUBTRACT_PRODUCT, out, *rows)
 
     def _order(self, n: int, producers: list[tuple[int, int]]) -> None:
         """Raise the inventory position of node n to its base stock.
@@ -418,8 +485,13 @@ class _Writer:
                 self._weight(a, self.share)
                 self.emit(op.ADD, self.good, self.share)
         for a, k in producers:
+            one = int(net.output_quantity[k]) in self.p.ones
+            if one and self.planned[a] < 0 and not several:
+                self.emit(op.ADD, self.outstanding[a], need)
+                continue
             self.emit(op.COPY, self.s, need)
-            self.emit(op.DIVIDE, self.s, net.output_quantity[k])
+            if not one:
+                self.emit(op.DIVIDE, self.s, net.output_quantity[k])
             if self.planned[a] >= 0:
                 self.emit(op.DIVIDE, self.s, self.planned[a])
             if several:
@@ -474,19 +546,19 @@ class _Writer:
             self.emit(op.PUSH, want, reason)
         bounded = [k for k in self._range(net.output_start, a) if self._has_maximum(k)]
         for k in bounded:
-            self.emit(op.MIN_RUNS, want, self.room[net.output_node[k]], self._made(a, k))
+            self._least(want, self.room[net.output_node[k]], self._made(a, k))
         if net.capacity[a] >= 0:
             self.emit(op.LIMIT_RATE, want, reason, net.capacity[a])
         if net.available[a] >= 0:
             self.emit(op.LIMIT_OPEN, want, reason, net.available[a])
         for k in self._range(net.input_start, a):
-            rows = self.stock[net.input_node[k]], net.input_quantity[k]
-            self.emit(op.LIMIT_UNITS, want, reason, *rows, op.MATERIAL)
+            units = self.stock[net.input_node[k]]
+            self._limit((want, reason), units, net.input_quantity[k], op.MATERIAL)
         for k in self._range(net.use_start, a):
-            rows = self.left[net.use_resource[k]], net.use_quantity[k]
-            self.emit(op.LIMIT_UNITS, want, reason, *rows, op.RESOURCE)
+            units = self.left[net.use_resource[k]]
+            self._limit((want, reason), units, net.use_quantity[k], op.RESOURCE)
         for k in bounded:
-            self.emit(op.TAKE, self.room[net.output_node[k]], want, self._made(a, k))
+            self._take(self.room[net.output_node[k]], want, self._made(a, k))
 
     def _has_maximum(self, k: int) -> bool:
         return bool(self.net.stock_maximum[self.net.output_node[k]] >= 0)
@@ -505,31 +577,35 @@ class _Writer:
         First everybody gets the share that the scarcest of his places can give to all, in
         proportion to wishes or to declared shares; then, one after another, what is left.
         """
-        net, index = self.net, {a: i for i, a in enumerate(wave.activities)}
-        for c, contest in enumerate(wave.contests):
-            self.emit(op.ZERO, self.total[c])
-            for k, a in contest.entries:
-                quantity = self._quantity(contest, k)
-                self.emit(op.ADD_PRODUCT, self.total[c], self.want[index[a]], quantity)
-            self.emit(op.SCARCE, self.total[c], self._place(contest))
-        with self.p.skipping(op.SKIP_PLENTY):
-            for i in range(len(wave.activities)):
-                self.emit(op.FILL, self.ratio[i], 1)
-                self.emit(op.COPY, self.blame[i], self.reason[i])
-            for c, contest in enumerate(wave.contests):
-                self._lower(contest, self.total[c], index)
-            for a in wave.activities:
-                for k in self._range(net.input_start, a):
-                    n = net.input_node[k]
-                    self.emit(op.COPY, self.free[n], self.stock[n])
-                for k in self._range(net.use_start, a):
-                    r = net.use_resource[k]
-                    self.emit(op.COPY, self.free_left[r], self.left[r])
-            for i, a in enumerate(wave.activities):
-                self.emit(op.GRANT, self.want[i], self.ratio[i])
-                self._take_free(a, self.want[i])
-            for i, a in enumerate(wave.activities):
-                self._grant_rest(i, a)
+        index = {a: i for i, a in enumerate(wave.activities)}
+        for contests in wave.contests:
+            for c, contest in enumerate(contests):
+                self.emit(op.ZERO, self.total[c])
+                for k, a in contest.entries:
+                    self._add(self.total[c], self.want[index[a]], self._quantity(contest, k))
+                self.emit(op.SCARCE, self.total[c], self._place(contest))
+            members = sorted({a for contest in contests for _, a in contest.entries})
+            with self.p.skipping(op.SKIP_PLENTY):
+                self._share_out(contests, {a: index[a] for a in members})
+
+    def _share_out(self, contests: tuple[Contest, ...], index: dict[int, int]) -> None:
+        net = self.net
+        for i in index.values():
+            self.emit(op.FILL, self.ratio[i], 1)
+            self.emit(op.COPY, self.blame[i], self.reason[i])
+        for c, contest in enumerate(contests):
+            self._lower(contest, self.total[c], index)
+        nodes = {int(net.input_node[k]) for a in index for k in self._range(net.input_start, a)}
+        machines = {int(net.use_resource[k]) for a in index for k in self._range(net.use_start, a)}
+        for n in sorted(nodes):
+            self.emit(op.COPY, self.free[n], self.stock[n])
+        for r in sorted(machines):
+            self.emit(op.COPY, self.free_left[r], self.left[r])
+        for a, i in index.items():
+            self.emit(op.GRANT, self.want[i], self.ratio[i])
+            self._take_free(a, self.want[i])
+        for a, i in index.items():
+            self._grant_rest(i, a)
 
     def _quantity(self, contest: Contest, k: int) -> int:
         column = self.net.use_quantity if contest.is_resource else self.net.input_quantity
@@ -570,18 +646,18 @@ class _Writer:
     def _take_free(self, a: int, x: int) -> None:
         net = self.net
         for k in self._range(net.input_start, a):
-            self.emit(op.TAKE, self.free[net.input_node[k]], x, net.input_quantity[k])
+            self._take(self.free[net.input_node[k]], x, net.input_quantity[k])
         for k in self._range(net.use_start, a):
-            self.emit(op.TAKE, self.free_left[net.use_resource[k]], x, net.use_quantity[k])
+            self._take(self.free_left[net.use_resource[k]], x, net.use_quantity[k])
 
     def _grant_rest(self, i: int, a: int) -> None:
         """Grant an activity what it still wants, as far as there is any."""
         net, rest = self.net, self.ratio[i]
         self.emit(op.COPY, self.s, rest)
         for k in self._range(net.input_start, a):
-            self.emit(op.MIN_RUNS, rest, self.free[net.input_node[k]], net.input_quantity[k])
+            self._least(rest, self.free[net.input_node[k]], net.input_quantity[k])
         for k in self._range(net.use_start, a):
-            self.emit(op.MIN_RUNS, rest, self.free_left[net.use_resource[k]], net.use_quantity[k])
+            self._least(rest, self.free_left[net.use_resource[k]], net.use_quantity[k])
         self._take_free(a, rest)
         self.emit(op.ADD, self.want[i], rest)
         self.emit(op.BLAME, self.reason[i], self.blame[i], self.s, rest)

@@ -36,7 +36,7 @@ class Knots(NamedTuple):
     ----------
     time, value : [lanes, K], knots as drawn, times ascending.
     known : [S], 1 if a series is the same in all lanes.
-    until : [S], time up to which its values in `series_values` hold.
+    until : [S], time up to which its values hold.
     changed : [S], 1 if it was set anew in this period.
     """
 
@@ -192,16 +192,14 @@ def _normal_row(values: Floats, s: int, mean: float, deviation: float) -> int:
 
 
 @compiled_bare
-def evaluate_fixed(formulas: Formulas, series_values: Floats, scratch: Floats, out: Floats) -> None:
-    """Evaluate the expressions that do not change in time into `out` [E, lanes]."""
+def evaluate_fixed(formulas: Formulas, scratch: Floats, w: Floats) -> None:
+    """Evaluate the expressions that do not change in time, in the rows `w` [rows, lanes]."""
     for e in formulas.fixed:
-        _evaluate(formulas, e, series_values, scratch, out[e])
+        _evaluate(formulas, e, w, scratch, w[formulas.row[e]])
 
 
 @compiled_bare
-def evaluate_dynamic(
-    formulas: Formulas, changed: Ints, series_values: Floats, scratch: Floats, out: Floats
-) -> None:
+def evaluate_dynamic(formulas: Formulas, changed: Ints, scratch: Floats, w: Floats) -> None:
     """Evaluate those of the other expressions of which a series has changed."""
     for e in formulas.dynamic:
         first, last = formulas.factor[formulas.term[e]], formulas.factor[formulas.term[e + 1]]
@@ -209,28 +207,26 @@ def evaluate_dynamic(
         for f in range(first, last):
             stale = stale or changed[formulas.series[f]] != 0
         if stale:
-            _evaluate(formulas, e, series_values, scratch, out[e])
+            _evaluate(formulas, e, w, scratch, w[formulas.row[e]])
 
 
 @compiled_bare
-def _evaluate(
-    formulas: Formulas, e: int, series_values: Floats, scratch: Floats, row: Floats
-) -> None:
+def _evaluate(formulas: Formulas, e: int, w: Floats, scratch: Floats, row: Floats) -> None:
     """Evaluate expression `e` into `row` [lanes]."""
     first, last = formulas.term[e], formulas.term[e + 1]
     if last - first == 1:
-        _product(formulas, first, series_values, row)
+        _product(formulas, first, w, row)
         return
     for b in range(row.size):
         row[b] = 0.0
     for k in range(first, last):
-        _product(formulas, k, series_values, scratch)
+        _product(formulas, k, w, scratch)
         for b in range(row.size):
             row[b] += scratch[b]
 
 
 @compiled_bare
-def _product(formulas: Formulas, k: int, series_values: Floats, out: Floats) -> None:
+def _product(formulas: Formulas, k: int, w: Floats, out: Floats) -> None:
     """Multiply the factors of term `k`."""
     lanes = out.size
     first, last = formulas.factor[k], formulas.factor[k + 1]
@@ -238,10 +234,10 @@ def _product(formulas: Formulas, k: int, series_values: Floats, out: Floats) -> 
         for b in range(lanes):
             out[b] = 1.0
         return
-    row = series_values[formulas.series[first]]
+    row = w[formulas.series[first]]
     for b in range(lanes):
         out[b] = row[b]
     for f in range(first + 1, last):
-        other = series_values[formulas.series[f]]
+        other = w[formulas.series[f]]
         for b in range(lanes):
             out[b] *= other[b]

@@ -24,7 +24,8 @@ class SimulationState:
     goal : [R, G], USD so far; goal_date : [R, G], s from start, NaN if not reached.
     slots : [A]; pipeline : [R, sum(slots)], runs that finish 0, 1, .. ``slots[a] - 1`` periods
         from `period` on, activity after activity; pipeline_value, pipeline_home: their cost in
-        USD and its domestic part ([R, 0] in a network without costs, as are `value` and `home`).
+        USD and its domestic part. Where nothing costs anything, or nothing is domestic, these
+        and `value`, `home` are [R, 0].
     """
 
     period: int
@@ -58,16 +59,17 @@ def load_state(
     w[program.rows["goal_date"]] = np.nan
     if initial is None:
         ones = np.ones(len(program.net.kind), np.int64)
-        return w, _pipeline(ones, program.valued, high - low)
+        return w, _pipeline(ones, program, high - low)
     for name in STATE:
         rows = program.rows[name]
         w[rows[rows >= 0]] = _lanes(getattr(initial, name), low, high)[rows >= 0]
     slots = np.array(initial.slots, np.int64)
     order = _rotation(slots, initial.period)
-    pipeline = _pipeline(slots, program.valued, high - low)
+    pipeline = _pipeline(slots, program, high - low)
     pipeline.runs[order] = _lanes(initial.pipeline, low, high)
     if program.valued:
         pipeline.value[order] = _lanes(initial.pipeline_value, low, high)
+    if program.homed:
         pipeline.home[order] = _lanes(initial.pipeline_home, low, high)
     return w, pipeline
 
@@ -78,15 +80,14 @@ def _lanes(rows: Floats, low: int, high: int) -> Floats:
     return np.asarray(chosen, np.float64).T
 
 
-def _pipeline(slots: Ints, valued: bool, lanes: int) -> Pipeline:
+def _pipeline(slots: Ints, program: Program, lanes: int) -> Pipeline:
     count, rows = len(slots), int(slots.sum())
-    money = (rows if valued else 0, lanes)
     return Pipeline(
         start=np.concatenate([[0], np.cumsum(slots)]).astype(np.int64),
         slots=slots,
         runs=np.zeros((rows, lanes)),
-        value=np.zeros(money),
-        home=np.zeros(money),
+        value=np.zeros((rows if program.valued else 0, lanes)),
+        home=np.zeros((rows if program.homed else 0, lanes)),
         lead=np.zeros((count, lanes), np.int64),
         part=np.zeros((count, lanes)),
         fastest=np.zeros(count, np.int64),
@@ -147,7 +148,8 @@ def check_state(program: Program, replications: int, state: SimulationState) -> 
     wanted = {name: len(program.rows[name]) for name in STATE}
     slots = int(np.sum(state.slots))
     wanted["pipeline"] = slots
-    wanted["pipeline_value"] = wanted["pipeline_home"] = slots if program.valued else 0
+    wanted["pipeline_value"] = slots if program.valued else 0
+    wanted["pipeline_home"] = slots if program.homed else 0
     wrong = [
         f"{name}{list(np.shape(getattr(state, name)))}"
         for name, size in wanted.items()

@@ -27,10 +27,15 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Activities that are served together."""
+    """Activities that are served together.
+
+    Attributes
+    ----------
+    contests : what they compete for, in groups that have no competitor in common.
+    """
 
     activities: tuple[int, ...]
-    contests: tuple[Contest, ...]
+    contests: tuple[tuple[Contest, ...], ...]
 
 
 def owners(start: Ints) -> Ints:
@@ -75,7 +80,7 @@ def find_waves(net: Network, quick: Sequence[bool]) -> list[Wave]:
     return [Wave(tuple(groups[key]), _contests(net, groups[key])) for key in sorted(groups)]
 
 
-def _contests(net: Network, members: list[int]) -> tuple[Contest, ...]:
+def _contests(net: Network, members: list[int]) -> tuple[tuple[Contest, ...], ...]:
     found: list[Contest] = []
     lists = ((False, net.input_start, net.input_node), (True, net.use_start, net.use_resource))
     for is_resource, start, places in lists:
@@ -86,7 +91,22 @@ def _contests(net: Network, members: list[int]) -> tuple[Contest, ...]:
         for place, entries in users.items():
             if len({a for _, a in entries}) > 1:
                 found.append(Contest(is_resource, place, tuple(entries)))
-    return tuple(found)
+    return tuple(tuple(group) for group in _groups(found))
+
+
+def _groups(contests: list[Contest]) -> list[list[Contest]]:
+    """Join contests that have a competitor in common."""
+    groups: list[tuple[set[int], list[Contest]]] = []
+    for contest in contests:
+        who, joined = {a for _, a in contest.entries}, [contest]
+        apart: list[tuple[set[int], list[Contest]]] = []
+        for others, members in groups:
+            if who & others:
+                who, joined = who | others, members + joined
+            else:
+                apart.append((others, members))
+        groups = [*apart, (who, joined)]
+    return [members for _, members in groups]
 
 
 def order_nodes(net: Network) -> list[tuple[int, list[tuple[int, int]]]]:

@@ -292,7 +292,9 @@ def _cumulative_plan(system: System, plan_runs: Floats | None) -> Floats:
 def _tables(system: System, program: Program) -> Tables:
     leads = np.flatnonzero(program.net.lead_time >= 0)
     rows = program.net.lead_time[leads]
-    widths = np.diff(system.edges)
+    widths, formulas = np.diff(system.edges), program.formulas
+    rows_of = (formulas.noise, formulas.moving, formulas.row[formulas.dynamic])
+    changing = np.concatenate(rows_of)
     return Tables(
         parameters=program.parameters,
         series=program.series,
@@ -300,7 +302,7 @@ def _tables(system: System, program: Program) -> Tables:
         code=np.array(program.code, np.int64).reshape(-1, 8),
         lead_activity=leads,
         lead_row=rows,
-        moving_lead=int(bool(np.any(np.isin(rows, program.formulas.dynamic)))),
+        moving_lead=int(bool(np.any(np.isin(rows, changing)))),
         even=int(bool(np.all(widths == widths[:1]))),
         goal=program.rows["goal"],
         sums=program.rows["report"],
