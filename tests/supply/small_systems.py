@@ -21,6 +21,18 @@ from firsttoken.supply.system import (
     System,
 )
 
+EXPRESSIONS = (
+    "yield_",
+    "lead_time",
+    "capacity",
+    "available",
+    "cost",
+    "setup_cost",
+    "duty",
+    "energy",
+)
+ACTIVITY_COLUMNS = (*EXPRESSIONS, "release", "priority", "share", "domestic")
+
 RELEASE = {"push": PUSH, "plan": PLAN, "pull": PULL}
 
 
@@ -155,8 +167,7 @@ class Small:
             "share": -1 if share is None else self.parameter(share),
             "domestic": int(domestic),
         }
-        known = ("yield_", "lead_time", "capacity", "available", "cost", "setup_cost", "duty")
-        for key in (*known, "energy"):
+        for key in EXPRESSIONS:
             row[key] = self.maybe(values.pop(key, None), f"{name}.{key}")
         assert not values, values
         self.activities[name] = row
@@ -269,7 +280,7 @@ class Small:
         for key in Network._fields:
             if key in lots:
                 arrays[key] = np.full(len(rows), lots[key], np.int64)
-            elif key not in arrays and rows and key in rows[0]:
+            elif key in ACTIVITY_COLUMNS:
                 arrays[key] = _ints([row[key] for row in rows])
         arrays["resource_capacity"] = _ints(self.resources.values())
         orders = list(self.demands.values())

@@ -523,8 +523,14 @@ class _Writer:
     def _serve(self, wave: Wave) -> None:
         """Wishes, rationing, starts."""
         net = self.net
+        contested = {
+            (contest.is_resource, k)
+            for contests in wave.contests
+            for contest in contests
+            for k, _ in contest.entries
+        }
         for i, a in enumerate(wave.activities):
-            self._wish(a, self.want[i], self.reason[i])
+            self._wish(a, self.want[i], self.reason[i], contested)
         if wave.contests:
             self._ration(wave)
         for i, a in enumerate(wave.activities):
@@ -535,9 +541,13 @@ class _Writer:
             self.emit(op.COUNT, self.reason[i], a)
             self._start(a, self.want[i])
 
-    def _wish(self, a: int, want: int, reason: int) -> None:
-        """What policy, capacity and, were it alone, material and resources let it start."""
+    def _wish(self, a: int, want: int, reason: int, contested: set[tuple[bool, int]]) -> None:
+        """What policy, capacity and what it need not share let it start.
+
+        Without policy and capacity a wish is what it could start if it had to share nothing.
+        """
         net = self.net
+        bounded_wish = net.release[a] != PUSH or net.capacity[a] >= 0
         if net.release[a] == PLAN:
             self.emit(op.PLAN, want, reason, self.begun[a], a)
         elif net.release[a] == PULL:
@@ -552,9 +562,13 @@ class _Writer:
         if net.available[a] >= 0:
             self.emit(op.LIMIT_OPEN, want, reason, net.available[a])
         for k in self._range(net.input_start, a):
+            if bounded_wish and (False, k) in contested:
+                continue
             units = self.stock[net.input_node[k]]
             self._limit((want, reason), units, net.input_quantity[k], op.MATERIAL)
         for k in self._range(net.use_start, a):
+            if bounded_wish and (True, k) in contested:
+                continue
             units = self.left[net.use_resource[k]]
             self._limit((want, reason), units, net.use_quantity[k], op.RESOURCE)
         for k in bounded:
