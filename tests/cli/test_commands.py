@@ -116,7 +116,7 @@ def test_plan_prints_what_binds(folder: Path) -> None:
     assert done.exit_code == 0
     # 30 racks a week are wanted, 10 a week can be made: the line binds, and nothing else can.
     assert "assemble at houston binds" in done.stdout
-    assert "objective value" in done.stdout
+    assert "value delivered" in done.stdout
 
 
 def test_json_is_all_there_is_on_stdout(folder: Path) -> None:

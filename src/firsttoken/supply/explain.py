@@ -150,6 +150,8 @@ def _rows(
             weight = lengths[:, 0] * mine / MONTH * step
             label = period_label(system.start + float(system.report_edges[q]), kind)
             gains = [float(weight @ r[:, k]) for r in (limits.usd, limits.delivered, limits.net)]
+            if abs(gains[0]) <= _BINDS * scale * float(weight.sum()):
+                gains[0] = 0.0  # the solver's last digits
             span = float(lengths[inside, 0].sum())
             row = Binding(
                 kind=limits.kind,

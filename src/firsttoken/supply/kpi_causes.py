@@ -13,6 +13,7 @@ from firsttoken.supply.kpi import Rows, Samples, spread
 from firsttoken.twin.dates import iso, parse_date
 from firsttoken.twin.parameters import Input
 from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.units import plural
 
 if TYPE_CHECKING:
     from firsttoken.supply.kpi import Kpis
@@ -167,7 +168,7 @@ def _outputs(kpis: Kpis) -> Iterable[tuple[str, str, Samples]]:
     units = {kpis.net.items[demand.item].unit for demand in wanted}
     if len(units) == 1:
         (unit,) = units
-        yield f"{unit}s delivered", unit, delivered.sum(axis=(1, 2), dtype=np.float64)
+        yield f"{plural(unit)} delivered", unit, delivered.sum(axis=(1, 2), dtype=np.float64)
     else:
         value = kpis.result.delivered_value.sum(axis=(1, 2), dtype=np.float64)
         yield "value delivered", "USD", value

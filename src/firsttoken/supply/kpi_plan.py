@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from firsttoken.supply import model, system
-from firsttoken.supply.explain import binding
+from firsttoken.supply.explain import Binding, binding, sentence
 from firsttoken.supply.kpi import KINDS, QUANTILES, Rows, output_units, period_label
 from firsttoken.supply.plan import PlanResult
 from firsttoken.twin.dates import iso
 from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.units import counted_unit, plural
+from firsttoken.twin.values import Constant, Distribution, Fact, Series, Value
 
 
 def plan_tables(
@@ -78,8 +81,12 @@ class PlanTables:
             ("scenario", "figure"),
             *("scenario", "figure", "value", "unit", "status", "method", "gap"),
         )
-        units = {"value": "USD", "cost": "USD", "earliest": "unit-year"}
-        figures = [(f"objective {key}", units[key], v) for key, v in self.plan.objectives.items()]
+        said = {
+            "value": ("value delivered", "USD"),
+            "cost": ("cost, with penalties for late and undelivered units", "USD"),
+            "earliest": ("waiting", "unit-year"),
+        }
+        figures = [(*said[key], value) for key, value in self.plan.objectives.items()]
         figures += [(f"cost of {key}", "USD", value) for key, value in self.plan.costs.items()]
         for figure, unit, value in figures:
             rows.add(
@@ -198,6 +205,47 @@ class PlanTables:
             )
         return rows.table({"period": "date"})
 
+    def named(self, row: Binding) -> Binding:
+        """A binding capacity in the units and words of its declaration."""
+        declared: model.Activity | model.Resource
+        if row.name in self.net.resources:
+            declared = self.net.resources[row.name]
+            title = declared.description or _spoken(row.name)
+        else:
+            base = row.name.partition("[")[0]
+            parts = (self.net.operations, self.net.purchases, self.net.lanes)
+            declared = next(part[base] for part in parts if base in part)
+            title = _spoken(row.name)
+        unit = self.counted(declared.capacity)
+        items = {self.net.items[demand.item].unit for demand in self.net.demands.values()}
+        changed = replace(
+            row,
+            capacity_unit=f"{unit}/month" if unit else row.capacity_unit,
+            item_unit=items.pop() if len(items) == 1 else "units",
+        )
+        told = replace(
+            changed,
+            name=f"{row.stage}, {title}",
+            location=_spoken(row.location),
+            item_unit=plural(changed.item_unit),
+        )
+        return replace(changed, sentence=sentence(told))
+
+    def counted(self, capacity: Value | None) -> str:
+        """What a capacity counts, wafers say; '' if that is not known."""
+        if isinstance(capacity, Fact):
+            path = f"fact:{capacity.id}"
+            units = [row.unit for row in self.system.inputs if row.path == path]
+        elif isinstance(capacity, Series):
+            levels = [level for _, level in capacity.knots]
+            facts = {f"fact:{level.id}" for level in levels if isinstance(level, Fact)}
+            units = [x.unit for x in levels if isinstance(x, Constant | Distribution)]
+            units += [row.unit for row in self.system.inputs if row.path in facts]
+        else:
+            known = isinstance(capacity, Constant | Distribution)
+            units = [capacity.unit] if known else []  # type: ignore[union-attr]
+        return next((found for unit in units if (found := counted_unit(unit))), "")
+
     def bindings(self) -> list[ResultTable]:
         """Where capacity binds, by stage and one by one with its marginal value."""
         shares = Rows(
@@ -213,7 +261,7 @@ class PlanTables:
             *("scenario", "kind", "name", "stage", "location", "period", "label", "capacity"),
             *("capacity_unit", "step", "marginal_units", "item_unit", "marginal_usd", "sentence"),
         )
-        found = binding(self.plan, self.system)
+        found = [self.named(row) for row in binding(self.plan, self.system)]
         weight: dict[tuple[str, int, str], float] = {}
         for row in found:
             marginal.add(
@@ -246,3 +294,7 @@ class PlanTables:
                 limit=limit,
             )
         return [shares.table(), marginal.table()]
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")

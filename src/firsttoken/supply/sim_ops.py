@@ -43,10 +43,13 @@ TAKE: Final = 9  # d -= x max(y, 0), not below 0
 EASE: Final = 10  # d -= x, not below 0
 SHORTFALL: Final = 11  # d = max(x - d, 0)
 MIN: Final = 12  # d = min(d, x)
+ADD_THREE: Final = 13  # d = x + y + z
+ORDER_UP: Final = 14  # d = max(x - d, 0), and y += d
 # Rates: what depends on the length of the period.
 ADD_RATE: Final = 20  # d += max(x, 0) width
 SET_RATE: Final = 21  # d = max(x, 0) width
 ADD_HELD: Final = 22  # d += x y width
+DUE: Final = 24  # d and x: += max(y, 0) width
 GOAL_DATE: Final = 23  # d: date; x: total, y: total before, z: target
 # Wishes; `reason` says what limits them.
 PUSH: Final = 30  # want d = without limit, reason x
@@ -202,6 +205,15 @@ def arithmetic(code: Ints, i: int, w: Floats) -> None:
     elif op == MIN:
         for b in range(lanes):
             w[d, b] = min(w[d, b], w[x, b])
+    elif op == ADD_THREE:
+        z = code[i, 4]
+        for b in range(lanes):
+            w[d, b] = w[x, b] + w[y, b] + w[z, b]
+    elif op == ORDER_UP:
+        for b in range(lanes):
+            need = max(w[x, b] - w[d, b], 0.0)
+            w[d, b] = need
+            w[y, b] += need
     else:
         for b in range(lanes):
             w[d, b] = max(w[x, b] - w[d, b], 0.0)
@@ -220,6 +232,11 @@ def over_time(code: Ints, i: int, w: Floats, t0: float, width: float) -> None:
     elif op == ADD_HELD:
         for b in range(lanes):
             w[d, b] += w[x, b] * w[y, b] * width
+    elif op == DUE:
+        for b in range(lanes):
+            due = max(w[y, b], 0.0) * width
+            w[d, b] += due
+            w[x, b] += due
     else:
         target = code[i, 4]
         for b in range(lanes):
@@ -422,10 +439,12 @@ def _ship(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
         if home >= 0:
             _split(pipeline.home, near, far, part, w, home)
         return
-    _scatter(pipeline.runs, start, slots, base, pipeline.lead, pipeline.part, a, w, runs)
-    if cost >= 0:
-        _scatter(pipeline.value, start, slots, base, pipeline.lead, pipeline.part, a, w, cost)
-    if home >= 0:
+    if cost < 0:
+        _scatter(pipeline.runs, start, slots, base, pipeline.lead, pipeline.part, a, w, runs)
+    elif home < 0:
+        _scatter_two(pipeline, start, slots, base, a, w, runs, cost)
+    else:
+        _scatter_two(pipeline, start, slots, base, a, w, runs, cost)
         _scatter(pipeline.home, start, slots, base, pipeline.lead, pipeline.part, a, w, home)
 
 

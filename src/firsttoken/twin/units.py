@@ -91,13 +91,16 @@ def _registry() -> Any:
         registry.define(definition)
     for name in COUNT_UNITS:
         registry.define(f"{name} = each")
-        registry.define(f"@alias {name} = {_plural(name)}")
+        registry.define(f"@alias {name} = {plural(name)}")
     for definition in _DEFINITIONS[2:]:
         registry.define(definition)
     return registry
 
 
-def _plural(name: str) -> str:
+def plural(name: str) -> str:
+    """The plural of a counted unit; other words stay as they are."""
+    if name not in COUNT_UNITS:
+        return name
     if name == "person":
         return "people"
     if name == "shelf":
@@ -156,6 +159,19 @@ def require(unit: Unit, expected: str) -> None:
     if unit.dimension != wanted.dimension:
         have = unit.text or "a bare number"
         raise UnitError(f"{have!s} does not fit: expected {describe(expected)}")
+
+
+def counted_unit(unit: Unit) -> str:
+    """What a count or a rate counts: `wafer` of kwpm, `rack` of rack/week; '' for others."""
+    if not unit.dimension.startswith("[count]"):
+        return ""
+    if unit.text.endswith("wpm"):
+        return "wafer"
+    name = unit.text.partition("/")[0].strip()
+    for count in (*COUNT_UNITS, "each"):
+        if name in (count, plural(count)) or name[1:] in (count, plural(count)):
+            return count
+    return ""
 
 
 _EXAMPLES = {
