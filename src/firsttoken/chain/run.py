@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from firsttoken.chain.ports import Resolver, check_references, instances, order
+from firsttoken.kernel.replicate import usable_cores
 from firsttoken.twin.findings import Findings, UsageError
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.room import Settings
@@ -84,13 +87,35 @@ def execute(twin: Twin, scenarios: Sequence[str] | None, settings: Settings) -> 
     for changed in twins.values():
         check_twin(changed, findings)
     findings.raise_if_errors()
-    tables: list[ResultTable] = []
-    for position, (name, changed) in enumerate(twins.items()):
-        settings.say(f"scenario {name}", position, len(twins))
-        resolver = Resolver(changed)
-        for room, instance in order(changed):
-            outcome = changed.registry[room].execute(changed, instance, resolver, settings)
-            tables += outcome.tables
-            resolver.provide((room, instance), outcome.ports)
+    return Execution(twins, _run_all(twins, settings))
+
+
+def _run_all(twins: Mapping[str, Twin], settings: Settings) -> list[ResultTable]:
+    """Tables of all scenarios, in their order; scenarios run side by side on the cores."""
+    cancel = settings.cancel or threading.Event()
+    settings = replace(settings, cancel=cancel)
+    workers = min(settings.threads or usable_cores(), len(twins))
+    done: list[ResultTable] = []
+    with ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(_run_one, twin, settings) for twin in twins.values()]
+        try:
+            for position, (name, future) in enumerate(zip(twins, running, strict=True)):
+                settings.say(f"scenario {name}", position, len(twins))
+                done += future.result()
+        except BaseException:
+            cancel.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     settings.say("scenarios", len(twins), len(twins))
-    return Execution(twins, tables)
+    return done
+
+
+def _run_one(twin: Twin, settings: Settings) -> list[ResultTable]:
+    """Tables of one scenario: every instance, those that feed others first."""
+    resolver = Resolver(twin)
+    tables: list[ResultTable] = []
+    for room, instance in order(twin):
+        outcome = twin.registry[room].execute(twin, instance, resolver, settings)
+        tables += outcome.tables
+        resolver.provide((room, instance), outcome.ports)
+    return tables
