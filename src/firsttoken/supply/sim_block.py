@@ -40,6 +40,7 @@ class Tables(NamedTuple):
     moving_lead : 1 if any lead time may change from period to period.
     even : 1 if all periods are equally long.
     goal : [G], rows; sums : rows that are cleared after every report period.
+    started, begun : [A], rows: runs started are the change of those begun so far.
     """
 
     parameters: ParameterTable
@@ -52,6 +53,8 @@ class Tables(NamedTuple):
     even: int
     goal: Ints
     sums: Ints
+    started: Ints
+    begun: Ints
 
 
 class Imbalance(NamedTuple):
@@ -145,13 +148,15 @@ class Block:
             if self.program.valued:
                 w[rows["value"]] = w[rows["stock"]] * drawn[net.unit_cost]
         self.opening = w[rows["stock"]]
+        w[rows["started"]] = -w[rows["begun"]]
         w[rows["money_in"]] = self._money()
 
     def _money(self) -> Floats:
         """Dollars, and domestic dollars, in stock and work in process, [2, lanes]."""
         rows, pipeline = self.program.rows, self.pipeline
         held = (("value", pipeline.value), ("home", pipeline.home))
-        return np.array([_sum(self.w[rows[name]]) + _sum(moving) for name, moving in held])
+        kept = ((rows[name][rows[name] >= 0], moving) for name, moving in held)
+        return np.array([_sum(self.w[places]) + _sum(moving) for places, moving in kept])
 
     def run(self, output: Output, limited: Ints) -> None:
         """Run all periods, writing `output` and adding to `limited` [Q, A, 4]."""
@@ -202,7 +207,7 @@ class Block:
             w[rows["stock"][n], lanes] -= lost
             w[rows["gone"][n], lanes] += lost
             for money, name in enumerate(("value", "home")):
-                if len(rows[name]):
+                if len(rows[name]) and rows[name][n] >= 0:
                     lost = w[rows[name][n], lanes] * share
                     w[rows[name][n], lanes] -= lost
                     w[rows["money_out"][money], lanes] += lost
@@ -308,10 +313,7 @@ def run_periods(
             for b in range(w.shape[1]):
                 output.goal[low + b, t - span.first, g] = w[tables.goal[g], b]
         if t + 1 == span.last or span.report[t + 1] != q:
-            _write(output, w, low, q)
-            for row in tables.sums:
-                for b in range(w.shape[1]):
-                    w[row, b] = 0.0
+            _report(tables, output, w, low, q)
     return stop
 
 
@@ -378,6 +380,22 @@ def split_lead(edges: Floats, t: int, lead_time: float) -> tuple[int, float]:
     whole = int(np.floor(periods + 1e-9))
     part = periods - whole
     return k - t + whole, part if part >= 1e-9 else 0.0
+
+
+@compiled_bare
+def _report(tables: Tables, output: Output, w: Floats, low: int, q: int) -> None:
+    """Write what happened in report period `q`, and begin the next."""
+    started, begun = tables.started, tables.begun
+    for a in range(started.size):
+        for b in range(w.shape[1]):
+            w[started[a], b] += w[begun[a], b]
+    _write(output, w, low, q)
+    for row in tables.sums:
+        for b in range(w.shape[1]):
+            w[row, b] = 0.0
+    for a in range(started.size):
+        for b in range(w.shape[1]):
+            w[started[a], b] = -w[begun[a], b]
 
 
 @compiled_bare

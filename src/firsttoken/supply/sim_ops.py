@@ -81,7 +81,7 @@ DELIVER: Final = 64  # stock d, backlog x: units y = least of both; z: delivered
 # 6th: their share of the stock, or -1
 CONSUME: Final = 65  # stock d, gone x: y runs take z a run; 5th: share of the stock, or -1
 MOVE: Final = 66  # d += share y of x; x loses it
-BEGIN: Final = 67  # d runs: added to x, y and z
+BEGIN: Final = 67  # d runs: added to x and y
 SHIP: Final = 68  # activity d: x runs, at cost y, domestic z, go into the pipeline
 SETUP: Final = 69  # d = y where x is above 0, else 0
 PAY: Final = 72  # cost d += x runs at y each; z and, unless -1, 5th: totals
@@ -96,7 +96,7 @@ class Pipeline(NamedTuple):
     row ``start[a] + t % slots[a]``. `lead` and `part` [A, lanes] are the whole periods of lead
     time of what starts now, and the share that takes one more; `fastest` [A] is the least
     lead of the lanes, `alike` [A] is 1 if all lanes have the same lead time, `needed` [A] the
-    slots it takes.
+    slots it takes; `near` and `far` [lanes] are working space.
     """
 
     start: Ints
@@ -109,6 +109,8 @@ class Pipeline(NamedTuple):
     fastest: Ints
     alike: Ints
     needed: Ints
+    near: Ints
+    far: Ints
 
 
 @compiled_bare
@@ -383,7 +385,6 @@ def flow(code: Ints, i: int, w: Floats) -> None:
         for b in range(lanes):
             w[x, b] += w[d, b]
             w[y, b] += w[d, b]
-            w[z, b] += w[d, b]
     elif op == SETUP:
         for b in range(lanes):
             w[d, b] = w[y, b] if w[x, b] > 0.0 else 0.0
@@ -439,13 +440,12 @@ def _ship(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
         if home >= 0:
             _split(pipeline.home, near, far, part, w, home)
         return
-    if cost < 0:
-        _scatter(pipeline.runs, start, slots, base, pipeline.lead, pipeline.part, a, w, runs)
-    elif home < 0:
-        _scatter_two(pipeline, start, slots, base, a, w, runs, cost)
-    else:
-        _scatter_two(pipeline, start, slots, base, a, w, runs, cost)
-        _scatter(pipeline.home, start, slots, base, pipeline.lead, pipeline.part, a, w, home)
+    _find_rows(pipeline.lead, a, start, slots, base, pipeline.near, pipeline.far)
+    _scatter(pipeline.runs, pipeline, a, w, runs)
+    if cost >= 0:
+        _scatter(pipeline.value, pipeline, a, w, cost)
+    if home >= 0:
+        _scatter(pipeline.home, pipeline, a, w, home)
 
 
 @compiled_bare
@@ -461,21 +461,22 @@ def _split(rows: Floats, near: int, far: int, part: float, w: Floats, x: int) ->
 
 
 @compiled_bare
-def _scatter(
-    rows: Floats,
-    start: int,
-    slots: int,
-    base: int,
-    lead: Ints,
-    part: Floats,
-    a: int,
-    w: Floats,
-    x: int,
+def _find_rows(
+    lead: Ints, a: int, start: int, slots: int, base: int, near: Ints, far: Ints
 ) -> None:
+    """Set the pipeline rows in which runs that start now finish, in each lane."""
+    for b in range(near.size):
+        first = base + lead[a, b]
+        first = first - slots if first >= slots else first
+        second = first + 1 if first + 1 < slots else 0
+        near[b] = start + first
+        far[b] = start + second
+
+
+@compiled_bare
+def _scatter(rows: Floats, pipeline: Pipeline, a: int, w: Floats, x: int) -> None:
+    near, far, part = pipeline.near, pipeline.far, pipeline.part
     for b in range(w.shape[1]):
-        near = base + lead[a, b]
-        near = near - slots if near >= slots else near
-        far = near + 1 if near + 1 < slots else 0
         later = w[x, b] * part[a, b]
-        rows[start + near, b] += w[x, b] - later
-        rows[start + far, b] += later
+        rows[near[b], b] += w[x, b] - later
+        rows[far[b], b] += later

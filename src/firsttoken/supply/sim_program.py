@@ -81,8 +81,8 @@ class Program:
     formulas: Formulas
     net: Network
     valued: bool
-    homed: bool
     ones: frozenset[int]
+    homed: bool = False
     rows: dict[str, Ints] = field(default_factory=dict)
     count: int = 0
     code: list[list[int]] = field(default_factory=list)
@@ -144,7 +144,6 @@ def write_program(system: System) -> Program:
         formulas,
         net._replace(**columns),
         valued,
-        valued and bool(np.any(net.domestic)),
         ones,
         count=count,
     )
@@ -208,7 +207,8 @@ class _Writer:
         g, r = len(net.goal_target), len(net.resource_capacity)
         self.stock = new("stock", n)
         self.value = new("value", n if valued else 0)
-        self.home = new("home", n if self.p.homed else 0)
+        self._find_homes()
+        self.home = new("home", n if self.p.homed else 0, self.homed_nodes[: n * self.p.homed])
         self.backlog, self.wip = new("backlog", d), new("wip", a)
         self.outstanding = new("outstanding", a, net.release == PULL)
         self.begun = new("begun", a)
@@ -223,7 +223,7 @@ class _Writer:
         self.due, self.delivered, self.lost = new("due", d), new("delivered", d), new("lost", d)
         self.delivered_value = new("delivered_value", d, net.price >= 0)
         self.delivered_cost = new("delivered_cost", d, valued)
-        self.delivered_home = new("delivered_home", d, self.p.homed)
+        self.delivered_home = new("delivered_home", d, self.homed_nodes[net.demand_node])
         self.costs = new("holding_cost", 1), new("late_cost", 1)
         self.p.rows["report"] = np.arange(first, self.p.count)
         # Books over the whole run.
@@ -239,6 +239,21 @@ class _Writer:
         self.total = new("total", max((len(c) for w in self.waves for c in w.contests), default=0))
         self.good, self.cost, self.cost_home, self.paid, self.share, self.s, self.s2 = new("s", 7)
 
+    def _find_homes(self) -> None:
+        """Find the activities and nodes that domestic cost can reach."""
+        net = self.net
+        paid = (net.cost >= 0) | (net.setup_cost >= 0)
+        self.homed = paid & (net.domestic != 0) & self.p.valued
+        self.homed_nodes = np.zeros(len(net.onhand), bool)
+        inputs, outputs = owners(net.input_start), owners(net.output_start)
+        for _ in range(len(net.kind)):
+            self.homed_nodes[net.output_node[self.homed[outputs]]] = True
+            reached = inputs[self.homed_nodes[net.input_node]]
+            if self.homed[reached].all():
+                break
+            self.homed[reached] = True
+        self.p.homed = bool(self.homed.any())
+
     # The period ---------------------------------------------------------------------------
 
     def write(self) -> None:
@@ -250,8 +265,7 @@ class _Writer:
             with self.p.skipping(op.SKIP_UNPIPED, a):
                 self._finish(a)
         for d in range(len(net.demand_node)):
-            self.emit(op.ADD_RATE, self.backlog[d], net.demand_rate[d])
-            self.emit(op.ADD_RATE, self.due[d], net.demand_rate[d])
+            self.emit(op.DUE, self.backlog[d], self.due[d], net.demand_rate[d])
             self._deliver(d)
         for n, producers in order_nodes(net):
             self._order(n, producers)
@@ -323,12 +337,12 @@ class _Writer:
         net = self.net
         if len(outputs) == 1:
             n = net.output_node[outputs[0]]
-            home = self.home[n] if self.p.homed else -1
+            home = self.home[n] if self.homed[a] else -1
             self.emit(op.TAKE_VALUE, a, self.value[n], home)
             return
         for scratch in (self.cost, self.cost_home, self.s):
             self.emit(op.ZERO, scratch)
-        self.emit(op.TAKE_VALUE, a, self.cost, self.cost_home if self.p.homed else -1)
+        self.emit(op.TAKE_VALUE, a, self.cost, self.cost_home if self.homed[a] else -1)
         for k in outputs:
             quantity = net.output_quantity[k]
             self.emit(op.ADD_WEIGHT, self.s, quantity, quantity)
@@ -336,7 +350,7 @@ class _Writer:
             n = net.output_node[k]
             self.emit(op.PART, self.share, net.output_quantity[k], self.s, len(outputs))
             self.emit(op.ADD_PRODUCT, self.value[n], self.cost, self.share)
-            if self.p.homed:
+            if self.homed[a]:
                 self.emit(op.ADD_PRODUCT, self.home[n], self.cost_home, self.share)
 
     def _deliver(self, d: int) -> None:
@@ -349,7 +363,7 @@ class _Writer:
         money = []
         if self.p.valued:
             money.append((self.value[n], self.delivered_cost[d], self.money_out[0]))
-        if self.p.homed:
+        if self.homed_nodes[n]:
             money.append((self.home[n], self.delivered_home[d], self.money_out[1]))
         for held, paid, out in money:
             self.emit(op.ZERO, self.paid)
@@ -359,7 +373,7 @@ class _Writer:
 
     def _start(self, a: int, x: int) -> None:
         """Start row `x` runs: material, money, work in process, and output at once."""
-        net, valued, homed = self.net, self.p.valued, self.p.homed
+        net, valued, homed = self.net, self.p.valued, self.homed[a]
         if valued:
             self.emit(op.ZERO, self.cost)
         if homed:
@@ -369,10 +383,10 @@ class _Writer:
             self.emit(op.CONSUME, self.stock[n], self.gone[n], x, net.input_quantity[k], share)
             if valued:
                 self.emit(op.MOVE, self.cost, self.value[n], self.share)
-            if homed:
+            if self.homed_nodes[n]:
                 self.emit(op.MOVE, self.cost_home, self.home[n], self.share)
         self._pay(a, x)
-        self.emit(op.BEGIN, x, self.started[a], self.begun[a], self.wip[a])
+        self.emit(op.BEGIN, x, self.begun[a], self.wip[a])
         if net.release[a] == PULL:
             self.emit(op.EASE, self.outstanding[a], x)
         if net.energy[a] >= 0:
@@ -436,15 +450,21 @@ class _Writer:
         With what is on order upstream, less backlog and downstream orders, if `ordered`.
         """
         net = self.net
-        self.emit(op.COPY, out, self.stock[n])
         makers = owners(net.output_start)
-        for k in np.flatnonzero(net.output_node == n):
+        outputs = [int(k) for k in np.flatnonzero(net.output_node == n)]
+        # Most nodes have one maker, of one unit a run.
+        plain = [k for k in outputs if self._is_plain(k) and net.release[makers[k]] == PULL]
+        if ordered and plain:
+            a = makers[plain[0]]
+            self.emit(op.ADD_THREE, out, self.stock[n], self.wip[a], self.outstanding[a])
+            outputs.remove(plain[0])
+        else:
+            self.emit(op.COPY, out, self.stock[n])
+        for k in outputs:
             a, quantity = makers[k], net.output_quantity[k]
             on_order = ordered and net.release[a] == PULL
-            if self.planned[a] < 0 and int(quantity) in self.p.ones:
+            if self._is_plain(k) and not on_order:
                 self.emit(op.ADD, out, self.wip[a])
-                if on_order:
-                    self.emit(op.ADD, out, self.outstanding[a])
                 continue
             self.emit(op.COPY, self.s, self.wip[a])
             if on_order:
@@ -465,6 +485,11 @@ class _Writer:
                 else:
                     self.emit(op.SUBTRACT_PRODUCT, out, *rows)
 
+    def _is_plain(self, k: int) -> bool:
+        """Whether a run makes just one unit of output k."""
+        one = int(self.net.output_quantity[k]) in self.p.ones
+        return one and bool(self.planned[owners(self.net.output_start)[k]] < 0)
+
     def _order(self, n: int, producers: list[tuple[int, int]]) -> None:
         """Raise the inventory position of node n to its base stock.
 
@@ -473,25 +498,23 @@ class _Writer:
         """
         net, need = self.net, self.s2
         self._position(n, need, ordered=True)
-        if net.base_stock[n] >= 0:
-            self.emit(op.SHORTFALL, need, net.base_stock[n])
-        else:
-            self.emit(op.ZERO, self.s)
-            self.emit(op.SHORTFALL, need, self.s)
+        level = int(net.base_stock[n])
+        if level < 0:
+            level = int(self.s)
+            self.emit(op.ZERO, level)
         several = len(producers) > 1
+        if not several and self._is_plain(producers[0][1]):
+            self.emit(op.ORDER_UP, need, level, self.outstanding[producers[0][0]])
+            return
+        self.emit(op.SHORTFALL, need, level)
         if several:
             self.emit(op.ZERO, self.good)
             for a, _ in producers:
                 self._weight(a, self.share)
                 self.emit(op.ADD, self.good, self.share)
         for a, k in producers:
-            one = int(net.output_quantity[k]) in self.p.ones
-            if one and self.planned[a] < 0 and not several:
-                self.emit(op.ADD, self.outstanding[a], need)
-                continue
             self.emit(op.COPY, self.s, need)
-            if not one:
-                self.emit(op.DIVIDE, self.s, net.output_quantity[k])
+            self.emit(op.DIVIDE, self.s, net.output_quantity[k])
             if self.planned[a] >= 0:
                 self.emit(op.DIVIDE, self.s, self.planned[a])
             if several:

@@ -15,12 +15,6 @@ from firsttoken.kernel import codes
 from firsttoken.kernel.compiled import compiled_bare
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, derive
 from firsttoken.kernel.random import MASK, log_normal_float, normal, uniform
-from firsttoken.kernel.random import (
-    _ppnd_centre as central_quantile,
-)
-from firsttoken.kernel.random import (
-    _ppnd_middle as tail_quantile,
-)
 from firsttoken.kernel.sampling import _triangular_quantile as triangular_quantile
 from firsttoken.kernel.sampling import draw, table_quantile
 from firsttoken.kernel.series import knots_mean
@@ -175,19 +169,36 @@ def _triangular_row(values: Floats, s: int, low: float, mode: float, high: float
 def _normal_row(values: Floats, s: int, mean: float, deviation: float) -> int:
     """Turn uniform numbers into normal ones; return how many lie too far out for this.
 
-    The formulas of :func:`firsttoken.kernel.random.normal_quantile`, both computed for every
-    lane so that the loop has no branches; beyond 6.7 standard deviations they do not hold.
+    :func:`firsttoken.kernel.random.normal_quantile` (algorithm AS 241) to the bit, without
+    branches: both of its rational functions have the same form, so that each lane chooses its
+    coefficients. Beyond 6.7 standard deviations they do not hold.
     """
     far = 0
     for b in range(values.shape[1]):
         u = values[s, b]
         q = u - 0.5
-        centre = q * central_quantile(0.180625 - q * q)
-        r = math.sqrt(-log_normal_float(min(u, 1.0 - u)))
-        tail = tail_quantile(r - 1.6)
-        tail = -tail if q < 0.0 else tail
-        far += 1 if r > 5.0 else 0
-        values[s, b] = mean + deviation * (centre if abs(q) <= 0.425 else tail)
+        middle = abs(q) <= 0.425
+        root = math.sqrt(-log_normal_float(min(u, 1.0 - u)))
+        far += 1 if root > 5.0 else 0
+        r = 0.180625 - q * q if middle else root - 1.6
+        top = 2.5090809287301226727e3 if middle else 7.74545014278341407640e-4
+        top = top * r + (3.3430575583588128105e4 if middle else 2.27238449892691845833e-2)
+        top = top * r + (6.7265770927008700853e4 if middle else 2.41780725177450611770e-1)
+        top = top * r + (4.5921953931549871457e4 if middle else 1.27045825245236838258e0)
+        top = top * r + (1.3731693765509461125e4 if middle else 3.64784832476320460504e0)
+        top = top * r + (1.9715909503065514427e3 if middle else 5.76949722146069140550e0)
+        top = top * r + (1.3314166789178437745e2 if middle else 4.63033784615654529590e0)
+        top = top * r + (3.3871328727963666080e0 if middle else 1.42343711074968357734e0)
+        low = 5.2264952788528545610e3 if middle else 1.05075007164441684324e-9
+        low = low * r + (2.8729085735721942674e4 if middle else 5.47593808499534494600e-4)
+        low = low * r + (3.9307895800092710610e4 if middle else 1.51986665636164571966e-2)
+        low = low * r + (2.1213794301586595867e4 if middle else 1.48103976427480074590e-1)
+        low = low * r + (5.3941960214247511077e3 if middle else 6.89767334985100004550e-1)
+        low = low * r + (6.8718700749205790830e2 if middle else 1.67638483018380384940e0)
+        low = low * r + (4.2313330701600911252e1 if middle else 2.05319162663775882187e0)
+        z = top / (low * r + 1.0)
+        tail = -z if q < 0.0 else z
+        values[s, b] = mean + deviation * (q * z if middle else tail)
     return far
 
 

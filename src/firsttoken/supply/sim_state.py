@@ -93,6 +93,8 @@ def _pipeline(slots: Ints, program: Program, lanes: int) -> Pipeline:
         fastest=np.zeros(count, np.int64),
         alike=np.ones(count, np.int64),
         needed=np.ones(count, np.int64),
+        near=np.zeros(lanes, np.int64),
+        far=np.zeros(lanes, np.int64),
     )
 
 
@@ -157,6 +159,9 @@ def check_state(program: Program, replications: int, state: SimulationState) -> 
     ]
     if np.shape(state.slots) != (len(program.net.kind),) or np.any(np.asarray(state.slots) < 1):
         wrong.append("slots")
+    homeless = program.rows["home"] < 0
+    if not wrong and np.any(np.asarray(state.home)[:, homeless]):
+        wrong.append("home, where nothing is domestic")
     if wrong:
         raise ValueError(
             f"the initial state is not one of {replications} replications of this system: "

@@ -306,6 +306,8 @@ def _tables(system: System, program: Program) -> Tables:
         even=int(bool(np.all(widths == widths[:1]))),
         goal=program.rows["goal"],
         sums=program.rows["report"],
+        started=program.rows["started"],
+        begun=program.rows["begun"],
     )
 
 
