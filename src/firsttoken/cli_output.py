@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -22,6 +23,8 @@ SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
 PLAN_COLUMNS = ("scenario", "figure", "value", "unit")
 MARGINAL_COLUMNS = ("scenario", "name", "label", "marginal_usd", "sentence")
 MOST_BINDING = 5
+MOST_CHANGES = 6  # rows of what a scenario changes
+NOTABLE_CHANGE = 0.01  # of a median, in proportion
 QUIET_SECONDS = 10.0  # between plain progress lines
 SHORT_STEPS = 2  # whose end is not worth a line
 
@@ -147,41 +150,90 @@ def run_json(results: Results, report: Path | None) -> None:
 
 
 def run_text(results: Results, report: Path | None) -> None:
-    """Print the headline figures as a table, and where run folder and report lie."""
+    """Print the first scenario's headline figures, what others change, and where it all lies."""
     from rich.console import Console
-    from rich.table import Table
 
     # Where nobody watches, lines are as long as they need to be.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    rows, plans, limits = (
-        summary(results),
-        rows_of(results, "_plan", PLAN_COLUMNS),
-        binding(results),
-    )
-    for scenario in results.run.scenario_names:
-        table = Table(title=f"{results.run.twin}: {scenario}", title_justify="left", box=None)
-        for column in ("", *(quantile.upper() for quantile in QUANTILES), "unit"):
-            table.add_column(column, justify="right" if column.startswith("P") else "left")
-        for row in rows:
-            if row["scenario"] == scenario:
-                figures, unit = figures_of(row)
-                table.add_row(str(row["label"]), *figures, unit)
-        if table.row_count:
-            console.print(table)
-            print()
-        of_plan = [row for row in plans if row["scenario"] == scenario and row["value"]]
-        if of_plan:
-            print(f"{results.run.twin}: plan of {scenario}")
-            for row in of_plan:
-                (value,), unit = scaled([row["value"]], str(row["unit"]))
-                print(f"  {row['figure']}: {figure(value)} {unit}")
-            for row in limits:
-                if row["scenario"] == scenario:
-                    print(f"  {row['sentence']}")
-            print()
+    first, *others = results.run.scenario_names
+    rows = summary(results)
+    base = [row for row in rows if row["scenario"] == first]
+    _print_figures(console, f"{results.run.twin}: {first}", base)
+    _print_plan(results, first)
+    for scenario in others:
+        _print_changes(console, first, base, [r for r in rows if r["scenario"] == scenario])
     print(f"Run:    {results.folder.resolve()}")
     if report:
         print(f"Report: {report.resolve()}")
+
+
+def _print_figures(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None)
+    for column in ("", *(quantile.upper() for quantile in QUANTILES), "unit"):
+        table.add_column(column, justify="right" if column.startswith("P") else "left")
+    for row in rows:
+        figures, unit = figures_of(row)
+        table.add_row(str(row["label"]), *figures, unit)
+    if table.row_count:
+        console.print(table)
+        print()
+
+
+def _print_plan(results: Results, scenario: str) -> None:
+    plans = rows_of(results, "_plan", PLAN_COLUMNS)
+    of_plan = [row for row in plans if row["scenario"] == scenario and row["value"]]
+    if not of_plan:
+        return
+    print(f"{results.run.twin}: plan of {scenario}")
+    for row in of_plan:
+        (value,), unit = scaled([row["value"]], str(row["unit"]))
+        print(f"  {row['figure']}: {figure(value)} {unit}")
+    for row in binding(results):
+        if row["scenario"] == scenario:
+            print(f"  {row['sentence']}")
+    print()
+
+
+def _print_changes(
+    console: Console, first: str, base: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> None:
+    """The medians that a scenario moves by one per cent or more, the most moved first."""
+    from rich.table import Table
+
+    known = {(row["table"], row["kpi"]): row for row in base}
+    moved: list[tuple[float, dict[str, Any], dict[str, Any]]] = []
+    for row in rows:
+        other = known.get((row["table"], row["kpi"]))
+        if other is not None:
+            change = _change(other["p50"], row["p50"], str(row["unit"]))
+            if change >= NOTABLE_CHANGE:
+                moved.append((change, other, row))
+    if not rows:
+        return
+    name = rows[0]["scenario"]
+    if not moved:
+        print(f"{name}: no median moves by {NOTABLE_CHANGE:.0%} or more against {first}\n")
+        return
+    table = Table(title=f"{name}, against {first}", title_justify="left", box=None)
+    for column in ("median of", first, name, "unit"):
+        table.add_column(column, justify="left" if column in ("median of", "unit") else "right")
+    for _, other, row in sorted(moved, key=lambda part: -part[0])[:MOST_CHANGES]:
+        pair = {**row, "p10": other["p50"]}
+        figures, unit = figures_of(pair)
+        table.add_row(str(row["label"]), figures[0], figures[1], unit)
+    console.print(table)
+    print()
+
+
+def _change(before: float, after: float, unit: str) -> float:
+    """Relative change; of a date in decades, and 1 where it leaves the horizon or comes in."""
+    if before != before or after != after:
+        return float((before == before) != (after == after))
+    if unit == "year":
+        return abs(after - before) / 10
+    return abs(after - before) / abs(before) if before else float(after != 0)
 
 
 def summary(results: Results) -> list[dict[str, Any]]:

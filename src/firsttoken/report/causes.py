@@ -65,8 +65,8 @@ def binding(reading: Reading) -> Section | None:
             [(s, formats.label(s)) for s in kept], periods, labels, shares, tips, width
         ),
         "Which stage is the limit, and when",
-        "Share of replications and periods in which a stage ran at its own capacity, resource or "
-        "policy limit, per cent; otherwise it waited for material or demand",
+        "Share of the futures in which a stage was the bottleneck, per cent: its capacity used up, "
+        "and all that it made taken at once",
         table=table,
         note=f"Not shown: {hidden} hardly ever the limit." if left else "",
     )
@@ -91,7 +91,7 @@ def _binding_title(reading: Reading) -> str:
         return "No stage is at its limit where the known facts end"
     stage, label, share, _ = now
     often = formats.share(share)
-    return f"{label}: the stage “{formats.label(stage)}” is the limit in {often} of cases"
+    return f"{label}: the stage “{formats.label(stage)}” is the limit in {often} of the futures"
 
 
 def marginal(reading: Reading) -> Section | None:

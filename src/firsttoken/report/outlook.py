@@ -96,7 +96,7 @@ def _binding_card(reading: Reading) -> Card | None:
     return Card(
         f"Binding stage, {label}",
         formats.label(stage),
-        f"held back by its own {limit} in {formats.share(share)} of replications and periods",
+        f"held back by its own {limit} in {formats.share(share)} of the futures",
     )
 
 
@@ -424,7 +424,7 @@ def domestic(reading: Reading) -> Section | None:
     }
     idle = {
         (row["demand"], row["period"])
-        for row in reading.simulated("supply_demand", metric="delivered")
+        for row in reading.simulated("supply_demand", metric="value")
         if not row["p50"] > 0
     }
     names = sorted((name for (name,) in groups), key=lambda name: -value.get(name, 0.0))
@@ -434,14 +434,15 @@ def domestic(reading: Reading) -> Section | None:
         if len(rows) < 2 or not any(row["p90"] > 0 for row in rows):
             continue
         if len(section.figures) == _MOST_DEMANDS:
-            section.lead = f"The {_MOST_DEMANDS} demands of most value, of {len(names)}."
+            section.lead = f"The {_MOST_DEMANDS} of most value, of {len(names)} in all."
             break
         section.figures.append(_domestic_figure(demand, rows))
         if not section.title:
             first, last = (
                 f"{formats.share(r['p50'])} in {r['label']}" for r in (rows[0], rows[-1])
             )
-            section.title = f"Domestic content of {formats.label(demand)}: {first}, {last}"
+            of = "" if demand.startswith("all ") else f" of {formats.label(demand)}"
+            section.title = f"Domestic content{of}: {first}, {last}"
     return section if section.figures else None
 
 

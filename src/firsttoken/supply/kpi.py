@@ -190,7 +190,7 @@ class Kpis:
             unit = self.units[self.members[stage][0]]
             for year in sorted(set(self.years.tolist())):
                 total = made[:, self.years == year].sum(axis=1)
-                if total.any():
+                if total.max() >= 0.5:
                     yield f"completed.{stage}.{year}", f"{stage}: completed in {year}", unit, total
         value = result.delivered_value.sum(axis=(1, 2), dtype=np.float64)
         yield "value.delivered", "value delivered", "USD", value
@@ -201,7 +201,9 @@ class Kpis:
         cost = result.delivered_cost.sum(axis=(1, 2), dtype=np.float64)
         home = result.delivered_home.sum(axis=(1, 2), dtype=np.float64)
         share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
-        yield "home.share", f"made in {' + '.join(self.net.home) or 'no home country'}", "", share
+        where = " + ".join(self.net.home)
+        if where:
+            yield "home.share", f"share of the cost that is added in {where}", "%", 100 * share
 
     def _feeds_demand(self, stage: str) -> bool:
         """Whether the stage makes (not moves) an item that somebody demands."""

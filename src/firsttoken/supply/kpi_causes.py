@@ -115,7 +115,7 @@ def tornado_table(kpis: Kpis) -> ResultTable:
     """How the main outputs go with each uncertain input.
 
     A fact that is drawn for several dates moves as one, so it has one row: that of the date
-    with the strongest correlation.
+    with the strongest correlation, the last of equals.
     """
     rows = Rows(
         "supply_tornado",
@@ -135,7 +135,7 @@ def tornado_table(kpis: Kpis) -> ResultTable:
         for column, parameter in enumerate(kpis.system.uncertain.tolist()):
             row = inputs[parameter]
             known = strongest.get(row.path)
-            if known is None or abs(found.correlation[column]) > abs(found.correlation[known[0]]):
+            if known is None or abs(found.correlation[column]) >= abs(found.correlation[known[0]]):
                 strongest[row.path] = (column, row)
         for path, (column, row) in strongest.items():
             rows.add(
