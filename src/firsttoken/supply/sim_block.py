@@ -156,7 +156,7 @@ class Block:
         rows, pipeline = self.program.rows, self.pipeline
         held = (("value", pipeline.value), ("home", pipeline.home))
         kept = ((rows[name][rows[name] >= 0], moving) for name, moving in held)
-        return np.array([_sum(self.w[places]) + _sum(moving) for places, moving in kept])
+        return np.array([self.w[places].sum(0) + moving.sum(0) for places, moving in kept])
 
     def run(self, output: Output, limited: Ints) -> None:
         """Run all periods, writing `output` and adding to `limited` [Q, A, 4]."""
@@ -220,7 +220,7 @@ class Block:
                 if len(moving):
                     lost = moving[places] * share
                     moving[places] -= lost
-                    w[rows["money_out"][money], lanes] += _sum(lost)
+                    w[rows["money_out"][money], lanes] += lost.sum(0)
 
     def imbalance(self) -> Imbalance | None:
         """Check the books; return what is wrong with the first bad replication.
@@ -232,9 +232,9 @@ class Block:
         """
         w, rows, pipeline = self.w, self.program.rows, self.pipeline
         units = self.opening + w[rows["arrived"]], w[rows["gone"]] + w[rows["stock"]]
-        runs = np.zeros((len(pipeline.slots), w.shape[1]))
-        for a in range(len(runs)):
-            runs[a] = _sum(pipeline.runs[pipeline.start[a] : pipeline.start[a + 1]])
+        runs = np.zeros((0, w.shape[1]))
+        if len(pipeline.slots):
+            runs = np.add.reduceat(pipeline.runs, pipeline.start[:-1], axis=0)
         money = w[rows["money_in"]], w[rows["money_out"]] + self._money()
         wip = w[rows["wip"]]
         checks = (
@@ -251,14 +251,6 @@ class Block:
                 pair = float(come[index, lane]), float(gone[index, lane])
                 return Imbalance(self.low + lane, kind, index, *pair)
         return None
-
-
-def _sum(rows: Floats) -> Floats:
-    """Sum over rows, one after another: the same bits for any number of lanes."""
-    total = np.zeros(rows.shape[1])
-    for row in rows:
-        total += row
-    return total
 
 
 def grown(pipeline: Pipeline, t: int) -> Pipeline:

@@ -45,6 +45,7 @@ SHORTFALL: Final = 11  # d = max(x - d, 0)
 MIN: Final = 12  # d = min(d, x)
 ADD_THREE: Final = 13  # d = x + y + z
 ORDER_UP: Final = 14  # d = max(x - d, 0), and y += d
+ROOM: Final = 15  # d = max(x - y - z, 0)
 # Rates: what depends on the length of the period.
 ADD_RATE: Final = 20  # d += max(x, 0) width
 SET_RATE: Final = 21  # d = max(x, 0) width
@@ -54,7 +55,8 @@ GOAL_DATE: Final = 23  # d: date; x: total, y: total before, z: target
 # Wishes; `reason` says what limits them.
 PUSH: Final = 30  # want d = without limit, reason x
 PLAN: Final = 31  # want d = plan of activity z less begun y, reason x
-PULL: Final = 32  # want d = outstanding y, reason x
+PULL: Final = 32  # want d = outstanding (or room) y, reason x
+FULL: Final = 39  # want d = all that rate y allows, reason x
 MIN_RUNS: Final = 33  # d = min(d, runs for which x units are enough at y a run)
 LIMIT_RATE: Final = 34  # want d, reason x: at most y per time
 LIMIT_OPEN: Final = 35  # want d, reason x: nothing where y is not above 0
@@ -211,6 +213,10 @@ def arithmetic(code: Ints, i: int, w: Floats) -> None:
         z = code[i, 4]
         for b in range(lanes):
             w[d, b] = w[x, b] + w[y, b] + w[z, b]
+    elif op == ROOM:
+        z = code[i, 4]
+        for b in range(lanes):
+            w[d, b] = max(w[x, b] - (w[y, b] + w[z, b]), 0.0)
     elif op == ORDER_UP:
         for b in range(lanes):
             need = max(w[x, b] - w[d, b], 0.0)
@@ -285,6 +291,10 @@ def wish(code: Ints, i: int, w: Floats, plan: Floats, width: float, limited: Int
             runs = w[y, b] / w[z, b] if w[z, b] > 0.0 else np.inf
             w[x, b] = reason if runs < w[d, b] else w[x, b]
             w[d, b] = min(w[d, b], runs)
+    elif op == FULL:
+        for b in range(lanes):
+            w[d, b] = max(w[y, b], 0.0) * width
+            w[x, b] = CAPACITY
     elif op == LIMIT:
         reason = float(z)
         for b in range(lanes):

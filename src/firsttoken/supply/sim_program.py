@@ -270,8 +270,7 @@ class _Writer:
         for n, producers in order_nodes(net):
             self._order(n, producers)
         for n in np.flatnonzero(net.stock_maximum >= 0):
-            self._position(int(n), self.room[n], ordered=False)
-            self.emit(op.SHORTFALL, self.room[n], net.stock_maximum[n])
+            self._make_room(int(n))
         for r, rate in enumerate(net.resource_capacity):
             self.emit(op.SET_RATE, self.left[r], rate)
         for wave in self.waves:
@@ -451,7 +450,7 @@ class _Writer:
         """
         net = self.net
         makers = owners(net.output_start)
-        outputs = [int(k) for k in np.flatnonzero(net.output_node == n)]
+        outputs = self._made_at(n)
         # Most nodes have one maker, of one unit a run.
         plain = [k for k in outputs if self._is_plain(k) and net.release[makers[k]] == PULL]
         if ordered and plain:
@@ -484,6 +483,21 @@ class _Writer:
                     self.emit(op.SUBTRACT, out, rows[0])
                 else:
                     self.emit(op.SUBTRACT_PRODUCT, out, *rows)
+
+    def _make_room(self, n: int) -> None:
+        """What may still be started of what is kept at node n, at planned yield."""
+        outputs, room = self._made_at(n), self.room[n]
+        maximum = self.net.stock_maximum[n]
+        if len(outputs) == 1 and self._is_plain(outputs[0]):
+            wip = self.wip[owners(self.net.output_start)[outputs[0]]]
+            self.emit(op.ROOM, room, maximum, self.stock[n], wip)
+        else:
+            self._position(n, room, ordered=False)
+            self.emit(op.SHORTFALL, room, maximum)
+
+    def _made_at(self, n: int) -> list[int]:
+        """Outputs of all activities that go to node n."""
+        return [int(k) for k in np.flatnonzero(self.net.output_node == n)]
 
     def _is_plain(self, k: int) -> bool:
         """Whether a run makes just one unit of output k."""
@@ -571,17 +585,21 @@ class _Writer:
         """
         net = self.net
         bounded_wish = net.release[a] != PUSH or net.capacity[a] >= 0
-        if net.release[a] == PLAN:
-            self.emit(op.PLAN, want, reason, self.begun[a], a)
-        elif net.release[a] == PULL:
-            self.emit(op.PULL, want, reason, self.outstanding[a])
-        else:
-            self.emit(op.PUSH, want, reason)
         bounded = [k for k in self._range(net.output_start, a) if self._has_maximum(k)]
-        for k in bounded:
+        rate = int(net.capacity[a])
+        if net.release[a] == PUSH and bounded and self._is_plain(bounded[0]):
+            self.emit(op.PULL, want, reason, self.room[net.output_node[bounded[0]]])
+            rest = bounded[1:]
+        elif net.release[a] == PUSH and rate >= 0 and not bounded:
+            self.emit(op.FULL, want, reason, rate)
+            rate, rest = -1, []
+        else:
+            self._policy(a, want, reason)
+            rest = bounded
+        for k in rest:
             self._least(want, self.room[net.output_node[k]], self._made(a, k))
-        if net.capacity[a] >= 0:
-            self.emit(op.LIMIT_RATE, want, reason, net.capacity[a])
+        if rate >= 0:
+            self.emit(op.LIMIT_RATE, want, reason, rate)
         if net.available[a] >= 0:
             self.emit(op.LIMIT_OPEN, want, reason, net.available[a])
         for k in self._range(net.input_start, a):
@@ -595,7 +613,17 @@ class _Writer:
             units = self.left[net.use_resource[k]]
             self._limit((want, reason), units, net.use_quantity[k], op.RESOURCE)
         for k in bounded:
-            self._take(self.room[net.output_node[k]], want, self._made(a, k))
+            if len(self._made_at(int(net.output_node[k]))) > 1:
+                self._take(self.room[net.output_node[k]], want, self._made(a, k))
+
+    def _policy(self, a: int, want: int, reason: int) -> None:
+        """What an activity would start if nothing were scarce."""
+        if self.net.release[a] == PLAN:
+            self.emit(op.PLAN, want, reason, self.begun[a], a)
+        elif self.net.release[a] == PULL:
+            self.emit(op.PULL, want, reason, self.outstanding[a])
+        else:
+            self.emit(op.PUSH, want, reason)
 
     def _has_maximum(self, k: int) -> bool:
         return bool(self.net.stock_maximum[self.net.output_node[k]] >= 0)
