@@ -14,7 +14,7 @@ from firsttoken.kernel.compiled import compiled_bare
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, draw_replications
 from firsttoken.supply.sim_formulas import Formulas
 from firsttoken.supply.sim_ops import Pipeline, run_program
-from firsttoken.supply.sim_program import Program
+from firsttoken.supply.sim_rows import Program
 from firsttoken.supply.sim_series import (
     Knots,
     draw_noise,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firsttoken.supply.sim_ops import Pipeline
-from firsttoken.supply.sim_program import STATE, Program
+from firsttoken.supply.sim_rows import STATE, Program
 from firsttoken.supply.system import Floats, Ints
 
 

@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 
 from firsttoken.kernel.replicate import replicate, usable_cores
 from firsttoken.supply.sim_block import Block, Imbalance, Output, Span, Tables
-from firsttoken.supply.sim_program import Program, write_program
+from firsttoken.supply.sim_program import write_program
+from firsttoken.supply.sim_rows import Program
 from firsttoken.supply.sim_state import (
     BlockState,
     SimulationState,
