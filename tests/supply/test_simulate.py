@@ -226,7 +226,10 @@ def test_a_push_without_limit_is_refused() -> None:
     small = Small(1)
     small.node("part")
     small.activity("buy", {}, {"part": 1.0})
-    with pytest.raises(TwinError, match="without any limit: buy"):
+    small.node("paper")
+    small.activity("print", {"paper": Steps(((0.0, 1.0), (3.0, 0.0)))}, {"part": 1.0})
+    small.activity("pack", {"paper": 1.0}, {"part": 1.0})
+    with pytest.raises(TwinError, match="without any limit: buy, print,"):
         run(small)
 
 

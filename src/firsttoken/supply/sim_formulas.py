@@ -199,8 +199,8 @@ def _mean(parameters: ParameterTable, p: int) -> float:
     return x + y if code == codes.SUM or x >= args[2] else x
 
 
-def least_lead(use: Interning, e: int) -> float:
-    """Lower bound in s of a lead time, expression `e` of the system; 0 for none."""
+def least_value(use: Interning, e: int) -> float:
+    """Lower bound of expression `e` of the system, none of whose factors may be negative."""
     products = use.products(e) if e >= 0 else ()
     return sum(float(np.prod([_least(use.system, s) for s in term])) for term in products)
 

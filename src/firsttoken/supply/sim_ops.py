@@ -85,8 +85,8 @@ CONSUME: Final = 65  # stock d, gone x: y runs take z a run; 5th: share of the s
 MOVE: Final = 66  # d += share y of x; x loses it
 BEGIN: Final = 67  # d runs: added to x and y
 SHIP: Final = 68  # activity d: x runs, at cost y, domestic z, go into the pipeline
-SETUP: Final = 69  # d = y where x is above 0, else 0
-PAY: Final = 72  # cost d += x runs at y each; z and, unless -1, 5th: totals
+SETUP: Final = 69  # d = max(y, 0) where x is above 0, else 0
+PAY: Final = 72  # cost d += x runs at max(y, 0) each; z and, unless -1, 5th: totals
 SKIP_SLOW: Final = 70  # skip x instructions unless something of activity d is finished at once
 SKIP_UNPIPED: Final = 71  # skip x instructions if activity d has no pipeline
 
@@ -397,16 +397,16 @@ def flow(code: Ints, i: int, w: Floats) -> None:
             w[y, b] += w[d, b]
     elif op == SETUP:
         for b in range(lanes):
-            w[d, b] = w[y, b] if w[x, b] > 0.0 else 0.0
+            w[d, b] = max(w[y, b], 0.0) if w[x, b] > 0.0 else 0.0
     elif op == PAY:
         total = code[i, 5]
         for b in range(lanes):
-            paid = w[x, b] * w[y, b]
+            paid = w[x, b] * max(w[y, b], 0.0)
             w[d, b] += paid
             w[z, b] += paid
         if total >= 0:
             for b in range(lanes):
-                w[total, b] += w[x, b] * w[y, b]
+                w[total, b] += w[x, b] * max(w[y, b], 0.0)
 
 
 @compiled_bare

@@ -8,7 +8,7 @@ import numpy as np
 
 from firsttoken.kernel import codes
 from firsttoken.supply import sim_ops as op
-from firsttoken.supply.sim_formulas import Interning, least_lead
+from firsttoken.supply.sim_formulas import Interning, least_value
 from firsttoken.supply.sim_orders import Orders
 from firsttoken.supply.sim_rows import Program
 from firsttoken.supply.sim_starts import Starts
@@ -52,12 +52,13 @@ def write_program(system: System) -> Program:
     net = system.network
     planned = use.without_noise(net.yield_, np.ones(len(net.yield_), bool))
     longest = float(np.max(np.diff(system.edges), initial=0.0))
-    quick = [not least_lead(use, int(e)) >= longest for e in net.lead_time]
+    quick = [not least_value(use, int(e)) >= longest for e in net.lead_time]
     columns = {
         name: use.column(getattr(net, name), trivial) for name, trivial in EXPRESSIONS.items()
     }
+    bounds = [least_value(use, int(e)) for e in net.input_quantity]
     net = net._replace(**columns)
-    check_limits(net, system.names.activities)
+    check_limits(net, system.names.activities, bounds)
     formulas, series, place, count = use.finish()
     columns = {name: _placed(columns[name], place) for name in columns}
     valued = _is_valued(use, net)
@@ -91,15 +92,21 @@ def _is_valued(use: Interning, net: Network) -> bool:
     return not bool(np.all(free))
 
 
-def check_limits(net: Network, names: tuple[str, ...]) -> None:
-    """Raise ``TwinError`` for pushed activities without any limit."""
+def check_limits(net: Network, names: tuple[str, ...], quantities: list[float]) -> None:
+    """Raise ``TwinError`` for pushed activities without any limit.
+
+    Parameters
+    ----------
+    quantities : lower bound of what each input takes; what may take nothing limits nothing.
+    """
     endless = []
     for a, name in enumerate(names):
+        inputs = quantities[net.input_start[a] : net.input_start[a + 1]]
         outputs = row(net.output_start, net.output_node, a)
         limited = (
             net.release[a] != PUSH
             or net.capacity[a] >= 0
-            or net.input_start[a + 1] > net.input_start[a]
+            or any(least > 0 for least in inputs)
             or net.use_start[a + 1] > net.use_start[a]
             or bool(np.any(net.stock_maximum[outputs] >= 0))
         )

@@ -14,6 +14,9 @@ In every period, in this order:
 6. the books are closed: holding cost of stock and of work in process (at the holding cost of
    what went into it), lateness cost of backlog.
 
+A draw outside of what a slot allows counts as the edge: a yield above 1 as 1, a negative rate,
+quantity, lead time or cost as 0.
+
 Base-stock operation follows Snyder and Shen, Fundamentals of Supply Chain Theory, 2nd edition
 2019, sections 4.3 and 6.2: demand is seen before orders are placed, orders reach upstream
 stages within the period, and costs are assessed at its end.
