@@ -182,10 +182,11 @@ def test_what_pushes_without_end_is_warned_of_and_refused(folder: Path) -> None:
     text = (folder / "twin.yaml").read_text(encoding="utf-8")
     text = text.replace("        capacity: triangular(10, 20, 25) rack/week\n", "")
     text = text.partition("scenarios:")[0]
+    text = text.replace("    home: [US]\n", "    home: [US]\n    release: push\n")
     (folder / "twin.yaml").write_text(text, encoding="utf-8")
     done = call("check", "twin.yaml")
     assert done.exit_code == 0
-    assert done.stdout.startswith("twin.yaml:11: warning: 'assemble' has no limit")
+    assert done.stdout.startswith("twin.yaml:12: warning: 'assemble' has no limit")
     done = call("simulate", "twin.yaml", "--out", "there")
     assert done.exit_code == 1
     assert "pushed without any limit: assemble" in done.stderr

@@ -9,7 +9,14 @@ import numpy as np
 
 from firsttoken.supply import model, system
 from firsttoken.supply.explain import Binding, binding, sentence
-from firsttoken.supply.kpi import KINDS, QUANTILES, Rows, output_units, period_label
+from firsttoken.supply.kpi import (
+    KINDS,
+    QUANTILES,
+    Rows,
+    fixed_expressions,
+    output_units,
+    period_label,
+)
 from firsttoken.supply.plan import PlanResult
 from firsttoken.twin.dates import iso
 from firsttoken.twin.result_table import ResultTable
@@ -86,6 +93,8 @@ class PlanTables:
             "cost": ("cost, with penalties for late and undelivered units", "USD"),
             "earliest": ("waiting", "unit-year"),
         }
+        if not (fixed_expressions(self.system)[self.system.network.price] > 0).any():
+            said["value"] = ("units delivered, nothing having a price", "each")
         figures = [(*said[key], value) for key, value in self.plan.objectives.items()]
         figures += [(f"cost of {key}", "USD", value) for key, value in self.plan.costs.items()]
         for figure, unit, value in figures:

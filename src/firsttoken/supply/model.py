@@ -248,10 +248,10 @@ class Network(Declared):
     report: Literal["week", "month", "quarter", "year"] = Field(
         "quarter", description="Period of reports."
     )
-    release: Literal["push", "plan", "pull"] = Field(
-        "push",
-        description="What starts an activity in the simulation: material and capacity (push), "
-        "the plan's quantities (plan), or base-stock levels (pull).",
+    release: Literal["plan", "push", "pull"] = Field(
+        "plan",
+        description="What starts an activity in the simulation: the plan's quantities (plan), "
+        "material and capacity (push), or base-stock levels (pull).",
     )
     home: list[str] = Field([], description="Countries whose value added is domestic content.")
     plan: Plan = Field(default_factory=lambda: Plan(), description="How plans are made.")
