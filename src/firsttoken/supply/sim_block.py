@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.compiled import compiled_bare
+from firsttoken.kernel.compiled import compiled_bare, compiled_inner
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, draw_replications
 from firsttoken.supply.sim_formulas import Formulas
 from firsttoken.supply.sim_ops import Pipeline, run_program
@@ -309,7 +309,7 @@ def run_periods(
     return stop
 
 
-@compiled_bare
+@compiled_inner
 def _is_short(needed: Ints, slots: Ints) -> bool:
     short = False
     for a in range(slots.size):
@@ -317,7 +317,7 @@ def _is_short(needed: Ints, slots: Ints) -> bool:
     return short
 
 
-@compiled_bare
+@compiled_inner
 def _plan_leads(
     activities: Ints, rows: Ints, even: int, edges: Floats, t: int, w: Floats, pipeline: Pipeline
 ) -> None:
@@ -333,7 +333,7 @@ def _plan_leads(
         _summarise(lead, part, a, pipeline.fastest, pipeline.alike, pipeline.needed)
 
 
-@compiled_bare
+@compiled_inner
 def _split_even(w: Floats, row: int, width: float, lead: Ints, part: Floats, a: int) -> None:
     """Split lead times where all periods are equally long."""
     for b in range(w.shape[1]):
@@ -344,7 +344,7 @@ def _split_even(w: Floats, row: int, width: float, lead: Ints, part: Floats, a: 
         part[a, b] = rest if rest >= 1e-9 else 0.0
 
 
-@compiled_bare
+@compiled_inner
 def _summarise(lead: Ints, part: Floats, a: int, least: Ints, alike: Ints, needed: Ints) -> None:
     """Set the least lead time of the lanes, the slots needed, and whether all are alike."""
     fastest, longest, other = lead[a, 0], lead[a, 0], 0
@@ -374,7 +374,7 @@ def split_lead(edges: Floats, t: int, lead_time: float) -> tuple[int, float]:
     return k - t + whole, part if part >= 1e-9 else 0.0
 
 
-@compiled_bare
+@compiled_inner
 def _report(tables: Tables, output: Output, w: Floats, low: int, q: int) -> None:
     """Write what happened in report period `q`, and begin the next."""
     started, begun = tables.started, tables.begun
@@ -390,7 +390,7 @@ def _report(tables: Tables, output: Output, w: Floats, low: int, q: int) -> None
             w[started[a], b] = -w[begun[a], b]
 
 
-@compiled_bare
+@compiled_inner
 def _write(output: Output, w: Floats, low: int, q: int) -> None:
     """Write what happened in report period `q`."""
     for f in range(output.activity_rows.shape[0]):
@@ -408,7 +408,7 @@ def _write(output: Output, w: Floats, low: int, q: int) -> None:
             output.money[low + b, q, i] = w[output.money_rows[i], b]
 
 
-@compiled_bare
+@compiled_inner
 def _put(rows: Ints, w: Floats, low: int, q: int, out: Singles) -> None:
     """Write rows [row, lane] as [replication, report period, member]."""
     for b in range(w.shape[1]):

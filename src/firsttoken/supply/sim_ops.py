@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.compiled import compiled_bare
+from firsttoken.kernel.compiled import compiled_inner
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -115,7 +115,7 @@ class Pipeline(NamedTuple):
     far: Ints
 
 
-@compiled_bare
+@compiled_inner
 def run_program(
     code: Ints,
     w: Floats,
@@ -169,7 +169,7 @@ def run_program(
         i += 1
 
 
-@compiled_bare
+@compiled_inner
 def arithmetic(code: Ints, i: int, w: Floats) -> None:
     """Run an arithmetic instruction."""
     op, d, x, y, lanes = code[i, 0], code[i, 1], code[i, 2], code[i, 3], w.shape[1]
@@ -227,7 +227,7 @@ def arithmetic(code: Ints, i: int, w: Floats) -> None:
             w[d, b] = max(w[x, b] - w[d, b], 0.0)
 
 
-@compiled_bare
+@compiled_inner
 def over_time(code: Ints, i: int, w: Floats, t0: float, width: float) -> None:
     """Run an instruction that depends on the length of the period."""
     op, d, x, y, lanes = code[i, 0], code[i, 1], code[i, 2], code[i, 3], w.shape[1]
@@ -254,7 +254,7 @@ def over_time(code: Ints, i: int, w: Floats, t0: float, width: float) -> None:
                 w[d, b] = t0 + max(part, 0.0) * width
 
 
-@compiled_bare
+@compiled_inner
 def wish(code: Ints, i: int, w: Floats, plan: Floats, width: float, limited: Ints) -> None:
     """Run an instruction on what an activity wants to start."""
     op, d, x, y, z = code[i, 0], code[i, 1], code[i, 2], code[i, 3], code[i, 4]
@@ -308,7 +308,7 @@ def wish(code: Ints, i: int, w: Floats, plan: Floats, width: float, limited: Int
             limited[x, k] += (total >> k * BITS) & ((1 << BITS) - 1)
 
 
-@compiled_bare
+@compiled_inner
 def _exceeds(w: Floats, d: int, x: int) -> int:
     count = 0
     for b in range(w.shape[1]):
@@ -316,7 +316,7 @@ def _exceeds(w: Floats, d: int, x: int) -> int:
     return count
 
 
-@compiled_bare
+@compiled_inner
 def ration(code: Ints, i: int, w: Floats) -> None:
     """Run an instruction that shares what is scarce."""
     op, d, x, y, z = code[i, 0], code[i, 1], code[i, 2], code[i, 3], code[i, 4]
@@ -350,7 +350,7 @@ def ration(code: Ints, i: int, w: Floats) -> None:
             w[d, b] = granted
 
 
-@compiled_bare
+@compiled_inner
 def flow(code: Ints, i: int, w: Floats) -> None:
     """Run an instruction that moves units or money between rows."""
     op, d, x, y, z = code[i, 0], code[i, 1], code[i, 2], code[i, 3], code[i, 4]
@@ -409,7 +409,7 @@ def flow(code: Ints, i: int, w: Floats) -> None:
                 w[total, b] += w[x, b] * max(w[y, b], 0.0)
 
 
-@compiled_bare
+@compiled_inner
 def _finish(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
     a, good, wip, share, done = code[i, 1], code[i, 2], code[i, 3], code[i, 4], code[i, 5]
     runs, row = pipeline.runs, pipeline.start[a] + t % pipeline.slots[a]
@@ -426,7 +426,7 @@ def _finish(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
         w[done, b] += w[good, b]
 
 
-@compiled_bare
+@compiled_inner
 def _empty(rows: Floats, row: int, w: Floats, d: int) -> None:
     """Move a row of the pipeline to row `d`."""
     for b in range(w.shape[1]):
@@ -434,7 +434,7 @@ def _empty(rows: Floats, row: int, w: Floats, d: int) -> None:
         rows[row, b] = 0.0
 
 
-@compiled_bare
+@compiled_inner
 def _ship(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
     a, runs, cost, home = code[i, 1], code[i, 2], code[i, 3], code[i, 4]
     start, slots = pipeline.start[a], pipeline.slots[a]
@@ -458,7 +458,7 @@ def _ship(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
         _scatter(pipeline.home, pipeline, a, w, home)
 
 
-@compiled_bare
+@compiled_inner
 def _split(rows: Floats, near: int, far: int, part: float, w: Floats, x: int) -> None:
     if part == 0.0:
         for b in range(w.shape[1]):
@@ -470,7 +470,7 @@ def _split(rows: Floats, near: int, far: int, part: float, w: Floats, x: int) ->
         rows[far, b] += later
 
 
-@compiled_bare
+@compiled_inner
 def _find_rows(
     lead: Ints, a: int, start: int, slots: int, base: int, near: Ints, far: Ints
 ) -> None:
@@ -483,7 +483,7 @@ def _find_rows(
         far[b] = start + second
 
 
-@compiled_bare
+@compiled_inner
 def _scatter(rows: Floats, pipeline: Pipeline, a: int, w: Floats, x: int) -> None:
     near, far, part = pipeline.near, pipeline.far, pipeline.part
     for b in range(w.shape[1]):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firsttoken.kernel import codes
-from firsttoken.kernel.compiled import compiled_bare
+from firsttoken.kernel.compiled import compiled_bare, compiled_inner
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, derive
 from firsttoken.kernel.random import MASK, log_normal_float, normal, uniform
 from firsttoken.kernel.sampling import _triangular_quantile as triangular_quantile
@@ -66,7 +66,7 @@ def load_knots(series: SeriesTable, formulas: Formulas, drawn: Floats, values: F
     return Knots(time, value, known, np.full(len(series.kind), -np.inf), changed)
 
 
-@compiled_bare
+@compiled_inner
 def move_series(
     series: SeriesTable, moving: Ints, knots: Knots, t0: float, t1: float, values: Floats
 ) -> None:
@@ -89,7 +89,7 @@ def move_series(
         knots.until[s] = until
 
 
-@compiled_bare
+@compiled_inner
 def _holds_until(kind: int, time: Floats, t0: float, t1: float) -> float:
     """Return the time up to which the mean over [t0, t1) remains the value."""
     if kind == codes.LEARNING or kind == codes.WRIGHT:
@@ -103,7 +103,7 @@ def _holds_until(kind: int, time: Floats, t0: float, t1: float) -> float:
     return time[k] if constant and t1 <= time[k] else -np.inf
 
 
-@compiled_bare
+@compiled_inner
 def draw_noise(
     parameters: ParameterTable,
     series: SeriesTable,
@@ -137,7 +137,7 @@ def draw_noise(
                 values[s, b] = _redraw(parameters, p, seed, first + b, t + 1)
 
 
-@compiled_bare
+@compiled_inner
 def _redraw(parameters: ParameterTable, p: int, seed: int, replication: int, index: int) -> float:
     """Return parameter `p` drawn afresh, with all that it derives from."""
     code, args, purpose = parameters.code[p], parameters.args, int(np.int64(PARAMETER))
@@ -152,14 +152,14 @@ def _redraw(parameters: ParameterTable, p: int, seed: int, replication: int, ind
     return derive(code, x, y, args[p, 2])
 
 
-@compiled_bare
+@compiled_inner
 def _uniform_row(values: Floats, s: int, seed: int, first: int, key: int, index: int) -> None:
     purpose = int(np.int64(PARAMETER))
     for b in range(values.shape[1]):
         values[s, b] = uniform(seed, first + b, key, purpose, index)
 
 
-@compiled_bare
+@compiled_inner
 def _triangular_row(values: Floats, s: int, low: float, mode: float, high: float) -> None:
     for b in range(values.shape[1]):
         values[s, b] = triangular_quantile(low, mode, high, values[s, b])
@@ -209,7 +209,7 @@ def evaluate_fixed(formulas: Formulas, scratch: Floats, w: Floats) -> None:
         _evaluate(formulas, e, w, scratch, w[formulas.row[e]])
 
 
-@compiled_bare
+@compiled_inner
 def evaluate_dynamic(formulas: Formulas, changed: Ints, scratch: Floats, w: Floats) -> None:
     """Evaluate those of the other expressions of which a series has changed."""
     for e in formulas.dynamic:
@@ -221,7 +221,7 @@ def evaluate_dynamic(formulas: Formulas, changed: Ints, scratch: Floats, w: Floa
             _evaluate(formulas, e, w, scratch, w[formulas.row[e]])
 
 
-@compiled_bare
+@compiled_inner
 def _evaluate(formulas: Formulas, e: int, w: Floats, scratch: Floats, row: Floats) -> None:
     """Evaluate expression `e` into `row` [lanes]."""
     first, last = formulas.term[e], formulas.term[e + 1]
@@ -236,7 +236,7 @@ def _evaluate(formulas: Formulas, e: int, w: Floats, scratch: Floats, row: Float
             row[b] += scratch[b]
 
 
-@compiled_bare
+@compiled_inner
 def _product(formulas: Formulas, k: int, w: Floats, out: Floats) -> None:
     """Multiply the factors of term `k`."""
     lanes = out.size

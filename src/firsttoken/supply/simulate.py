@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from firsttoken.kernel.replicate import replicate, usable_cores
 from firsttoken.supply.sim_block import Block, Imbalance, Output, Span, Tables
+from firsttoken.supply.sim_ops import BITS
 from firsttoken.supply.sim_program import write_program
 from firsttoken.supply.sim_rows import Program
 from firsttoken.supply.sim_state import (
@@ -196,7 +197,7 @@ def simulate(
     replicate(
         run.block,
         replications,
-        block=block or _lanes(program, replications, threads),
+        block=min(block or _lanes(program, replications, threads), (1 << BITS) - 1),
         threads=threads,
         progress=progress,
         cancel=cancel,
