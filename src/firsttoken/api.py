@@ -5,9 +5,11 @@ These are the functions behind the command line, one each; `firsttoken` exports 
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
     from firsttoken.results.run import ScenarioRecord
     from firsttoken.results.store import Results
     from firsttoken.twin.scenario import Disruption, Scenario
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Reading makes a million objects that all stay: looking for garbage among them is waste."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,8 @@ def load(path: Path | str, scenario: str | None = None) -> Twin:
         If the path or the scenario does not exist.
     """
     findings = Findings()
-    twin = load_twin(path, rooms(), findings)
+    with _without_collector():
+        twin = load_twin(path, rooms(), findings)
     findings.raise_if_errors()
     assert twin is not None
     return twin.with_scenario(scenario) if scenario else twin
@@ -63,10 +78,11 @@ def load(path: Path | str, scenario: str | None = None) -> Twin:
 def check(path: Path | str) -> Findings:
     """Everything that is wrong with a twin and its scenarios, errors and warnings."""
     findings = Findings()
-    twin = load_twin(path, rooms(), findings)
-    if twin is not None:
-        check_twin(twin, findings)
-        check_scenarios(twin, findings)
+    with _without_collector():
+        twin = load_twin(path, rooms(), findings)
+        if twin is not None:
+            check_twin(twin, findings)
+            check_scenarios(twin, findings)
     return findings.sorted()
 
 

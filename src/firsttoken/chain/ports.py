@@ -6,16 +6,22 @@ after `line.houston`. `order` sorts them; `Resolver` looks references up on the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from firsttoken.twin.findings import Finding, Findings, TwinError
 from firsttoken.twin.library import FactError
 from firsttoken.twin.schema import slots
 from firsttoken.twin.twin import Twin
+from firsttoken.twin.validation import paths_naming
 from firsttoken.twin.values import Fact, ModelPort, Scalar, Series, Signal, Sum, Value
 
 Instance = tuple[str, str]
 """(room, name)."""
+Link = tuple[str, ModelPort | Signal]
+"""(path of a slot, what it refers to)."""
+
+_LINK = re.compile(r"(model|signal)\(")
 
 
 def references(value: Value) -> Iterator[Fact | ModelPort | Signal]:
@@ -38,21 +44,31 @@ def _inside(value: Scalar) -> Iterator[Fact | ModelPort | Signal]:
 
 def check_references(twin: Twin, findings: Findings) -> None:
     """Every port must exist, and no circle of models; facts were checked on loading."""
-    for room, name in instances(twin):
-        declared = twin.rooms[room][name]
-        for path, _, value in slots(declared, f"{room}.{name}"):
-            for reference in references(value):
-                if isinstance(reference, Fact):
-                    continue
-                problem = _problem(twin, reference)
-                if problem is not None:
-                    what, hint, code = problem
-                    place = twin.place(path)
-                    findings.add(Finding(what, "", hint, path, code, "error", place))
+    links = {instance: _links(twin, instance) for instance in instances(twin)}
+    for found in links.values():
+        for path, reference in found:
+            problem = _problem(twin, reference)
+            if problem is not None:
+                what, hint, code = problem
+                findings.add(Finding(what, "", hint, path, code, "error", twin.place(path)))
     try:
-        order(twin)
+        _sorted(twin, links)
     except TwinError as error:
         findings.extend(error.findings)
+
+
+def _links(twin: Twin, instance: Instance) -> list[Link]:
+    """Ports and signals that an instance refers to, with the path of each slot."""
+    room, name = instance
+    data = twin.data[room][name]
+    if not paths_naming(data, _LINK):
+        return []  # most have none, and a look at the text is quicker than one at each slot
+    return [
+        (path, reference)
+        for path, _, value in slots(twin.rooms[room][name], f"{room}.{name}")
+        for reference in references(value)
+        if not isinstance(reference, Fact)
+    ]
 
 
 def _problem(twin: Twin, reference: ModelPort | Signal) -> tuple[str, str, str] | None:
@@ -84,14 +100,18 @@ def order(twin: Twin) -> list[Instance]:
     TwinError
         If models depend on each other in a circle.
     """
-    needs: dict[Instance, list[Instance]] = {}
-    for room, name in instances(twin):
-        declared = twin.rooms[room][name]
-        found = [r for _, _, value in slots(declared) for r in references(value)]
-        ports = [r for r in found if isinstance(r, ModelPort)]
-        needs[room, name] = [
-            (p.room, p.name) for p in ports if p.name in twin.rooms.get(p.room, {})
+    return _sorted(twin, {instance: _links(twin, instance) for instance in instances(twin)})
+
+
+def _sorted(twin: Twin, links: Mapping[Instance, list[Link]]) -> list[Instance]:
+    needs = {
+        instance: [
+            (link.room, link.name)
+            for _, link in found
+            if isinstance(link, ModelPort) and link.name in twin.rooms.get(link.room, {})
         ]
+        for instance, found in links.items()
+    }
     done: dict[Instance, None] = {}
     for instance in needs:
         _visit(instance, needs, (), done)

@@ -7,6 +7,7 @@ bills of material that bite their tail, dates out of order, units that disagree.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -167,7 +168,7 @@ class Checker:
 
     def flows(self) -> None:
         """Each consumed item has a source, each product a use, and nothing makes itself."""
-        produced, consumed = self._flow_lists()
+        produced, consumed = self._flow_lists
         sources = {node for node, _ in produced}
         sources |= {
             (buffer.item, buffer.location)
@@ -200,6 +201,7 @@ class Checker:
                 )
         self._cycles()
 
+    @functools.cached_property
     def _flow_lists(self) -> tuple[list[Flow], list[Flow]]:
         produced: list[Flow] = []
         consumed: list[Flow] = []
@@ -327,7 +329,7 @@ class Checker:
             for buffer in self.net.buffers.values()
             if buffer.maximum is not None
         }
-        produced, consumed = self._flow_lists()
+        produced, consumed = self._flow_lists
         fed = {key for _, key in consumed}
         for key, activity in self.activities.items():
             outputs = {node for node, owner in produced if owner == key}

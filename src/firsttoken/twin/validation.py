@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ _PLAIN_TYPES = {
     "int_parsing": ("a whole number", ""),
     "int_from_float": ("a whole number", ""),
 }
+
+_FACT = re.compile(r"fact\(")
 
 
 def validate(
@@ -199,7 +202,7 @@ def _slots_with_facts(
 ) -> Iterator[tuple[Path, object, Quantity]]:
     """Slots below `data` in which a fact is named."""
     seen: set[Path] = set()
-    for keys in _fact_paths(data):
+    for keys in paths_naming(data, _FACT):
         here, node = annotation, data
         for depth in range(len(keys) + 1):
             quantity = strip(here)[1]
@@ -222,10 +225,10 @@ def _has(node: object, key: str) -> bool:
     return isinstance(node, Mapping) and key in node
 
 
-def _fact_paths(data: object) -> list[Path]:
-    """Paths of all texts and keys that name a fact."""
+def paths_naming(data: object, pattern: re.Pattern[str]) -> list[Path]:
+    """Paths of all texts and keys of plain data in which a pattern is found."""
     if isinstance(data, str):
-        return [()] if "fact(" in data else []
+        return [()] if pattern.search(data) else []
     found: list[Path] = []
     items: Any = ()
     if isinstance(data, dict):
@@ -235,11 +238,11 @@ def _fact_paths(data: object) -> list[Path]:
     for key, item in items:
         kind = type(item)
         if kind is str:
-            if "fact(" in item:
+            if "(" in item and pattern.search(item):
                 found.append((key,))
         elif kind is dict or kind is list:
-            found += [(key, *rest) for rest in _fact_paths(item)]
-        if "fact(" in key:
+            found += [(key, *rest) for rest in paths_naming(item, pattern)]
+        if "(" in key and pattern.search(key):
             found.append((key,))
     return found
 
