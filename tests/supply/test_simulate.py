@@ -494,3 +494,26 @@ def test_no_replications_and_no_demand() -> None:
     assert result.started.shape == (0, 8, 1)
     assert result.due.shape == (0, 8, 0)
     assert result.state.stock.shape == (0, 2)
+
+
+def test_completed_counts_good_units_of_the_first_output() -> None:
+    # A run slices one wafer: 62 dies before yield, 75 % of them good.
+    small = Small(4)
+    small.node("wafer", 1000.0)
+    small.node("die")
+    small.activity("slice", {"wafer": 1.0}, {"die": 62.0}, capacity=10.0, yield_=0.75)
+    result = run(small)
+    assert_allclose(result.started[0, :, 0], 10.0)
+    assert_allclose(result.completed[0, :, 0], 10.0 * 62.0 * 0.75)
+    assert_allclose(np.cumsum(result.completed[0, :, 0]), result.stock_end[0, :, 1])
+
+
+def test_completed_follows_an_uncertain_quantity() -> None:
+    small = Small(4)
+    small.node("wafer", 1000.0)
+    small.node("die")
+    dies = uniform(55, 65, once=True)
+    small.activity("slice", {"wafer": 1.0}, {"die": dies}, capacity=10.0)
+    result = run(small, 50)
+    assert np.unique(result.completed[:, 0, 0]).size == 50
+    assert_allclose(result.completed[:, :, 0].sum(axis=1), result.stock_end[:, -1, 1], rtol=1e-6)

@@ -62,7 +62,7 @@ class Imbalance(NamedTuple):
 
     replication: int
     kind: str
-    index: int
+    place: int
     come: float
     gone: float
 
@@ -269,8 +269,8 @@ def grown(pipeline: Pipeline, t: int) -> Pipeline:
         if len(rows):
             longer[new] = rows[old]
         moved.append(longer)
-    names = ("runs", "value", "home")
-    return pipeline._replace(start=start, slots=slots, **dict(zip(names, moved, strict=True)))
+    runs, value, home = moved
+    return pipeline._replace(start=start, slots=slots, runs=runs, value=value, home=home)
 
 
 @compiled_bare

@@ -22,15 +22,21 @@ class Flow(Rows):
     def _finish(self, a: int) -> None:
         """What finishes now: yield, stock, value, goals."""
         net, outputs = self.net, self._range(self.net.output_start, a)
-        self.emit(op.FINISH, a, self.good, self.wip[a], net.yield_[a], self.completed[a])
+        first = net.output_quantity[outputs[0]]
+        counted = int(first) in self.p.ones
+        done = self.completed[a] if counted else -1
+        self.emit(op.FINISH, a, self.good, self.wip[a], net.yield_[a], done)
+        if not counted:
+            self.emit(op.WEIGHT, self.s2, first, self.good)
+            self.emit(op.ADD_PRODUCT, self.completed[a], self.good, self.s2)
         for k in outputs:
             n = net.output_node[k]
             self.emit(op.STORE, self.stock[n], self.arrived[n], self.good, net.output_quantity[k])
         if self.p.valued:
             self._store_value(a, outputs)
-        for k in np.flatnonzero(net.goal_activity == a):
-            goal = int(owners(net.goal_start)[k])
-            self.emit(op.ADD_PRODUCT, self.goal[goal], self.good, net.goal_value[k])
+        for entry in np.flatnonzero(net.goal_activity == a).tolist():
+            goal = int(owners(net.goal_start)[entry])
+            self.emit(op.ADD_PRODUCT, self.goal[goal], self.good, net.goal_value[entry])
 
     def _store_value(self, a: int, outputs: range) -> None:
         """Move the cost of finished runs to their outputs."""

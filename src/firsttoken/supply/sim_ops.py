@@ -75,7 +75,7 @@ WEIGHT: Final = 47  # d = max(x, 0) where y is above 0
 BLAME: Final = 48  # reason d becomes x where y was wanted and less, z, was granted
 # Flow.
 FINISH: Final = 60  # activity d: x = good runs of what finishes now, y: wip, z: yield or -1;
-# 5th: completed
+# 5th: completed, or -1
 TAKE_VALUE: Final = 61  # activity d: x += cost, y += domestic cost of what finishes
 STORE: Final = 62  # stock d, arrived x: y max(z, 0)
 PART: Final = 63  # d = max(x, 0) / y, or 1 / z where y is 0
@@ -422,8 +422,9 @@ def _finish(code: Ints, i: int, w: Floats, pipeline: Pipeline, t: int) -> None:
     for b in range(w.shape[1]):
         w[wip, b] = max(w[wip, b] - runs[row, b], 0.0)
         runs[row, b] = 0.0
-    for b in range(w.shape[1]):
-        w[done, b] += w[good, b]
+    if done >= 0:
+        for b in range(w.shape[1]):
+            w[done, b] += w[good, b]
 
 
 @compiled_inner

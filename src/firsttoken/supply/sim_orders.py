@@ -46,7 +46,7 @@ class Orders(Rows):
         for d in np.flatnonzero(net.demand_node == n):
             self.emit(op.SUBTRACT, out, self.backlog[d])
         users = owners(net.input_start)
-        for k in np.flatnonzero(net.input_node == n):
+        for k in np.flatnonzero(net.input_node == n).tolist():
             if net.release[users[k]] == PULL:
                 rows = self.outstanding[users[k]], net.input_quantity[k]
                 if int(rows[1]) in self.p.ones:

@@ -139,8 +139,8 @@ class Period(Orders, Starts):
             self._deliver(d)
         for n, producers in order_nodes(net):
             self._order(n, producers)
-        for n in np.flatnonzero(net.stock_maximum >= 0):
-            self._make_room(int(n))
+        for limited in np.flatnonzero(net.stock_maximum >= 0).tolist():
+            self._make_room(limited)
         for r, rate in enumerate(net.resource_capacity):
             self.emit(op.SET_RATE, self.left[r], rate)
         for wave in self.waves:

@@ -147,11 +147,9 @@ class Starts(Flow):
         for k, a in contest.entries:
             if shared:
                 self.emit(op.ZERO, self.s)
-                rows = self.want[index[a]], self._quantity(contest, k)
-                self.emit(op.ADD_PRODUCT, self.s, *rows)
+                self.emit(op.ADD_PRODUCT, self.s, self.want[index[a]], self._quantity(contest, k))
                 weight = self._declared_share(a)
-                rows = self.share, place, weight, self.good, self.s, total
-                self.emit(op.SHARE_RATIO, *rows)
+                self.emit(op.SHARE_RATIO, self.share, place, weight, self.good, self.s, total)
             i = index[a]
             self.emit(op.LOWER, self.ratio[i], self.blame[i], self.share, code)
 

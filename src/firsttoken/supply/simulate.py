@@ -94,8 +94,8 @@ class SimulationResult:
     Attributes
     ----------
     started : [R, Q, A], runs started.
-    completed : [R, Q, A], good runs finished: runs times yield, at the yield of the period in
-        which they finish.
+    completed : [R, Q, A], good units of the first output that are finished, at the yield of the
+        period in which they finish.
     spend : [R, Q, A], USD paid for runs started, without duty.
     duty : [R, Q, A], USD.
     energy : [R, Q, A], J.
