@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 from numba import config
+from numpy.typing import NDArray
 
 from firsttoken.kernel import compiled
 
@@ -26,6 +28,25 @@ def test_division_by_zero_is_ieee_and_functions_keep_their_names() -> None:
     assert half.__name__ == "half"
     assert not compiled.is_cold(half)
     assert not compiled.is_cold(len)
+
+
+@compiled.compiled_inner
+def raise_by(row: NDArray[np.float64], amount: float) -> None:
+    for i in range(row.size):
+        row[i] += amount
+
+
+@compiled.compiled_bare
+def raise_all(rows: NDArray[np.float64], amount: float) -> int:
+    for r in range(rows.shape[0]):
+        raise_by(rows[r], amount)
+    return int(rows.shape[0])
+
+
+def test_functions_without_reference_counting_work_on_arrays() -> None:
+    rows = np.zeros((3, 4))
+    assert raise_all(rows, 2.0) == 3
+    assert (rows == 2.0).all()
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def quantile(code: int, a: float, b: float, c: float, u: float) -> float:
     if code == codes.UNIFORM:
         return a + (b - a) * u
     if code == codes.TRIANGULAR:
-        return _triangular_quantile(a, b, c, u)
+        return triangular_quantile(a, b, c, u)
     if code == codes.NORMAL:
         return a + b * normal_quantile(u)
     if code == codes.LOGNORMAL:
@@ -140,7 +140,12 @@ def quantile(code: int, a: float, b: float, c: float, u: float) -> float:
 
 
 @compiled_inline
-def _triangular_quantile(low: float, mode: float, high: float, u: float) -> float:
+def triangular_quantile(low: float, mode: float, high: float, u: float) -> float:
+    """Return the quantile of TRIANGULAR(low, mode, high) at probability ``u``.
+
+    The inverse of its piecewise quadratic distribution function (Kotz and van Dorp, Beyond Beta,
+    2004, chapter 1); a triangle without width is its low end.
+    """
     width = high - low
     if width <= 0.0:
         return low

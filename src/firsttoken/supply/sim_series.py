@@ -15,8 +15,7 @@ from firsttoken.kernel import codes
 from firsttoken.kernel.compiled import compiled_bare, compiled_inner
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, derive
 from firsttoken.kernel.random import MASK, log_normal_float, normal, uniform
-from firsttoken.kernel.sampling import _triangular_quantile as triangular_quantile
-from firsttoken.kernel.sampling import draw, table_quantile
+from firsttoken.kernel.sampling import draw, table_quantile, triangular_quantile
 from firsttoken.kernel.series import knots_mean
 from firsttoken.kernel.streams import PARAMETER
 from firsttoken.supply.sim_formulas import Formulas
