@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from firsttoken.kernel import codes
 from firsttoken.kernel.sampling import bounds, median
-from firsttoken.supply.kpi import Rows
+from firsttoken.supply.kpi_rows import Rows
 from firsttoken.supply.system import Floats, System
 from firsttoken.twin.dates import iso
 from firsttoken.twin.parameters import Input, ParameterBuilder, Resolve

@@ -5,7 +5,7 @@ All quantiles are over replications; P10 of a date is the earliest tenth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 
 from firsttoken.kernel import statistics
 from firsttoken.supply import model, system
+from firsttoken.supply.kpi_rows import (
+    KINDS,
+    QUANTILES,
+    Rows,
+    activity_rows,
+    demand_rows,
+    stage_rows,
+)
 from firsttoken.twin.dates import iso, quarter, to_datetime
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.values import Value
@@ -23,29 +31,8 @@ if TYPE_CHECKING:
 Samples = NDArray[np.floating[Any]]
 """Amounts by replication first; engines store most of them in single precision."""
 
-QUANTILES = ("p10", "p50", "p80", "p90", "mean")
 _PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
 ALL_DEMANDS = "all demands"
-KINDS = {system.OPERATION: "operation", system.PURCHASE: "purchase", system.LANE: "lane"}
-
-
-class Rows:
-    """Rows of a table on their way to a `ResultTable`."""
-
-    def __init__(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> None:
-        self.name, self.description, self.keys = name, description, keys
-        self.columns: dict[str, list[Any]] = {column: [] for column in columns}
-
-    def add(self, **values: Any) -> None:
-        """Add one row; every column must be given."""
-        for column, cells in self.columns.items():
-            cells.append(values[column])
-
-    def table(self, units: Mapping[str, str] | None = None) -> ResultTable:
-        """The frozen table."""
-        return ResultTable(
-            self.name, dict(self.columns), dict(units or {}), self.description, self.keys
-        )
 
 
 def spread(samples: Samples) -> list[dict[str, float]]:
@@ -219,13 +206,7 @@ class Kpis:
 
     def activities(self) -> ResultTable:
         """Output, money, energy and utilisation of each activity by period."""
-        rows = Rows(
-            "supply_activity",
-            "What each operation, purchase and lane did in each period.",
-            ("scenario", "engine", "activity", "period", "metric"),
-            *("scenario", "engine", "activity", "kind", "stage", "location", "country"),
-            *("period", "label", "metric", "unit", *QUANTILES),
-        )
+        rows = activity_rows()
         result, names = self.result, self.system.names
         metrics: list[tuple[str, str, Samples]] = [
             ("completed", "", result.completed),
@@ -255,12 +236,7 @@ class Kpis:
 
     def stage_table(self) -> ResultTable:
         """Completed output by stage and period."""
-        rows = Rows(
-            "supply_stage",
-            "Good output of each stage of the chain in each period.",
-            ("scenario", "engine", "stage", "period", "metric"),
-            *("scenario", "engine", "stage", "period", "label", "metric", "unit", *QUANTILES),
-        )
+        rows = stage_rows()
         for stage in self.stages:
             self._timed(
                 rows,
@@ -274,14 +250,7 @@ class Kpis:
 
     def demand_table(self) -> ResultTable:
         """What was wanted, delivered and late, its value and its domestic content."""
-        rows = Rows(
-            "supply_demand",
-            "Demand, delivery, backlog, value and domestic content by period.",
-            ("scenario", "engine", "demand", "period", "metric"),
-            *("scenario", "engine", "demand", "customer", "item", "period", "label", "metric"),
-            "unit",
-            *QUANTILES,
-        )
+        rows = demand_rows()
         result = self.result
         for d, demand in enumerate(self.system.names.demands):
             item = self.net.demands[demand].item

@@ -9,7 +9,8 @@ import numpy as np
 
 from firsttoken.kernel import statistics
 from firsttoken.supply import system
-from firsttoken.supply.kpi import Rows, Samples, spread
+from firsttoken.supply.kpi import Samples, spread
+from firsttoken.supply.kpi_rows import Rows, binding_rows
 from firsttoken.twin.dates import iso, parse_date
 from firsttoken.twin.parameters import Input
 from firsttoken.twin.result_table import ResultTable
@@ -71,13 +72,7 @@ def binding_table(kpis: Kpis) -> ResultTable:
     A stage binds where its capacity is used up while all that it makes is taken at once: more
     of it would give more. Activities count by their share of the stage's runs.
     """
-    rows = Rows(
-        "supply_binding",
-        "Share of the replications in which a stage is the bottleneck: capacity used up, and all "
-        "it makes taken at once.",
-        ("scenario", "engine", "stage", "period", "limit"),
-        *("scenario", "engine", "stage", "period", "label", "share", "limit"),
-    )
+    rows = binding_rows()
     net, result = kpis.system.network, kpis.result
     scarce = scarce_nodes(kpis)
     weight = result.started.mean(axis=0, dtype=np.float64)

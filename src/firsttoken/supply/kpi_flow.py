@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firsttoken.supply import system
-from firsttoken.supply.kpi import Rows
+from firsttoken.supply.kpi_rows import Rows
 from firsttoken.twin.result_table import ResultTable
 
 if TYPE_CHECKING:

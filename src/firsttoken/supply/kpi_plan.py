@@ -9,13 +9,15 @@ import numpy as np
 
 from firsttoken.supply import model, system
 from firsttoken.supply.explain import Binding, binding, sentence
-from firsttoken.supply.kpi import (
+from firsttoken.supply.kpi import fixed_expressions, output_units, period_label
+from firsttoken.supply.kpi_rows import (
     KINDS,
     QUANTILES,
     Rows,
-    fixed_expressions,
-    output_units,
-    period_label,
+    activity_rows,
+    binding_rows,
+    demand_rows,
+    stage_rows,
 )
 from firsttoken.supply.plan import PlanResult
 from firsttoken.twin.dates import iso
@@ -111,13 +113,7 @@ class PlanTables:
 
     def activities(self) -> ResultTable:
         """Output, money and energy of each activity by period."""
-        rows = Rows(
-            "supply_activity",
-            "What each operation, purchase and lane did in each period.",
-            ("scenario", "engine", "activity", "period", "metric"),
-            *("scenario", "engine", "activity", "kind", "stage", "location", "country"),
-            *("period", "label", "metric", "unit", *QUANTILES),
-        )
+        rows = activity_rows()
         names, plan = self.system.names, self.plan
         metrics = (
             ("completed", "", plan.completed),
@@ -144,12 +140,7 @@ class PlanTables:
 
     def stages(self) -> ResultTable:
         """Completed output by stage and period."""
-        rows = Rows(
-            "supply_stage",
-            "Good output of each stage of the chain in each period.",
-            ("scenario", "engine", "stage", "period", "metric"),
-            *("scenario", "engine", "stage", "period", "label", "metric", "unit", *QUANTILES),
-        )
+        rows = stage_rows()
         totals = self.by_period(self.plan.completed)
         stages = np.array(self.system.names.activity_stage)
         for stage in dict.fromkeys(stages.tolist()):
@@ -165,14 +156,7 @@ class PlanTables:
 
     def demands(self) -> ResultTable:
         """What is wanted, delivered and late by period."""
-        rows = Rows(
-            "supply_demand",
-            "Demand, delivery, backlog, value and domestic content by period.",
-            ("scenario", "engine", "demand", "period", "metric"),
-            *("scenario", "engine", "demand", "customer", "item", "period", "label", "metric"),
-            "unit",
-            *QUANTILES,
-        )
+        rows = demand_rows()
         metrics = (
             ("due", self.by_period(self.plan.due)),
             ("delivered", self.by_period(self.plan.delivered)),
@@ -257,12 +241,7 @@ class PlanTables:
 
     def bindings(self) -> list[ResultTable]:
         """Where capacity binds, by stage and one by one with its marginal value."""
-        shares = Rows(
-            "supply_binding",
-            "Share of the replications and periods in which a stage was held back, and by what.",
-            ("scenario", "engine", "stage", "period", "limit"),
-            *("scenario", "engine", "stage", "period", "label", "share", "limit"),
-        )
+        shares = binding_rows()
         marginal = Rows(
             "supply_marginal",
             "What one step more of a capacity, throughout a period, would bring.",
