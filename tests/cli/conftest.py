@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
+from firsttoken.cli import app
 
 TWIN = """\
 twin: small
@@ -36,3 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "twin.yaml").write_text(TWIN, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def call(*arguments: str) -> Result:
+    """Run the command in this process; a traceback would reach the test."""
+    return CliRunner().invoke(app, arguments, catch_exceptions=False, prog_name="firsttoken")

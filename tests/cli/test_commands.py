@@ -6,17 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from tests.cli.conftest import call
 
-from firsttoken.cli import app
 from firsttoken.cli_output import figure, figures_of
 
 COMMANDS = ("run", "plan", "simulate", "check", "compare", "schema", "report")
-
-
-def call(*arguments: str) -> Result:
-    """Run the command in this process; a traceback would reach the test."""
-    return CliRunner().invoke(app, arguments, catch_exceptions=False, prog_name="firsttoken")
 
 
 def test_help_lists_the_commands_with_examples() -> None:
