@@ -45,7 +45,9 @@ class Assembly:
             for step in steps
             if step.kind == system.LANE and self._shares_capacity(step)
         }
-        self.resources = [*self.net.resources, *self.shared]
+        self.resources = {
+            name: index for index, name in enumerate([*self.net.resources, *self.shared])
+        }
 
     @staticmethod
     def _shares_capacity(step: Step) -> bool:
@@ -77,7 +79,7 @@ class Assembly:
             network=network,
             investments=investments,
             uncertain=_ints(sorted({row.parameter for row in self.build.inputs if row.once})),
-            inputs=tuple(self.build.inputs),
+            inputs=self.build.inputs,
             users={name: tuple(paths) for name, paths in self.build.users.items()},
         )
 
@@ -190,13 +192,13 @@ class Assembly:
         path = self.c.path(*step.key, "uses")
         found = [
             (
-                self.resources.index(name),
+                self.resources[name],
                 self.c.expression([self.c.slot(step.declared, "uses", f"{path}.{name}", amount)]),
             )
             for name, amount in step.declared.uses.items()
         ]
         if step.key[1] in self.shared:
-            found.append((self.resources.index(step.key[1]), self.c.expression([])))
+            found.append((self.resources[step.key[1]], self.c.expression([])))
         return found
 
     def _resource(self, name: str) -> int:
@@ -310,7 +312,7 @@ class Assembly:
         for name, option in self.net.investments.items():
             path = self.c.path("investments", name)
             is_resource = option.target in self.resources
-            columns["resource"].append(self.resources.index(option.target) if is_resource else -1)
+            columns["resource"].append(self.resources[option.target] if is_resource else -1)
             columns["activity"].append(-1 if is_resource else names.index(option.target))
             for key in ("adds", "cost", "lead_time"):
                 columns[key].append(self.c.scalar(option, key, path))

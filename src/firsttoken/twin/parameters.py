@@ -104,7 +104,7 @@ class ParameterBuilder:
         self._known: dict[object, int] = {}
         self._slips: tuple[tuple[int, float], ...] = ()
         self._valid_from = ""
-        self.inputs: list[Input] = []
+        self._inputs: dict[Input, None] = {}
         self.users: dict[str, list[str]] = {}
 
     # Parameters -------------------------------------------------------------------------
@@ -197,8 +197,12 @@ class ParameterBuilder:
         self, index: int, path: str, value: Constant | Distribution, once: bool, date: bool
     ) -> None:
         row = Input(index, path, value.unit, value.provenance, once, date, self._valid_from)
-        if row not in self.inputs:
-            self.inputs.append(row)
+        self._inputs[row] = None
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What a user would recognise in the tables, in the order in which it was met."""
+        return tuple(self._inputs)
 
     def _row(self, key: object, code: int, args: tuple[float, ...], entity: int = 0) -> int:
         if key not in self._known:
