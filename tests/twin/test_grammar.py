@@ -409,3 +409,21 @@ def test_bounds_hold_for_the_whole_support() -> None:
         Quantity("", series=False).parse({"2026": 1, "2027": 2})
     with pytest.raises(ValueSyntaxError, match="this value is drawn once"):
         Quantity("", series=False).parse("uniform(1, 2) each period")
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("normal(100, 30) each/day", True),  # P5 = 50.7
+        ("normal(100, 60) each/day", True),  # P5 = 1.3
+        ("normal(100, 62) each/day", False),  # P5 = -2.0
+    ],
+)
+def test_a_normal_keeps_to_its_bounds_but_for_a_thin_tail(text: str, fits: bool) -> None:
+    # The 5 % quantile of a normal is mean - 1.6449 sd.
+    slot = Quantity("each/s", at_least=0)
+    if fits:
+        assert isinstance(slot.parse(text), Distribution)
+    else:
+        with pytest.raises(ValueSyntaxError, match="more than 5 % of this normal"):
+            slot.parse(text)

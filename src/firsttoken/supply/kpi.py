@@ -179,12 +179,19 @@ class Kpis:
                 total = made[:, self.years == year].sum(axis=1)
                 if total.max() >= 0.5:
                     yield f"completed.{stage}.{year}", f"{stage}: completed in {year}", unit, total
+        due = result.due.sum(axis=(1, 2), dtype=np.float64)
+        filled = result.delivered.sum(axis=(1, 2), dtype=np.float64)
+        fill = np.divide(filled, due, out=np.ones_like(due), where=due > 0)
+        yield "fill", "fill rate: share of the demand delivered", "%", 100 * fill
         value = result.delivered_value.sum(axis=(1, 2), dtype=np.float64)
         yield "value.delivered", "value delivered", "USD", value
         duty = result.duty.sum(axis=(1, 2), dtype=np.float64)
         spend = result.spend.sum(axis=(1, 2), dtype=np.float64)
         yield "spend", "spent on materials, operations and freight", "USD", spend
         yield "duty", "duty paid", "USD", duty
+        holding = result.holding_cost.sum(axis=1)
+        if holding.any():
+            yield "holding", "cost of holding stock", "USD", holding
         cost = result.delivered_cost.sum(axis=(1, 2), dtype=np.float64)
         home = result.delivered_home.sum(axis=(1, 2), dtype=np.float64)
         share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
@@ -262,9 +269,12 @@ class Kpis:
                 ("due", unit, result.due[:, :, d]),
                 ("delivered", unit, result.delivered[:, :, d]),
                 ("backlog", unit, result.backlog_end[:, :, d]),
+                ("lost", unit, result.lost[:, :, d]),
                 ("value", "USD", result.delivered_value[:, :, d]),
                 ("home_share", "1", share),
             ):
+                if metric == "lost" and not samples.any():
+                    continue
                 self._timed(
                     rows,
                     samples.astype(np.float64),

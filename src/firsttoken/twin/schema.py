@@ -13,6 +13,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -24,6 +25,9 @@ from firsttoken.twin.values import Constant, Distribution, Drawn, Series, Value
 
 _KNOWN_VALUES = 10_000
 """Most texts that one slot remembers."""
+
+
+_Z95 = NormalDist().inv_cdf(0.95)
 
 
 class Declared(BaseModel):
@@ -93,6 +97,11 @@ class Quantity:
             if bad:
                 size = (number - shown.offset) / shown.factor if shown else number
                 unit = f" {shown.text}" if shown and shown.text else ""
+                if isinstance(value, Distribution) and value.kind == "normal":
+                    raise ValueSyntaxError(
+                        f"more than 5 % of this normal is out of range: must be {rule}",
+                        "use lognormal(mean, sd) or gamma(mean=, sd=), which stay above 0",
+                    )
                 raise ValueSyntaxError(f"{size:g}{unit} is out of range: must be {rule}")
 
     def __get_pydantic_core_schema__(
@@ -177,7 +186,10 @@ def default(written: object, *, description: str, alias: str | None = None) -> A
 
 
 def support(value: Value) -> tuple[float, float]:
-    """Smallest and largest outcome of a value in SI; nan where it is not known yet."""
+    """Smallest and largest outcome of a value in SI; nan where it is not known yet.
+
+    A normal counts with its P5 and P95.
+    """
     if isinstance(value, Constant):
         return value.value, value.value
     if isinstance(value, Distribution):
@@ -186,9 +198,10 @@ def support(value: Value) -> tuple[float, float]:
         if value.kind in ("uniform", "triangular", "beta_pert"):
             return value.args[0], value.args[2 if value.kind != "uniform" else 1]
         if value.kind == "normal":
-            # A normal reaches everywhere; five sigma is where it matters (P < 3e-7).
+            # A normal reaches everywhere; engines let draws beyond a bound count as the bound.
+            # That is fair for a thin tail, so P5 and P95 are what must keep to the bounds.
             mean, sd = value.args
-            return mean - 5 * sd, mean + 5 * sd
+            return mean - _Z95 * sd, mean + _Z95 * sd
         return math.nextafter(0.0, 1.0), math.inf
     return math.nan, math.nan
 
