@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firsttoken.results.figures import figure, scaled, year_month
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -275,33 +277,6 @@ def figures_of(row: Mapping[str, Any]) -> tuple[list[str], str]:
         return [year_month(value) for value in values], ""
     values, unit = scaled(values, unit)
     return [figure(value) for value in values], unit
-
-
-def scaled(values: list[float], unit: str) -> tuple[list[float], str]:
-    """Dollars in thousands, millions or billions, so that the largest is at least 1."""
-    largest = max((abs(value) for value in values if value == value), default=0.0)
-    for scale, name in ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")):
-        if unit == "USD" and largest >= scale:
-            return [value / scale for value in values], name
-    return values, unit
-
-
-def year_month(value: float) -> str:
-    """The month (2027-03) of a decimal year; `beyond` if it is not known."""
-    if value != value:
-        return "beyond"
-    year, month = divmod(int(value * 12), 12)
-    return f"{year}-{month + 1:02d}"
-
-
-def figure(value: float) -> str:
-    """A number with four significant digits and thousands separators; - if it is not known."""
-    import math
-
-    if not math.isfinite(value):
-        return "-"
-    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{round(value, digits):,.{min(max(digits, 0), 9)}f}"
 
 
 def finite(value: Any) -> Any:

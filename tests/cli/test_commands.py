@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import call
 
-from firsttoken.cli_output import figure, figures_of
+from firsttoken.cli_output import figures_of
+from firsttoken.results.figures import figure
 
 COMMANDS = ("run", "plan", "simulate", "check", "compare", "schema", "report")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from firsttoken.results.figures import figure, scaled, year_month
 from firsttoken.results.run import Run, ScenarioRecord
 from firsttoken.results.store import Results
 from firsttoken.twin.findings import UsageError
@@ -218,35 +219,29 @@ def _compared(key: tuple[str, str], a: Mapping[str, Any], b: Mapping[str, Any]) 
 
 
 def _text_row(kpi: ComparedKpi) -> tuple[str, str, str, str, str, str]:
-    dated = kpi.unit == "date"
-    difference = "?"
-    if kpi.difference is not None:
-        difference = f"{kpi.difference:+.0f} day" if dated else _said(kpi.difference, "+")
+    values = [kpi.a, kpi.a_low, kpi.a_high, kpi.b, kpi.b_low, kpi.b_high]
     relative = "" if kpi.relative is None else f"{kpi.relative:+.1%}"
-    return (
-        kpi.label,
-        kpi.unit,
-        _text_side(kpi.a, kpi.a_low, kpi.a_high),
-        _text_side(kpi.b, kpi.b_low, kpi.b_high),
-        difference,
-        relative,
-    )
+    unit, difference = kpi.unit, "-"
+    if unit == "date":
+        texts = [str(value) or "beyond" for value in values]
+        unit = ""
+        if kpi.difference is not None:
+            difference = f"{kpi.difference:+.0f} day"
+    elif unit == "year":  # a date as a decimal year
+        texts = [year_month(float(value)) for value in values]
+        unit = relative = ""
+        if kpi.difference is not None:
+            difference = f"{12 * kpi.difference:+.1f} month"
+    else:
+        change = math.nan if kpi.difference is None else kpi.difference
+        numbers, unit = scaled([*map(float, values), change], unit)
+        texts = [figure(number) for number in numbers]
+        difference = figure(numbers[6], "+")
+    return kpi.label, unit, _text_side(*texts[:3]), _text_side(*texts[3:6]), difference, relative
 
 
-def _text_side(middle: float | str, low: float | str, high: float | str) -> str:
-    texts = [
-        (value or "beyond") if isinstance(value, str) else _said(value)
-        for value in (middle, low, high)
-    ]
-    return texts[0] if texts[1] == texts[2] else f"{texts[0]} ({texts[1]} - {texts[2]})"
-
-
-def _said(value: float, sign: str = "") -> str:
-    """Four significant digits, never in powers of ten."""
-    if not math.isfinite(value):
-        return "?"
-    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{round(value, digits):{sign},.{min(max(digits, 0), 9)}f}"
+def _text_side(middle: str, low: str, high: str) -> str:
+    return middle if low == high else f"{middle} ({low} - {high})"
 
 
 def _without_nan(value: Any) -> Any:
