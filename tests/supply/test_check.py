@@ -79,6 +79,19 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "date-order",
         "not before",
     ),
+    "uncertain spans that may overlap": (
+        {
+            NET + "calendars.c": {
+                "buckets": [
+                    {"start": "2025-02", "end": "uniform(2025-03, 2025-05)", "value": 0},
+                    {"start": "2025-04", "end": "2025-06", "value": 0.5},
+                ]
+            },
+            NET + "operations.assemble.available": "c",
+        },
+        "date-order",
+        "may begin before the one before it ends",
+    ),
     "order without date": (
         {NET + "demands.cloud": {"item": "rack", "location": "houston", "quantity": 5}},
         "demand",

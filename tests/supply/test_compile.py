@@ -83,6 +83,39 @@ def test_calendars_of_site_and_activity_multiply(tmp_path: Path) -> None:
     assert capacity[[3, 5]] == pytest.approx(720)
 
 
+OVERLAPS: dict[str, tuple[list[tuple[str, str, float]], list[float]]] = {
+    # name: buckets (start, end, value), expected factor in weeks 0 to 7 (from 2025-01-06)
+    "a shut-down within a half-time": (
+        [("2025-01-13", "2025-02-17", 0.5), ("2025-01-27", "2025-02-03", 0.0)],
+        [1, 0.5, 0.5, 0, 0.5, 0.5, 1, 1],
+    ),
+    "one that begins before the end of another": (
+        [("2025-01-13", "2025-02-03", 0.5), ("2025-01-27", "2025-02-17", 0.25)],
+        [1, 0.5, 0.5, 0.25, 0.25, 0.25, 1, 1],
+    ),
+    "the later listed wins, wherever it lies": (
+        [("2025-01-27", "2025-02-03", 0.0), ("2025-01-13", "2025-02-17", 0.5)],
+        [1, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 1],
+    ),
+    "listed in no order": (
+        [("2025-02-10", "2025-02-17", 0.0), ("2025-01-13", "2025-01-20", 0.5)],
+        [1, 0.5, 1, 1, 1, 0, 1, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_of_overlapping_buckets_the_later_listed_wins(name: str, tmp_path: Path) -> None:
+    buckets, expected = OVERLAPS[name]
+    listed = [{"start": a, "end": b, "value": v} for a, b, v in buckets]
+    changes: dict[str, Any] = {
+        NET + "calendars": {"c": {"buckets": listed}},
+        NET + "purchases.buy.available": "c",
+    }
+    open_ = activity(compiled(tmp_path, changed(changes)), "buy", "available")
+    assert open_[:8] == pytest.approx(expected)
+
+
 def test_an_order_fills_the_period_of_its_due_date(tmp_path: Path) -> None:
     order = {"item": "rack", "location": "houston", "quantity": 30, "due": "2025-03-05"}
     system = compiled(tmp_path, changed({NET + "demands.cloud": order}))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from firsttoken.supply import model
 from firsttoken.supply.structure import item_cycles
 from firsttoken.supply.targets import problem
 from firsttoken.twin.findings import Finding, Findings, Severity
+from firsttoken.twin.schema import support
 from firsttoken.twin.twin import split_path
 from firsttoken.twin.units import UnitError, parse_unit
 from firsttoken.twin.values import Constant, Distribution, Value
@@ -265,6 +267,7 @@ class Checker:
             for position, bucket in enumerate(calendar.buckets):
                 span = ("calendars", name, "buckets", str(position))
                 self._ordered(span, bucket.start, bucket.end, "start", "end")
+            self._apart(name, calendar)
         for name, demand in self.net.demands.items():
             where = ("demands", name)
             if (demand.quantity is None) != (demand.due is None):
@@ -279,6 +282,21 @@ class Checker:
                     hint="lengthen the horizon or drop the order",
                     code="date",
                     severity="warning",
+                )
+
+    def _apart(self, name: str, calendar: model.Calendar) -> None:
+        """Spans with uncertain dates are listed in order and cannot overlap."""
+        dates = [(bucket.start, bucket.end) for bucket in calendar.buckets]
+        if all(isinstance(date, Constant) for pair in dates for date in pair):
+            return
+        for position, ((_, end), (start, _)) in enumerate(pairwise(dates), 1):
+            if support(end)[1] > support(start)[0]:
+                self.add(
+                    ("calendars", name, "buckets", str(position)),
+                    "the span may begin before the one before it ends",
+                    "with uncertain dates spans are listed in order, without overlap",
+                    "reorder them, or give certain dates",
+                    code="date-order",
                 )
 
     def _ordered(

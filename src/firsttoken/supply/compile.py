@@ -103,17 +103,13 @@ class Compiler:
         declared = self.net.calendars[name]
         path = self.path("calendars", name)
         default = self.build.scalar(_one(declared.default), f"{path}.default")
-        knots: list[tuple[int, int]] = [(self.build.beginning(), default)]
+        spans: list[tuple[int, int, int]] = []
         for position, bucket in enumerate(declared.buckets):
             where = f"{path}.buckets.{position}"
-            knots += [
-                (
-                    self.scalar(bucket, "start", where),
-                    self.build.scalar(_one(bucket.value), f"{where}.value"),
-                ),
-                (self.scalar(bucket, "end", where), default),
-            ]
-        return [self.build.steps(knots)]
+            level = self.build.scalar(_one(bucket.value), f"{where}.value")
+            dates = self.scalar(bucket, "start", where), self.scalar(bucket, "end", where)
+            spans.append((*dates, level))
+        return [self.build.spans(spans, default)]
 
     # Activities ---------------------------------------------------------------------------
 

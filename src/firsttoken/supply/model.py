@@ -19,7 +19,6 @@ Money = Annotated[Value, Quantity("USD", at_least=0)]
 Share = Annotated[Value, Quantity("", at_least=0, at_most=1)]
 Factor = Annotated[Value, Quantity("", at_least=0)]
 Date = Annotated[Value, Quantity("date", series=False)]
-Yield = Annotated[Value, Quantity("", above=0, at_most=1)]
 
 
 class Location(Declared):
@@ -223,7 +222,10 @@ class Calendar(Declared):
     """A factor on capacity that changes with time: holidays, shut-downs."""
 
     default: Factor = default(1, description="Factor outside the buckets.")
-    buckets: list[CalendarBucket] = Field([], description="Spans; later ones win.")
+    buckets: list[CalendarBucket] = Field(
+        [],
+        description="Spans; later ones win. With uncertain dates: in order, without overlap.",
+    )
 
 
 class Plan(Declared):

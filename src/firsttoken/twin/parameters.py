@@ -259,6 +259,26 @@ class ParameterBuilder:
             knots.append((end, without))
         return self.knots(codes.STEP, knots)
 
+    def spans(self, spans: Sequence[tuple[int, int, int]], default: int) -> int:
+        """Series index of parameter `default`, but within spans of parameters of their own.
+
+        Parameters
+        ----------
+        spans : (start, end, value), parameters. Of overlapping spans the later listed wins; spans
+            with uncertain dates must be listed in order and not overlap.
+        """
+        known = [(self.fixed(start), self.fixed(end), level) for start, end, level in spans]
+        certain = [(a, b, level) for a, b, level in known if a is not None and b is not None]
+        knots = [(self.beginning(), default)]
+        if len(certain) < len(spans):
+            for start, end, level in spans:
+                knots += [(start, level), (end, default)]
+            return self.steps(knots)
+        for moment in sorted({edge for a, b, _ in certain for edge in (a, b)}):
+            levels = [level for a, b, level in certain if a <= moment < b]
+            knots.append((self.constant(moment), levels[-1] if levels else default))
+        return self.steps(knots)
+
     def series(self, value: Value, path: str, unit: str, drawn: Drawn = "once") -> int:
         """Series index of any value.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, Tag, TypeAdapter
+from pydantic import BaseModel, Tag
 from pydantic.fields import FieldInfo
 
 from firsttoken.twin.schema import Declared, Quantity
@@ -33,10 +33,6 @@ class Slot:
     annotation: Any
     model: type[Declared] | None = None
     quantity: Quantity | None = None
-
-    def adapter(self) -> TypeAdapter[Any]:
-        """A validator of values in this slot."""
-        return TypeAdapter(self.annotation)
 
 
 @cache

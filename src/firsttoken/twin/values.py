@@ -7,7 +7,7 @@ turning values into numbers for an engine is `parameters`'. Times are seconds fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from firsttoken.twin.units import DIMENSIONLESS, Unit
@@ -129,28 +129,8 @@ class Series:
 Value = Scalar | Series
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """A named availability: a factor that is `default` outside its buckets.
-
-    Attributes
-    ----------
-    buckets : (start, end, value) in seconds from 1970-01-01; later buckets win.
-    """
-
-    default: Value
-    buckets: tuple[tuple[float, float, Value], ...] = field(default=())
-
-
 def with_provenance(value: Value, provenance: Provenance) -> Value:
     """Return the value with its provenance set; references keep their own."""
     if isinstance(value, Constant | Distribution | Series):
         return replace(value, provenance=provenance)
     return value
-
-
-def is_uncertain(value: Value) -> bool:
-    """Whether a resolved value has any randomness of its own."""
-    if isinstance(value, Series):
-        return any(is_uncertain(part) for knot in value.knots for part in knot)
-    return isinstance(value, Distribution)
