@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firsttoken.results.figures import figure, scaled, year_month
+from firsttoken.results.figures import figure, finite, scaled, year_month
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -277,17 +277,6 @@ def figures_of(row: Mapping[str, Any]) -> tuple[list[str], str]:
         return [year_month(value) for value in values], ""
     values, unit = scaled(values, unit)
     return [figure(value) for value in values], unit
-
-
-def finite(value: Any) -> Any:
-    """The same document with null for numbers that JSON has no word for."""
-    import math
-
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def comparisons(a: str, b: str | None, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from firsttoken.results.figures import figure, scaled, year_month
+from firsttoken.results.figures import figure, finite, scaled, year_month
 from firsttoken.results.run import Run, ScenarioRecord
 from firsttoken.results.store import Results
 from firsttoken.twin.findings import UsageError
@@ -80,7 +80,7 @@ class Comparison:
 
     def as_json(self) -> str:
         """A JSON object; unknown numbers are null."""
-        return json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False)
+        return json.dumps(finite(asdict(self)), indent=2, ensure_ascii=False)
 
     def as_text(self) -> str:
         """Lines for a terminal: inputs that differ, then a table of figures."""
@@ -242,13 +242,3 @@ def _text_row(kpi: ComparedKpi) -> tuple[str, str, str, str, str, str]:
 
 def _text_side(middle: str, low: str, high: str) -> str:
     return middle if low == high else f"{middle} ({low} - {high})"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 
 def scaled(values: list[float], unit: str) -> tuple[list[float], str]:
@@ -28,3 +29,12 @@ def figure(value: float, sign: str = "") -> str:
         return "-"
     digits = 3 - math.floor(math.log10(abs(value))) if value else 0
     return f"{round(value, digits):{sign},.{min(max(digits, 0), 9)}f}"
+
+
+def finite(value: Any) -> Any:
+    """The same document with null for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

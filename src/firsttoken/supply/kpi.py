@@ -46,6 +46,17 @@ def spread(samples: Samples) -> list[dict[str, float]]:
     ]
 
 
+def share_of(part: system.Floats, whole: system.Floats) -> system.Floats:
+    """Part over whole, 0 where there is no whole."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+def report_periods(compiled: system.System, net: model.Network) -> tuple[list[str], list[str]]:
+    """First days and labels of the report periods."""
+    starts = (compiled.report_edges[:-1] + compiled.start).tolist()
+    return [iso(start) for start in starts], [period_label(start, net.report) for start in starts]
+
+
 def period_label(seconds: float, report: str) -> str:
     """2027Q1, 2027-03, 2027 or the ISO day of a report period's start."""
     if report == "quarter":
@@ -96,8 +107,7 @@ class Kpis:
         self.scenario, self.system, self.net = scenario, compiled, net
         self.result, self.resolve, self.as_of = result, resolve, as_of
         starts = compiled.report_edges[:-1] + compiled.start
-        self.periods = [iso(moment) for moment in starts]
-        self.labels = [period_label(moment, net.report) for moment in starts]
+        self.periods, self.labels = report_periods(compiled, net)
         self.years = np.array([to_datetime(moment).year for moment in starts])
         names = compiled.names
         self.stages = list(dict.fromkeys(names.activity_stage))
@@ -194,7 +204,7 @@ class Kpis:
             yield "holding", "cost of holding stock", "USD", holding
         cost = result.delivered_cost.sum(axis=(1, 2), dtype=np.float64)
         home = result.delivered_home.sum(axis=(1, 2), dtype=np.float64)
-        share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
+        share = share_of(home, cost)
         where = " + ".join(self.net.home)
         if where:
             yield "home.share", f"share of the cost that is added in {where}", "%", 100 * share
@@ -264,7 +274,7 @@ class Kpis:
             unit = self.net.items[item].unit
             cost = result.delivered_cost[:, :, d].astype(np.float64)
             home = result.delivered_home[:, :, d].astype(np.float64)
-            share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
+            share = share_of(home, cost)
             for metric, shown, samples in (
                 ("due", unit, result.due[:, :, d]),
                 ("delivered", unit, result.delivered[:, :, d]),
@@ -293,7 +303,7 @@ class Kpis:
         result = self.result
         cost = result.delivered_cost.sum(axis=2, dtype=np.float64)
         home = result.delivered_home.sum(axis=2, dtype=np.float64)
-        share = np.divide(home, cost, out=np.zeros_like(home), where=cost > 0)
+        share = share_of(home, cost)
         value = result.delivered_value.sum(axis=2, dtype=np.float64)
         for metric, unit, samples in (("value", "USD", value), ("home_share", "1", share)):
             self._timed(

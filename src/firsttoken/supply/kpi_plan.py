@@ -9,7 +9,7 @@ import numpy as np
 
 from firsttoken.supply import model, system
 from firsttoken.supply.explain import Binding, binding, sentence
-from firsttoken.supply.kpi import fixed_expressions, output_units, period_label
+from firsttoken.supply.kpi import fixed_expressions, output_units, report_periods
 from firsttoken.supply.kpi_rows import (
     KINDS,
     QUANTILES,
@@ -48,9 +48,7 @@ class PlanTables:
         self, scenario: str, compiled: system.System, net: model.Network, planned: PlanResult
     ) -> None:
         self.scenario, self.system, self.net, self.plan = scenario, compiled, net, planned
-        starts = compiled.report_edges[:-1] + compiled.start
-        self.periods = [iso(moment) for moment in starts]
-        self.labels = [period_label(moment, net.report) for moment in starts]
+        self.periods, self.labels = report_periods(compiled, net)
         self.report = self._report(planned.edges)
         self.units = output_units(compiled, net)
 

@@ -82,8 +82,12 @@ def _simulate(
     planned: PlanResult | None,
     settings: Settings,
 ) -> SimulationResult:
+    from firsttoken.kernel.compiled import is_cold
+    from firsttoken.supply.sim_block import run_periods
     from firsttoken.supply.simulate import simulate
 
+    if is_cold(run_periods):
+        settings.say("compile the simulation, once", 0, 0)
     runs = None
     if net.release == "plan" and planned is not None:
         runs = planned.runs_by(compiled.edges)
