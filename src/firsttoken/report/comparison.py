@@ -215,10 +215,12 @@ def _change(kpi: ComparedKpi) -> str:
     sign = "+" if difference > 0 else "−"
     size = abs(difference)
     if unit == "date":
-        return f"{size:.0f} days {'later' if difference > 0 else 'earlier'}"
+        days = "1 day" if round(size) == 1 else f"{size:.0f} days"
+        return f"{days} {'later' if difference > 0 else 'earlier'}"
     if unit in ("", "1"):
         return f"{sign}{100 * size:.1f} points" if size >= 5e-4 else "no change"
-    text = f"{sign}{formats.quantity(size, unit)}"
+    amount = f"{size:.2g} points" if unit == "%" else formats.quantity(size, unit)
+    text = f"{sign}{amount}"
     return text if relative is None else f"{text} ({sign}{formats.share(abs(relative))})"
 
 
