@@ -82,11 +82,10 @@ def _simulate(
     planned: PlanResult | None,
     settings: Settings,
 ) -> SimulationResult:
-    from firsttoken.kernel.compiled import is_cold
-    from firsttoken.supply.sim_block import run_periods
+    from firsttoken.supply.sim_block import must_compile
     from firsttoken.supply.simulate import simulate
 
-    if is_cold(run_periods):
+    if must_compile():
         settings.say("compile the simulation, once", 0, 0)
     runs = None
     if net.release == "plan" and planned is not None:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.compiled import compiled_bare, compiled_inner
+from firsttoken.kernel.compiled import compiled_bare, compiled_inner, is_cold
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, draw_replications
 from firsttoken.supply.sim_formulas import Formulas
 from firsttoken.supply.sim_ops import Pipeline, run_program
@@ -307,6 +307,11 @@ def run_periods(
         if t + 1 == span.last or span.report[t + 1] != q:
             _report(tables, output, w, low, q)
     return stop
+
+
+def must_compile() -> bool:
+    """Whether the next simulation waits for the compiler."""
+    return is_cold(run_periods)
 
 
 @compiled_inner
