@@ -25,7 +25,7 @@ DistributionKind = Literal[
     "empirical",
 ]
 SeriesKind = Literal["step", "linear", "s_curve", "learning", "wright"]
-Drawn = Literal["once", "each period"]
+Drawn = Literal["once", "each period", "each time"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Production lines and fabs: event simulation, analysis and forecast."""
