@@ -37,7 +37,8 @@ DATE = "date"
 _NUMBER = r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*(.*)", re.DOTALL)
 _CALL = re.compile(r"([a-z_]+)\s*\((.*)\)\s*(.*)", re.DOTALL)
-_EACH_PERIOD = re.compile(r"\s*\beach period$")
+_EACH = re.compile(r"\s*\b(each (?:period|time))$")
+_HABITS = (None, "once", "each period", "each time")
 _PORT = re.compile(r"[a-z][\w-]*(\.[A-Za-z][\w-]*){2,}")
 _RANGE_KEYS = {"low", "value", "high", "unit", "dist", "drawn"}
 _SOURCE_KEYS = {"source", "as_of", "confidence", "note"}
@@ -158,8 +159,9 @@ def _parse_call(
             )
         return _reference(name, inside)
     drawn: Drawn | None = None
-    if _EACH_PERIOD.search(suffix):
-        drawn, suffix = "each period", _EACH_PERIOD.sub("", suffix).strip()
+    each = _EACH.search(suffix)
+    if each is not None:
+        drawn, suffix = cast("Drawn", each[1]), suffix[: each.start()].strip()
     try:
         return families.from_text(name, inside, suffix, expected, default_unit, drawn)
     except families.FamilyError as error:
@@ -206,8 +208,9 @@ def _provenance(raw: Mapping[Any, Any]) -> Provenance | None:
 def _range(body: Mapping[Any, Any], expected: str, default_unit: str | None) -> Scalar:
     unit = str(body["unit"]) if "unit" in body else default_unit
     drawn = body.get("drawn")
-    if drawn not in (None, "once", "each period"):
-        raise ValueSyntaxError(f"drawn: {drawn!r} is unknown", "write 'once' or 'each period'")
+    if drawn not in _HABITS:
+        hint = "write 'once', 'each period' or 'each time'"
+        raise ValueSyntaxError(f"drawn: {drawn!r} is unknown", hint)
     given = {
         key: _parse_scalar(body[key], expected, unit)
         for key in ("low", "value", "high")

@@ -206,7 +206,7 @@ def type_words(annotation: Any) -> str:
 
 
 def unit_words(quantity: Quantity | None) -> str:
-    """The SI unit of a slot and its bounds: `s, >= 0`."""
+    """The SI unit (or units) of a slot and its bounds: `s, >= 0`."""
     if quantity is None or quantity.unit == DATE:
         return ""
     bounds = [
@@ -218,7 +218,7 @@ def unit_words(quantity: Quantity | None) -> str:
         )
         if bound is not None
     ]
-    return ", ".join([quantity.unit or "1", *bounds])
+    return ", ".join([" or ".join(quantity.choices) or "1", *bounds])
 
 
 def _default(info: FieldInfo) -> str:

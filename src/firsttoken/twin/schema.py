@@ -49,6 +49,7 @@ class Quantity:
     drawn : how often a distribution in this slot is drawn unless it says so itself.
     series : whether the value may change with time.
     default_unit : unit of a bare number, where the trade has one.
+    units : SI units of which a value may have any; empty: `unit` only.
     """
 
     unit: str
@@ -58,6 +59,12 @@ class Quantity:
     drawn: Drawn = "once"
     series: bool = True
     default_unit: str | None = None
+    units: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The SI units that a value may have, most usual first."""
+        return self.units or (self.unit,)
 
     def parse(self, raw: object) -> Value:
         """Read and check one value; raises `ValueSyntaxError`."""
@@ -67,11 +74,21 @@ class Quantity:
                 raise ValueSyntaxError("this value cannot change with time", "give one value")
             for _, part in value.knots:
                 self.check_bounds(part)
+                self._check_drawn(part)
         else:
             self.check_bounds(value)
-        if isinstance(value, Distribution) and value.drawn == "each period" and not self.series:
-            raise ValueSyntaxError("this value is drawn once", "leave out 'each period'")
+            self._check_drawn(value)
         return value
+
+    def _check_drawn(self, value: Value) -> None:
+        """What is used again and again is drawn each time, what runs in time each period."""
+        given = value.drawn if isinstance(value, Distribution) else None
+        if given == "each period" and not self.series:
+            each = "at each use" if self.drawn == "each time" else "once"
+            raise ValueSyntaxError(f"this value is drawn {each}", "leave out 'each period'")
+        if given == "each time" and self.drawn != "each time":
+            each = "each period or once" if self.series else "once"
+            raise ValueSyntaxError(f"this value is drawn {each}", "leave out 'each time'")
 
     def check_bounds(self, value: Value) -> None:
         """Check the support of a value against the bounds; raises `ValueSyntaxError`."""
@@ -127,7 +144,9 @@ class Quantity:
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         """JSON Schema of a slot: text, number or mapping, with the unit in words."""
-        what = "a date such as 2026-07-01" if self.unit == DATE else describe(self.unit)
+        what = ", or ".join(describe(unit) for unit in self.choices)
+        if self.unit == DATE:
+            what = "a date such as 2026-07-01"
         return {
             "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "object"}],
             "description": f"{what}; or a distribution, series, fact(...), model(...)",

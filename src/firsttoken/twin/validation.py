@@ -165,27 +165,42 @@ def check_facts(
             value = quantity.parse(raw)
         except ValueSyntaxError:
             continue  # reported by validation
-        for fact, expected, inside in _facts(value, quantity.unit):
-            try:
-                resolved = library.resolve(fact.id, as_of, expected)
-                if isinstance(resolved, Series) and (inside or not quantity.series):
-                    raise ValueSyntaxError(
-                        f"fact({fact.id}) changes with time, this value cannot",
-                        "give one value or another fact",
-                    )
-                if expected == quantity.unit:
-                    _check_bounds(quantity, resolved, fact.id)
-            except ValueSyntaxError as error:
-                findings.add(
-                    Finding(
-                        str(error),
-                        "",
-                        error.hint,
-                        ".".join(at),
-                        "fact",
-                        place=sources.place(at),
-                    )
+        problems = [
+            _fact_problems(value, quantity, unit, library, as_of) for unit in quantity.choices
+        ]
+        if not all(problems):
+            continue  # it fits one of the units that the slot takes
+        for error in problems[0]:
+            findings.add(
+                Finding(
+                    str(error),
+                    "",
+                    error.hint,
+                    ".".join(at),
+                    "fact",
+                    place=sources.place(at),
                 )
+            )
+
+
+def _fact_problems(
+    value: Value, quantity: Quantity, unit: str, library: Library, as_of: float
+) -> list[ValueSyntaxError]:
+    """Why the facts in a value cannot stand in a slot of SI unit `unit`; empty if they can."""
+    problems: list[ValueSyntaxError] = []
+    for fact, expected, inside in _facts(value, unit):
+        try:
+            resolved = library.resolve(fact.id, as_of, expected)
+            if isinstance(resolved, Series) and (inside or not quantity.series):
+                raise ValueSyntaxError(
+                    f"fact({fact.id}) changes with time, this value cannot",
+                    "give one value or another fact",
+                )
+            if expected == unit:
+                _check_bounds(quantity, resolved, fact.id)
+        except ValueSyntaxError as error:
+            problems.append(error)
+    return problems
 
 
 def _check_bounds(quantity: Quantity, value: Value, fact_id: str) -> None:

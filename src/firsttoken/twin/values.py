@@ -59,7 +59,8 @@ class Distribution:
         gamma(shape, scale), beta_pert(low, mode, high, weight), exponential(mean),
         weibull(shape, scale); discrete and empirical hold `table` instead.
     table : pairs (value, cumulative probability), ascending in probability.
-    drawn : "once" a replication, "each period" anew, or None for the slot's own habit.
+    drawn : "once" a replication, "each period" or "each time" that it is used anew, or None for
+        the slot's own habit.
     """
 
     kind: DistributionKind
