@@ -131,9 +131,9 @@ def quantile(code: int, a: float, b: float, c: float, u: float) -> float:
     if code == codes.LOGNORMAL:
         return math.exp(a + b * normal_quantile(u))
     if code == codes.EXPONENTIAL:
-        return -a * math.log1p(-u)
+        return -a * log_normal_float(1.0 - u)
     if code == codes.WEIBULL:
-        return b * math.pow(-math.log1p(-u), 1.0 / a)
+        return b * math.pow(-log_normal_float(1.0 - u), 1.0 / a)
     if code == codes.CONSTANT:
         return a
     raise ValueError("not the code of a distribution with a closed quantile function")

@@ -1,0 +1,125 @@
+"""Random streams as engines use them: the next number of a stream, drawn in blocks.
+
+A stream is a distribution with an entity and a purpose; its numbers are addressed by (seed,
+replication, entity, purpose, index) as everywhere in the kernel.  Drawing sixty-four at a time lets
+the loop run on vector registers, which makes a number four times cheaper than one at a time.
+
+A distribution that inverts one uniform number uses both numbers of :func:`uniform2` at an index: its
+number k is the quantile at part ``k % 2`` of index ``k // 2``.  The others use an index a number.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from firsttoken.kernel import codes
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.events import clock
+from firsttoken.kernel.memory import NUMBER, base, element, pairs, table
+from firsttoken.kernel.random import log_normal_float, uniform2
+from firsttoken.kernel.sampling import draw, quantile, table_quantile
+
+STREAM_SLOT: Final = 2
+BLOCK_SLOT: Final = 3
+TABLE_SLOT: Final = 4
+VALUE_SLOT: Final = 5
+KERNEL_SLOTS: Final = 8
+"""Slots that the kernel keeps for itself; engines number theirs from here."""
+
+BLOCK: Final = 64
+"""Numbers drawn at a time; even."""
+
+STREAM_STATE: Final = np.dtype(
+    [
+        ("code", "i4"),  # distribution, see codes
+        ("used", "i4"),  # numbers of the block that are used up
+        ("drawn", "i8"),  # numbers drawn so far, blocks and all
+        ("entity", "i8"),
+        ("purpose", "i8"),
+        ("a", "f8"),
+        ("b", "f8"),
+        ("c", "f8"),
+        ("d", "f8"),
+        ("rows", "i8"),  # rows of the table of distributions, for DISCRETE and EMPIRICAL
+    ]
+)
+"""A stream: its distribution, its address, and how far it has been drawn."""
+
+stream = table(STREAM_SLOT, STREAM_STATE)
+value = table(VALUE_SLOT, NUMBER)
+_block = base(BLOCK_SLOT)
+_table = base(TABLE_SLOT)
+_number = element(NUMBER)
+
+
+@compiled_inner
+def next_number(m: Any, s: int) -> float:
+    """Return the next number of stream ``s``; a CONSTANT stream gives the same for ever."""
+    state = stream(m, s)
+    if state.code == codes.CONSTANT:
+        return float(state.a)
+    if state.used >= BLOCK:
+        fill(m, s)
+    used = state.used
+    state.used = used + 1
+    return float(_number(_block(m), s * BLOCK + used).v)
+
+
+@compiled_inner
+def fill(m: Any, s: int) -> None:
+    """Draw the next block of stream ``s``."""
+    state = stream(m, s)
+    c = clock(m, 0)
+    out = _block(m)
+    at = s * BLOCK
+    code = state.code
+    if code == codes.UNIFORM:
+        _fill_uniform(out, at, state.a, state.b - state.a, c, state)
+    elif code == codes.EXPONENTIAL:
+        _fill_exponential(out, at, state.a, c, state)
+    elif code == codes.GAMMA or code == codes.BETA_PERT:
+        for i in range(BLOCK):
+            _number(out, at + i).v = draw(
+                code, state.a, state.b, state.c, state.d, c.seed, c.replication,
+                state.entity, state.purpose, state.drawn + i,
+            )  # fmt: skip
+    else:
+        _fill_inverse(m, out, at, c, state)
+    state.drawn += BLOCK
+    state.used = 0
+
+
+@compiled_inner
+def _fill_uniform(out: Any, at: int, low: float, width: float, c: Any, state: Any) -> None:
+    seed, replication, entity, purpose = c.seed, c.replication, state.entity, state.purpose
+    first = state.drawn // 2
+    for i in range(BLOCK // 2):
+        u, v = uniform2(seed, replication, entity, purpose, first + i)
+        _number(out, at + 2 * i).v = low + width * u
+        _number(out, at + 2 * i + 1).v = low + width * v
+
+
+@compiled_inner
+def _fill_exponential(out: Any, at: int, mean: float, c: Any, state: Any) -> None:
+    seed, replication, entity, purpose = c.seed, c.replication, state.entity, state.purpose
+    first = state.drawn // 2
+    for i in range(BLOCK // 2):
+        u, v = uniform2(seed, replication, entity, purpose, first + i)
+        _number(out, at + 2 * i).v = -mean * log_normal_float(1.0 - u)
+        _number(out, at + 2 * i + 1).v = -mean * log_normal_float(1.0 - v)
+
+
+@compiled_inner
+def _fill_inverse(m: Any, out: Any, at: int, c: Any, state: Any) -> None:
+    """Distributions whose quantile is a function or a table."""
+    code, a, b, d = state.code, state.a, state.b, state.c
+    listed = code == codes.DISCRETE or code == codes.EMPIRICAL
+    rows = pairs(_table(m), state.rows)
+    first = state.drawn // 2
+    for i in range(BLOCK // 2):
+        u, v = uniform2(c.seed, c.replication, state.entity, state.purpose, first + i)
+        if listed:
+            _number(out, at + 2 * i).v = table_quantile(code, rows, int(a), int(b), u)
+            _number(out, at + 2 * i + 1).v = table_quantile(code, rows, int(a), int(b), v)
+        else:
+            _number(out, at + 2 * i).v = quantile(code, a, b, d, u)
+            _number(out, at + 2 * i + 1).v = quantile(code, a, b, d, v)

@@ -1,0 +1,211 @@
+"""Tables of records that compiled functions reach through one number.
+
+An event engine has some thirty tables (lots, servers, events, ...) and a few dozen small functions.
+Handing thirty arrays from function to function costs more than the work that they do, and minutes
+of compilation.  A :class:`Memory` therefore keeps the addresses of its tables in one array, and
+compiled functions get the address of that array: a plain integer ``m``.  An accessor made by
+:func:`table` returns the record ``i`` of one table::
+
+    lots = table(8, LOT)
+
+
+    @compiled_inner
+    def due(m, i):
+        return lots(m, i).due
+
+With ``NUMBA_DISABLE_JIT=1`` the same ``m`` is the list of the tables, and a record is numpy's.
+
+Nothing is checked in compiled code: an engine must keep its indices within its tables, and whoever
+holds ``m`` must keep the :class:`Memory` alive.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+from numba.np.numpy_support import from_dtype
+from numpy.typing import NDArray
+
+from firsttoken.kernel.compiled import config
+
+Accessor = Callable[[Any, int], Any]
+
+NUMBER: Final = np.dtype([("v", "f8")])
+"""A table of plain numbers."""
+
+INTEGER: Final = np.dtype([("v", "i8")])
+"""A table of plain integers."""
+
+ALIGNMENT: Final = 64
+
+
+def table(slot: int, dtype: np.dtype[Any]) -> Accessor:
+    """Return the accessor ``(m, i) -> record i`` of the table in a slot.
+
+    Parameters
+    ----------
+    slot
+        Position of the table in its :class:`Memory`.
+    dtype
+        Structured dtype of the table.
+
+    Returns
+    -------
+    callable
+        In compiled code a record is a pointer: reading and writing its fields reads and writes the
+        table.
+    """
+    start, record = base(slot), element(dtype)
+    if config.DISABLE_JIT:
+        return lambda m, i: record(start(m), i)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def row(typing: Any, m: Any, i: Any) -> Any:
+        kind = from_dtype(dtype)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            address = _load(builder, args[0], slot)
+            return _record(context, builder, kind, dtype.itemsize, address, args[1])
+
+        return kind(types.int64, types.int64), generate
+
+    return row  # type: ignore[no-any-return]
+
+
+def base(slot: int) -> Callable[[Any], Any]:
+    """Return the function ``m -> start of the table in a slot``, for loops over its records."""
+    if config.DISABLE_JIT:
+        return lambda m: m[slot]
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def start(typing: Any, m: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _load(builder, args[0], slot)
+
+        return types.int64(types.int64), generate
+
+    return start  # type: ignore[no-any-return]
+
+
+def element(dtype: np.dtype[Any]) -> Accessor:
+    """Return the accessor ``(start, i) -> record`` of a table whose start :func:`base` gave."""
+    if config.DISABLE_JIT:
+        return lambda start, i: start[i]
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def record(typing: Any, start: Any, i: Any) -> Any:
+        kind = from_dtype(dtype)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _record(context, builder, kind, dtype.itemsize, args[0], args[1])
+
+        return kind(types.int64, types.int64), generate
+
+    return record  # type: ignore[no-any-return]
+
+
+if config.DISABLE_JIT:
+
+    def pairs(start: Any, rows: int) -> Any:
+        """Return a table of plain numbers, whose start :func:`base` gave, as an array [rows, 2]."""
+        return np.asarray(start).view(np.float64)[: 2 * rows].reshape(rows, 2)
+
+else:
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def pairs(typing: Any, start: Any, rows: Any) -> Any:
+        """Return a table of plain numbers, whose start :func:`base` gave, as an array [rows, 2]."""
+        kind = types.Array(types.float64, 2, "C")
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = context.make_array(kind)(context, builder)
+            size = cgutils.intp_t
+            populate_array(
+                array,
+                data=builder.inttoptr(args[0], array.data.type),
+                shape=cgutils.pack_array(builder, [args[1], size(2)]),
+                strides=cgutils.pack_array(builder, [size(16), size(8)]),
+                itemsize=size(8),
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return kind(types.int64, types.int64), generate
+
+
+def _load(builder: Any, m: Any, slot: int) -> Any:
+    """Load the address of a table from the array of addresses at ``m``."""
+    pointer = builder.inttoptr(builder.add(m, m.type(8 * slot)), cgutils.intp_t.as_pointer())
+    return builder.load(pointer)
+
+
+def _record(context: Any, builder: Any, kind: Any, size: int, start: Any, i: Any) -> Any:
+    """Compute the pointer to record ``i`` of a table of records of ``size`` bytes."""
+    address = builder.add(start, builder.mul(i, i.type(size)))
+    return builder.inttoptr(address, context.get_value_type(kind))
+
+
+class Memory:
+    """The tables of one simulation, alive and at fixed addresses.
+
+    Parameters
+    ----------
+    tables
+        Structured arrays by slot; an empty slot holds nothing.
+
+    Attributes
+    ----------
+    m
+        What compiled functions take: the address of the addresses, or the tables themselves in
+        pure-Python mode.
+    """
+
+    def __init__(self, tables: Mapping[int, NDArray[Any]]) -> None:
+        self._slots = max(tables) + 1
+        self._tables: dict[int, NDArray[Any]] = {}
+        self._addresses = np.zeros(self._slots, np.int64)
+        self._views: list[Any] = [None] * self._slots
+        self.m: Any = self._views if config.DISABLE_JIT else int(self._addresses.ctypes.data)
+        for slot, array in tables.items():
+            self.replace(slot, array)
+
+    def __getitem__(self, slot: int) -> NDArray[Any]:
+        """Return the table in a slot."""
+        return self._tables[slot]
+
+    def replace(self, slot: int, array: NDArray[Any]) -> None:
+        """Put a table into a slot: at the start, or a larger one in place of a full one.
+
+        Raises
+        ------
+        ValueError
+            If the array is not contiguous.
+        """
+        if not array.flags.c_contiguous:
+            raise ValueError(f"the table in slot {slot} is not contiguous")
+        self._tables[slot] = array
+        self._addresses[slot] = array.ctypes.data
+        self._views[slot] = array.view(np.recarray)
+
+    def grow(self, slot: int, rows: int) -> None:
+        """Enlarge a table to ``rows``; new rows are zero."""
+        old = self._tables[slot]
+        new = aligned(rows, old.dtype)
+        new[: len(old)] = old
+        self.replace(slot, new)
+
+    def copy(self, slots: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+        """Return copies of tables: a snapshot of the state they hold."""
+        return {name: self._tables[slot].copy() for name, slot in slots.items()}
+
+
+def aligned(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a table of zeros that begins at the start of a cache line."""
+    size = rows * dtype.itemsize
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + size].view(dtype)
