@@ -1,34 +1,13 @@
-"""Rows on their way to a table, and the tables that plans and simulations both fill."""
+"""The tables that plans and simulations both fill."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from firsttoken.supply import system
-from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.result_rows import QUANTILES, Rows
 
-QUANTILES = ("p10", "p50", "p80", "p90", "mean")
+__all__ = ["KINDS", "QUANTILES", "Rows"]
+
 KINDS = {system.OPERATION: "operation", system.PURCHASE: "purchase", system.LANE: "lane"}
-
-
-class Rows:
-    """Rows of a table on their way to a `ResultTable`."""
-
-    def __init__(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> None:
-        self.name, self.description, self.keys = name, description, keys
-        self.columns: dict[str, list[Any]] = {column: [] for column in columns}
-
-    def add(self, **values: Any) -> None:
-        """Add one row; every column must be given."""
-        for column, cells in self.columns.items():
-            cells.append(values[column])
-
-    def table(self, units: Mapping[str, str] | None = None) -> ResultTable:
-        """The frozen table."""
-        return ResultTable(
-            self.name, dict(self.columns), dict(units or {}), self.description, self.keys
-        )
 
 
 def activity_rows() -> Rows:

@@ -1,0 +1,39 @@
+"""Rows of results on their way to a table, and the columns that all rooms have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from firsttoken.twin.result_table import Column, ResultTable
+
+QUANTILES = ("p10", "p50", "p80", "p90", "mean")
+"""Columns of what is told over replications; P10 of a date is the earliest tenth."""
+
+
+class Rows:
+    """Rows of a table on their way to a `ResultTable`."""
+
+    def __init__(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> None:
+        self.name, self.description, self.keys = name, description, keys
+        self.columns: dict[str, list[Any]] = {column: [] for column in columns}
+
+    def add(self, **values: Any) -> None:
+        """Add one row; every column must be given."""
+        for column, cells in self.columns.items():
+            cells.append(values[column])
+
+    def extend(self, count: int, **values: Sequence[Any] | Column | str | float) -> None:
+        """Add `count` rows; a text or a number stands in all of them, a sequence gives one each."""
+        for column, cells in self.columns.items():
+            given = values[column]
+            if isinstance(given, str | int | float):
+                cells += [given] * count
+            else:
+                cells += given.tolist() if hasattr(given, "tolist") else list(given)
+
+    def table(self, units: Mapping[str, str] | None = None) -> ResultTable:
+        """The frozen table."""
+        return ResultTable(
+            self.name, dict(self.columns), dict(units or {}), self.description, self.keys
+        )
