@@ -102,8 +102,8 @@ STEP: Final = np.dtype(
         ("holds", "i4"),
         ("give", "i4"),  # rows of HOLD given back at the end
         ("gives", "i4"),
-        ("take", "i4"),  # rows of TAKE: products consumed at the start
-        ("takes", "i4"),
+        ("part", "i4"),  # rows of TAKE: products consumed at the start
+        ("parts", "i4"),
         ("make", "i4"),  # rows of TAKE: products released at the end
         ("makes", "i4"),
         ("pass_", "i4"),  # x
