@@ -114,6 +114,8 @@ def test_folders_have_their_own_cache(chosen: Path) -> None:
     user = compiled.cache_folder(Path(__file__))
     assert len({kernel, room, user}) == 3
     assert all(f is not None and chosen in f.parents for f in (kernel, room, user))
+    compiled._cache_of.cache_clear()  # as a second process would find it
+    assert compiled.cache_folder(compiled.PACKAGE / "kernel" / "random.py") == kernel
 
 
 def test_old_caches_are_removed(chosen: Path) -> None:

@@ -130,3 +130,14 @@ def test_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+def test_an_error_of_the_first_progress_is_raised_before_any_work() -> None:
+    def fail(finished: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        replicate(lambda lo, hi: done.append(lo), 10, block=1, threads=2, progress=fail)
+    assert not done
+    assert threading.active_count() == 1

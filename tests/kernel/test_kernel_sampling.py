@@ -176,3 +176,12 @@ def test_attempts_of_one_index_meet_no_other_index() -> None:
     for e, p, i in ((6, 3, 0), (5, 4, 0), (5, 3, 1)):
         y = np.array([sampling.sample(codes.GAMMA, args, NONE, 1, r, e, p, i) for r in range(n)])
         assert abs(np.corrcoef(x, y)[0, 1]) < 4 / math.sqrt(n)
+
+
+def test_a_stream_that_is_never_accepted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marsaglia and Tsang reject a normal number below -1 / c; then the draw is their d."""
+    attempts: list[int] = []
+    monkeypatch.setattr(sampling, "uniform2", lambda *at: attempts.append(at[3]) or (2.0**-53, 0.5))
+    gamma = getattr(sampling._standard_gamma, "py_func", sampling._standard_gamma)
+    assert gamma(2.0, 1, 0, 5, 3, 0) == 2 - 1 / 3
+    assert len(set(attempts)) == len(attempts) == 2**14

@@ -1,0 +1,169 @@
+"""Tables behind one number: what compiled code writes, numpy reads, and the reverse."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numba import config
+
+from firsttoken.kernel import memory
+from firsttoken.kernel.compiled import compiled, compiled_inner
+
+PURE = bool(config.DISABLE_JIT)
+
+LOT = np.dtype(
+    [("a", "i1"), ("b", "i2"), ("c", "i4"), ("d", "i8"), ("e", "u4"), ("f", "f4"), ("g", "f8")]
+)
+"""Every kind of field, the larger ones not aligned to their size."""
+
+FIRST, EMPTY, LOTS, NUMBERS = range(4)
+
+lot = memory.table(LOTS, LOT)
+first = memory.table(FIRST, memory.INTEGER)
+numbers = memory.base(NUMBERS)
+number = memory.element(memory.NUMBER)
+
+
+@compiled_inner
+def add(m: Any, i: int, amount: int) -> None:
+    record = lot(m, i)
+    record.a += amount
+    record.b -= amount
+    record.c += 2 * amount
+    record.d += record.c
+    record.e += amount
+    record.f += 0.5 * amount
+    record.g -= 0.25 * amount
+    first(m, 0).v += 1
+
+
+@compiled
+def add_all(m: Any, rows: int, amount: int) -> int:
+    for i in range(rows):
+        add(m, i, amount)
+    return int(first(m, 0).v)
+
+
+@compiled
+def cumulate(m: Any, rows: int) -> float:
+    """Replace plain numbers by their cumulative sums."""
+    start = numbers(m)
+    for i in range(1, rows):
+        number(start, i).v += number(start, i - 1).v
+    return float(number(start, rows - 1).v)
+
+
+@compiled
+def last_column(m: Any, rows: int) -> float:
+    total = 0.0
+    array = memory.pairs(numbers(m), rows)
+    for i in range(array.shape[0]):
+        total += array[i, 1]
+    return total
+
+
+def lots(rows: int) -> np.ndarray:
+    table = memory.aligned(rows, LOT)
+    for name in LOT.names or ():
+        table[name] = np.arange(rows)
+    return table
+
+
+def some(rows: int = 3) -> memory.Memory:
+    return memory.Memory(
+        {
+            FIRST: memory.aligned(1, memory.INTEGER),
+            LOTS: lots(rows),
+            NUMBERS: memory.aligned(8, memory.NUMBER),
+        }
+    )
+
+
+def test_compiled_functions_read_and_write_every_kind_of_field() -> None:
+    tables = some()
+    assert add_all(tables.m, 2, 3) == 2
+    # row i had i in every field; row 2 is untouched
+    assert tables[LOTS].tolist() == [
+        (3, -3, 6, 6, 3, 1.5, -0.75),
+        (4, -2, 7, 8, 4, 2.5, 0.25),
+        (2, 2, 2, 2, 2, 2.0, 2.0),
+    ]
+    assert tables[FIRST]["v"][0] == 2
+
+
+def test_numpy_writes_what_compiled_functions_read() -> None:
+    tables = some()
+    tables[NUMBERS]["v"] = np.arange(8)
+    assert cumulate(tables.m, 8) == 28
+    assert tables[NUMBERS]["v"].tolist() == [0, 1, 3, 6, 10, 15, 21, 28]
+    assert last_column(tables.m, 4) == 1 + 6 + 15 + 28
+    assert last_column(tables.m, 1) == 1
+
+
+def test_memories_are_independent() -> None:
+    one, other = some(), some()
+    assert add_all(one.m, 3, 1) == 3
+    assert add_all(one.m, 3, 1) == 6
+    assert add_all(other.m, 1, 1) == 1
+    assert one[LOTS]["a"].tolist() == [2, 3, 4]
+    assert other[LOTS]["a"].tolist() == [1, 1, 2]
+
+
+def test_a_table_grows_under_the_same_number() -> None:
+    tables = some(2)
+    m = tables.m
+    before = tables[LOTS]
+    tables.grow(LOTS, 5)
+    assert tables.m is m if PURE else tables.m == m
+    assert tables[LOTS].tolist() == [*before.tolist(), *[(0,) * 7] * 3]
+    assert add_all(m, 5, 1) == 5
+    assert tables[LOTS]["a"].tolist() == [1, 2, 1, 1, 1]
+    assert before["a"].tolist() == [0, 1], "the old table is no longer the table"
+
+
+def test_a_table_is_replaced() -> None:
+    tables = some()
+    fresh = lots(1)
+    tables.replace(LOTS, fresh)
+    add_all(tables.m, 1, 7)
+    assert fresh["a"].tolist() == [7]
+    assert tables[LOTS] is fresh
+
+
+def test_a_table_with_gaps_is_refused() -> None:
+    with pytest.raises(ValueError, match="slot 2 is not contiguous"):
+        memory.Memory({LOTS: lots(6)[::2]})
+
+
+def test_a_copy_is_a_snapshot() -> None:
+    tables = some()
+    add_all(tables.m, 3, 1)
+    snapshot = tables.copy({"lots": LOTS, "first": FIRST})
+    assert sorted(snapshot) == ["first", "lots"]
+    kept = {name: array.tolist() for name, array in snapshot.items()}
+    expected = add_all(tables.m, 3, 2), tables[LOTS].tolist()
+    assert {name: array.tolist() for name, array in snapshot.items()} == kept
+    tables.replace(LOTS, snapshot["lots"])
+    tables.replace(FIRST, snapshot["first"])
+    assert (add_all(tables.m, 3, 2), tables[LOTS].tolist()) == expected
+
+
+@given(st.integers(1, 50), st.sampled_from([LOT, memory.NUMBER, memory.INTEGER]))
+def test_tables_begin_at_a_cache_line(rows: int, dtype: np.dtype[Any]) -> None:
+    table = memory.aligned(rows, dtype)
+    assert table.ctypes.data % memory.ALIGNMENT == 0
+    assert table.dtype == dtype
+    assert table.tobytes() == bytes(rows * dtype.itemsize)
+    assert table.flags.writeable
+
+
+@given(hnp.arrays(np.int32, st.integers(1, 20), elements=st.integers(-(2**30), 2**30)))
+def test_records_of_a_table_are_its_rows(values: np.ndarray) -> None:
+    tables = some(len(values))
+    tables[LOTS]["c"] = values
+    tables[LOTS]["d"] = 0
+    add_all(tables.m, len(values), 1)
+    np.testing.assert_array_equal(tables[LOTS]["d"], values.astype(np.int64) + 2)
