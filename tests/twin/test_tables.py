@@ -92,10 +92,13 @@ def test_all_broken_rows_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_folders_without_tables_and_missing_files(tmp_path: Path) -> None:
-    assert "the folder holds no CSV file" in read(tmp_path)[1][0]
+    assert "the folder holds no CSV or tab-separated file" in read(tmp_path)[1][0]
     assert "it does not exist" in read(tmp_path / "none")[1][0]
     (tmp_path / "x.txt").write_text("x")
-    assert "a folder of CSV files or an XLSX workbook" in read(tmp_path / "x.txt")[1][0]
+    assert (
+        "a folder of CSV or tab-separated files or an XLSX workbook"
+        in read(tmp_path / "x.txt")[1][0]
+    )
 
 
 def test_two_files_of_one_table(tmp_path: Path) -> None:
@@ -157,3 +160,20 @@ def test_without_calamine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=r"pip install 'firsttoken\[xlsx\]'"):
         read_tables(path, Findings())
+
+
+def test_tab_separated_tables_are_read_where_there_is_no_csv(tmp_path: Path) -> None:
+    (tmp_path / "tool.txt.1l").write_text('STNFAM\tSTNQTY\tNOTE\nWE_1\t2\n\nDE_1\t1\tsay "x"\n')
+    (tmp_path / "route_3.txt").write_bytes("STEP\tPTIME\n1\t2.5\n".encode("utf-16"))
+    found, problems = read(tmp_path)
+    assert not problems
+    assert found["tool"].columns["note"] == [None, 'say "x"']
+    assert [found["tool"].place(row).line for row in (0, 1)] == [2, 4]
+    assert found["route3"].columns["ptime"] == ["2.5"]
+    (tmp_path / "item.csv").write_text("name\na\n")
+    assert set(read(tmp_path)[0]) == {"item"}
+
+
+def test_a_row_too_long_in_a_tab_separated_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tool.txt").write_text("a\tb\n1\t2\t3\n")
+    assert "tool.txt:2: error: the row has 3 cells, the header 2" in read(tmp_path)[1][0]

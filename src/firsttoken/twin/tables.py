@@ -1,7 +1,8 @@
-"""Tables beside a twin: a folder of CSV files or an XLSX workbook, read column by column.
+"""Tables beside a twin: a folder of text tables or an XLSX workbook, read column by column.
 
-A file (sheet) is one table; its first row names the columns. What the tables and columns
-mean is for the room that reads them.
+A file (sheet) is one table; its first row names the columns. Text tables are CSV files or, in a
+folder without any, tab-separated ones. What the tables and columns mean is for the room that
+reads them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from firsttoken.twin.findings import Finding, Findings, MissingExtraError, Place
 
 UNPACKED_LIMIT = 1 << 30
 """Most bytes that a workbook may unpack to."""
+
+TABBED = ("*.txt", "*.tsv", "*.asd", "*.txt.1l")
+"""Names of tab-separated tables; the table's name ends at the first dot."""
 
 _WORD_BREAK = re.compile(r"[\s_\-]+")
 
@@ -62,7 +66,7 @@ def fold_column(name: str) -> str:
 
 
 def read_tables(path: Path, findings: Findings) -> dict[str, Table]:
-    """Read all tables of a folder of CSV files or of an XLSX workbook.
+    """Read all tables of a folder of CSV or tab-separated files, or of an XLSX workbook.
 
     Returns
     -------
@@ -76,7 +80,11 @@ def read_tables(path: Path, findings: Findings) -> dict[str, Table]:
     if path.is_dir():
         tables = [_csv(file, findings) for file in sorted(path.glob("*.csv"))]
         if not tables:
-            _report(findings, str(path), 0, "the folder holds no CSV file", "one file a table")
+            tabbed = sorted(file for form in TABBED for file in path.glob(form) if file.is_file())
+            tables = [_csv(file, findings, tabs=True) for file in tabbed]
+        if not tables:
+            what = "the folder holds no CSV or tab-separated file"
+            _report(findings, str(path), 0, what, "one file a table")
     elif not path.is_file():
         _report(findings, str(path), 0, "cannot read the tables", "it does not exist", code="file")
         tables = []
@@ -88,7 +96,7 @@ def read_tables(path: Path, findings: Findings) -> dict[str, Table]:
             str(path),
             0,
             f"cannot read tables from {path.name}",
-            "tables are a folder of CSV files or an XLSX workbook",
+            "tables are a folder of CSV or tab-separated files or an XLSX workbook",
             code="file",
         )
         tables = []
@@ -127,10 +135,11 @@ def _report(
     findings.add(Finding(what, why, hint, code=code, place=Place(file, line)))
 
 
-def _csv(path: Path, findings: Findings) -> Table | None:
+def _csv(path: Path, findings: Findings, tabs: bool = False) -> Table | None:
     try:
         raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        # Simulators of the Windows world write UTF-16, and say so in the first two bytes.
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except OSError as error:
         _report(
             findings, str(path), 0, f"cannot read {path.name}", error.strerror or "", "", "file"
@@ -138,9 +147,11 @@ def _csv(path: Path, findings: Findings) -> Table | None:
         return None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+        what = f"byte 0x{raw[error.start]:02x} is not {error.encoding.upper()}"
         _report(findings, str(path), line, what, "", "save the file as UTF-8", "encoding")
         return None
+    if tabs:
+        return _tabbed(path, text, findings)
     header = text[: text.find("\n")] if "\n" in text else text
     comma = "," if header.count(",") >= header.count(";") else ";"
     reader = csv.reader(StringIO(text, newline=""), delimiter=comma, strict=True)
@@ -155,6 +166,15 @@ def _csv(path: Path, findings: Findings) -> Table | None:
     except csv.Error as error:
         _report(findings, str(path), line, f"the row cannot be read: {error}", "", "", "table-row")
     return _table(path.stem, str(path), rows, lines, findings)
+
+
+def _tabbed(path: Path, text: str, findings: Findings) -> Table | None:
+    """A tab-separated file: a row a line, no quotes; blank cells at its end may be left out."""
+    rows: list[list[Any]] = [line.split("\t") for line in text.splitlines()]
+    width = len(rows[0]) if rows else 0
+    rows = [row + [""] * (width - len(row)) if row != [""] else row for row in rows]
+    name = path.name.split(".")[0]
+    return _table(name, str(path), rows, range(1, len(rows) + 1), findings)
 
 
 def _workbook(path: Path, findings: Findings) -> list[Table | None]:
@@ -249,6 +269,6 @@ def _fitted(
     if len(row) > width and not any(cell not in ("", None) for cell in row[width:]):
         return row[:width]
     what = f"the row has {len(row)} cells, the header {width}"
-    hint = "put text that holds a comma in quotes" if len(row) > width else "add the missing commas"
+    hint = "put text that holds a comma in quotes" if len(row) > width else "add the missing cells"
     _report(findings, file, line, what, "", hint, "table-row")
     return [*row[:width], *[""] * (width - len(row))]
