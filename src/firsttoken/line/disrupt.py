@@ -1,0 +1,145 @@
+"""What disruptions do to a line: stations, pools and budgets that are closed, short or late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from firsttoken.line import model
+from firsttoken.twin import scenario as said
+from firsttoken.twin.findings import Finding, TwinError
+from firsttoken.twin.schema import quantities
+from firsttoken.twin.slots import nearest
+from firsttoken.twin.twin import Twin, split_path
+from firsttoken.twin.values import Value
+
+if TYPE_CHECKING:
+    from firsttoken.twin.parameters import ParameterBuilder
+
+Key = tuple[str, str]
+"""(group, name) below the line: `("stations", "burn_in")`."""
+
+_LEVELS = ("stations", "pools", "budgets")
+_GROUPS = {"close": _LEVELS, "capacity": _LEVELS, "slip": (*_LEVELS, "orders")}
+
+
+@dataclass(slots=True)
+class Effects:
+    """What the disruptions do, by target.
+
+    Attributes
+    ----------
+    factors : series to multiply the servers, people or amount with.
+    largest : values of which each may raise a level above the declared one.
+    slips : (parameter of the delay, from in seconds from the twin's start).
+    """
+
+    factors: dict[Key, list[int]] = field(default_factory=dict)
+    largest: dict[Key, list[Value]] = field(default_factory=dict)
+    slips: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
+
+
+def problem(line: model.Line, disruption: said.Disruption, parts: tuple[str, ...]) -> str:
+    """Why a disruption cannot act on what stands at `parts` below the line; empty if it can."""
+    groups = _GROUPS.get(disruption.kind)
+    if groups is None:
+        return "of a line, only stations, pools and budgets close or change in capacity"
+    if not parts and disruption.kind == "close":
+        return ""
+    if len(parts) != 2 or parts[0] not in groups:
+        return f"it acts on one of the {', '.join(groups)} of a line"
+    known = getattr(line, parts[0])
+    return "" if parts[1] in known else f"there is none; {nearest(parts[1], list(known))}"
+
+
+def build_effects(twin: Twin, name: str, line: model.Line, build: ParameterBuilder) -> Effects:
+    """Compile the disruptions of a twin that aim at one line, `line.<name>`.
+
+    Raises
+    ------
+    TwinError
+        If a disruption aims at something that it cannot act on.
+    """
+    effects = Effects()
+    for disruption in twin.disruptions:
+        keys = split_path(twin.data, disruption.path)
+        if keys[:2] != ("line", name):
+            continue
+        wrong = problem(line, disruption, keys[2:])
+        if wrong:
+            what = f"{disruption.kind!r} cannot act on {disruption.path}"
+            raise TwinError(Finding(what, wrong, path=disruption.path, code="disruption"))
+        targets = [(keys[2], keys[3])] if keys[2:] else [("stations", s) for s in line.stations]
+        for target in targets:
+            _add(effects, disruption, target, build)
+    return effects
+
+
+def _add(
+    effects: Effects, disruption: said.Disruption, target: Key, build: ParameterBuilder
+) -> None:
+    if isinstance(disruption, said.Slip):
+        effects.slips.setdefault(target, []).append(_slip(disruption, build))
+    elif isinstance(disruption, said.Closure):
+        shut = _window(disruption, build.constant(0.0), build)
+        effects.factors.setdefault(target, []).append(shut)
+    else:
+        assert isinstance(disruption, said.CapacityChange)
+        effects.factors.setdefault(target, []).append(_capacity(disruption, build))
+        effects.largest.setdefault(target, []).append(disruption.factor)
+
+
+def _parameter(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
+    quantity = quantities(type(disruption))[name]
+    return build.scalar(
+        getattr(disruption, name),
+        f"disruption.{disruption.kind}.{disruption.path}.{name}",
+        quantity.unit,
+        date=quantity.unit == "date",
+    )
+
+
+def _slip(slip: said.Slip, build: ParameterBuilder) -> tuple[int, float]:
+    from firsttoken.twin.parameters import BEGINNING
+
+    by = _parameter(slip, "by", build)
+    if slip.start is None:
+        return by, BEGINNING
+    start = build.fixed(_parameter(slip, "start", build))
+    if start is None:
+        what = "'from' of a slip must be a certain date"
+        raise TwinError(Finding(what, path=slip.path, code="date"))
+    return by, start
+
+
+def _span(disruption: said.Timed, build: ParameterBuilder) -> tuple[int, int | None]:
+    """Parameters of the start and the end; None: for good."""
+    start = _parameter(disruption, "start", build)
+    if disruption.duration is not None:
+        return start, build.total(start, _parameter(disruption, "duration", build))
+    if disruption.until is not None:
+        return start, _parameter(disruption, "until", build)
+    return start, None
+
+
+def _window(disruption: said.Timed, inside: int, build: ParameterBuilder) -> int:
+    """Series: the parameter `inside` within the span, else 1."""
+    start, end = _span(disruption, build)
+    normal = build.constant(1.0)
+    knots = [(build.beginning(), normal), (start, inside)]
+    if end is not None:
+        knots.append((end, normal))
+    return build.steps(knots)
+
+
+def _capacity(change: said.CapacityChange, build: ParameterBuilder) -> int:
+    """Series: the factor within the span, then straight back to 1 in the recovery time."""
+    factor, one = _parameter(change, "factor", build), build.constant(1.0)
+    start, end = _span(change, build)
+    recovery = _parameter(change, "recovery", build)
+    if end is None or build.fixed(recovery) == 0.0:
+        return _window(change, factor, build)
+    # A line needs a little width to fall: one second.
+    before = build.total(start, build.constant(-1.0))
+    back = build.total(end, recovery)
+    return build.ramp([(before, one), (start, factor), (end, factor), (back, one)])
