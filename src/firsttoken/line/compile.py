@@ -37,6 +37,10 @@ def compile_line(twin: Twin, name: str, resolve: Resolve) -> system.System:
     assert isinstance(line, model.Line)
     build = ParameterBuilder(twin.start, resolve)
     slots = Slots(twin, name, line, build, resolve, build_effects(twin, name, line, build))
+    for label, product in line.products.items():
+        for position, step in enumerate(product.route or ()):
+            keys = ("products", label, "route", str(position), "station")
+            slots.index(line.stations, step.station, "station", keys)
     route_of = routes(line)
     pools = _pools(slots)
     stations = Stations(slots, route_of)
@@ -154,14 +158,15 @@ def _expect_work(tables: system.Tables, expected: Floats) -> None:
             time += at(task["count"]) * (at(task["time"]) + again * at(task["recovery"]))
         row["work"] = at(row["load"]) + time + at(row["unload"])
     work, following = step["work"].tolist(), step["next"].tolist()
-    left: list[float] = [0.0] * len(work)
+    # Of later steps that only a share of the lots needs, that share counts.
+    needed = [1.0 if row < 0 else float(expected[row]) for row in step["share"].tolist()]
+    after: list[float] = [0.0] * len(work)
     for position in reversed(range(len(work))):
-        here, seen, total = position, {position}, work[position]
+        here, seen = position, {position}
         while (here := following[here]) >= 0 and here not in seen:
-            if here > position:  # known, for every step after this one is
-                total += left[here]
+            after[position] += needed[here] * work[here]
+            if here > position:  # what follows it is known
+                after[position] += after[here]
                 break
             seen.add(here)
-            total += work[here]
-        left[position] = total
-    step["work_left"] = left
+    step["work_left"] = step["work"] + np.array(after)

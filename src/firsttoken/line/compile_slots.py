@@ -248,26 +248,24 @@ class Slots:
     def budget_unit(self, budget: str) -> str:
         """SI unit of a budget: `W`, `m**3/s` or `each`."""
         if budget not in self.budget_units:
-            value, keys = self.line.budgets[budget], ("budgets", budget)
-            self.budget_units[budget] = self._unit(value, keys)
+            self.budget_units[budget] = self._unit(self.line.budgets[budget])
         return self.budget_units[budget]
 
-    def _unit(self, value: Value, keys: Keys) -> str:
+    def _unit(self, value: Value) -> str:
+        """The first unit of a budget that fits a value; what a port computes counts as power."""
+        units = model.BudgetQuantity("W").units
         if isinstance(value, Series) and not value.unit.text:
             value = value.knots[0][1]
         if isinstance(value, Fact):
-            for unit in model.BudgetQuantity("W").units:
+            for unit in units:
                 try:
                     self.resolve(value, unit)
                 except TwinError:
                     continue
                 return unit
-            self.resolve(value, "W")
         if isinstance(value, Constant | Distribution | Series):
-            for unit in model.BudgetQuantity("W").units:
-                if parse_unit(unit).dimension == value.unit.dimension:
-                    return unit
-            return "each"
+            fitting = (u for u in units if parse_unit(u).dimension == value.unit.dimension)
+            return next(fitting, "each")
         return "W"
 
     def needs(
@@ -306,8 +304,16 @@ class Slots:
 
     def _draw(self, budget: str, amount: Value, keys: Keys) -> int:
         unit = self.budget_unit(budget)
-        references = isinstance(amount, Fact | ModelPort | Signal)
-        if not references and self._unit(amount, keys) != unit:
+        if isinstance(amount, Fact):
+            try:
+                self.resolve(amount, unit)
+                fits = True
+            except TwinError:
+                fits = False
+        else:
+            fits = isinstance(amount, ModelPort | Signal) or self._unit(amount) == unit
+        if not fits:
             what = f"this is not in the unit of budget {budget!r}"
-            raise self.error(what, keys, f"give it in {unit}", "unit-dimension")
+            hint = "both are a power, both a flow, or both a count"
+            raise self.error(what, keys, hint, "unit-dimension")
         return self.scalar(amount, unit, keys)

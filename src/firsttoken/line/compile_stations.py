@@ -10,6 +10,7 @@ from firsttoken.kernel.streams import FAILURE, REPAIR, SETUP
 from firsttoken.line import model, system
 from firsttoken.line.compile_routes import Visit
 from firsttoken.line.compile_slots import Slots, Table
+from firsttoken.line.rules import own_rule
 
 _RULES = {
     "fifo": system.FIFO,
@@ -92,11 +93,11 @@ class Stations:
         if rule in _RULES:
             return _RULES[rule]
         keys = ("stations", name, "dispatch") if declared.dispatch else ("dispatch",)
-        file, _, function = rule.rpartition(":")
-        if not (file.endswith(".py") and function):
+        named = own_rule(rule)
+        if named is None:
             hint = f"one of {', '.join(_RULES)}, or file.py:function"
             raise self.slots.error(f"rule {rule!r} is unknown", keys, hint, "choice")
-        own = str(self.slots.twin.folder / file), function
+        own = str(self.slots.twin.folder / named[0]), named[1]
         if self.user_rule not in (None, own):
             raise self.slots.error("a line can have one rule of its own", keys, code="rule")
         self.user_rule = own
@@ -138,8 +139,7 @@ class Stations:
         station = len(self.stations)
         for visit in self.visits[name]:
             setup = visit.work("setup")[2] or ""
-            owner, keys, batch = visit.work("batch")
-            del owner
+            _, keys, batch = visit.work("batch")
             kind = "" if batch is None else batch.family or ".".join(visit.key)
             if (setup, kind) not in known:
                 row = self.families.add(

@@ -54,6 +54,10 @@ class Steps:
         for product, route in routes.items():
             self.first[product] = (len(self.number), len(route)) if route else (system.NONE, 0)
             for visit in route:
+                if visit.key in self.number:
+                    hint = "give each step of a route a name of its own"
+                    what = f"step {visit.name!r} stands in the route twice"
+                    raise slots.error(what, visit.keys, hint, "duplicate")
                 self.number[visit.key] = len(self.number)
 
     def compile(self) -> None:

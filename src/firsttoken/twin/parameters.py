@@ -19,6 +19,7 @@ from firsttoken.kernel.parameters import ParameterTable, SeriesTable
 from firsttoken.kernel.streams import entity_key
 from firsttoken.twin.dates import iso
 from firsttoken.twin.families import FAMILIES
+from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.units import Unit
 from firsttoken.twin.values import (
     Constant,
@@ -132,7 +133,8 @@ class ParameterBuilder:
             first = self.scalar(value.first, f"{path}.start", unit, date=date)
             return self.total(first, self.scalar(value.second, f"{path}.over", "s"))
         if isinstance(value, Series):
-            raise TypeError(f"{path}: a series where one value is needed")
+            what = "a value that changes with time stands where one value is needed"
+            raise TwinError(Finding(what, "", "give one value", path, "series"))
         index = self._leaf(value, path, date=date, once=once)
         return self._shifted(index) if date else index
 
