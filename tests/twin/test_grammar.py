@@ -181,6 +181,8 @@ def test_a_discrete_distribution_of_dates() -> None:
 def test_how_often_it_is_drawn() -> None:
     assert drawn("uniform(1, 2) week").drawn is None
     assert drawn("uniform(1, 2) week each period").drawn == "each period"
+    assert drawn("uniform(1, 2) week each time").drawn == "each time"
+    assert drawn({"dist": "uniform(1, 2) week", "drawn": "each time"}).drawn == "each time"
     assert drawn({"low": "1 week", "value": "2 week", "high": "4 week", "drawn": "once"}).drawn == (
         "once"
     )
@@ -409,6 +411,36 @@ def test_bounds_hold_for_the_whole_support() -> None:
         Quantity("", series=False).parse({"2026": 1, "2027": 2})
     with pytest.raises(ValueSyntaxError, match="this value is drawn once"):
         Quantity("", series=False).parse("uniform(1, 2) each period")
+
+
+@pytest.mark.parametrize(
+    ("slot", "text", "problem"),
+    [
+        (Quantity("s", series=False), "exponential(1) s each time", "is drawn once"),
+        (Quantity("s"), "exponential(1) s each time", "is drawn each period or once"),
+        (Quantity("s"), {"2026": "exponential(1) s each time"}, "is drawn each period or once"),
+        (
+            Quantity("s", drawn="each time", series=False),
+            "exponential(1) s each period",
+            "is drawn at each use",
+        ),
+    ],
+)
+def test_a_slot_is_drawn_as_often_as_makes_sense(
+    slot: Quantity, text: object, problem: str
+) -> None:
+    with pytest.raises(ValueSyntaxError, match=problem):
+        slot.parse(text)
+
+
+def test_a_slot_for_each_use_takes_one_draw_too() -> None:
+    slot = Quantity("s", drawn="each time", series=False)
+    once = slot.parse({"dist": "exponential(1) s", "drawn": "once"})
+    assert isinstance(once, Distribution)
+    assert once.drawn == "once"
+    every = slot.parse("exponential(1) s each time")
+    assert isinstance(every, Distribution)
+    assert every.drawn == "each time"
 
 
 @pytest.mark.parametrize(

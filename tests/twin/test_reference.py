@@ -10,7 +10,8 @@ import pytest
 from firsttoken.supply import model
 from firsttoken.supply.room import ROOM
 from firsttoken.twin.findings import Findings
-from firsttoken.twin.reference import reference_markdown, twin_schema
+from firsttoken.twin.reference import reference_markdown, twin_schema, unit_words
+from firsttoken.twin.schema import Quantity
 from firsttoken.twin.slots import fields
 from firsttoken.twin.source import read_yaml_text
 
@@ -78,6 +79,14 @@ def test_every_field_of_every_class_is_in_the_reference() -> None:
             (row,) = [line for line in section.splitlines() if line.startswith(f"| `{name}` |")]
             assert info.description in row
     assert "| `yield` | quantity or series | 1, > 0, <= 1 | `1` | each period | " in page
+
+
+def test_units_of_a_slot_that_takes_several_are_all_named() -> None:
+    power_or_flow = Quantity("W", at_least=0, units=("W", "m**3/s"))
+    assert unit_words(power_or_flow) == "W or m**3/s, >= 0"
+    shown = power_or_flow.__get_pydantic_json_schema__({}, None)["description"]  # type: ignore[arg-type]
+    assert "a power" in shown
+    assert "m**3/s" in shown
 
 
 def test_links_of_a_page_lead_to_its_sections() -> None:

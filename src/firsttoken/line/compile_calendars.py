@@ -14,8 +14,10 @@ from firsttoken.twin.dates import DAY, to_datetime
 from firsttoken.twin.grammar import ValueSyntaxError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SPAN = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
-_SHIFT = re.compile(r"\s*([a-z][a-z,\s-]*?)\s+(\d.*?)\s*", re.DOTALL)
+_DASH = re.compile(r"\s*-\s*")
+_BETWEEN = re.compile(r"\s*,\s*|\s+")
+_SHIFT = re.compile(r"\s*([a-z][a-z,\s-]*?)\s+(\d.*?)\s*")
+_SPAN = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _HINT = "write 'mon-fri 06:00-14:00', 'sat,sun 08:00-12:00' or 'daily 22:00-06:00'"
 
 Span = tuple[float, float]
@@ -44,18 +46,18 @@ def parse_shift(text: str) -> Shift:
     ValueSyntaxError
         If it cannot be read.
     """
-    match = _SHIFT.fullmatch(text.lower())
+    match = _SHIFT.fullmatch(_DASH.sub("-", text.lower()))
     if match is None:
         raise ValueSyntaxError(f"{text!r} is not a shift", _HINT)
-    spans = [span for span in re.split(r"\s*,\s*|\s+(?!-)(?<!-)", match[2]) if span]
-    return Shift(_days(match[1], text), tuple(_span(span, text) for span in spans))
+    spans = tuple(_span(words, text) for words in _BETWEEN.split(match[2]))
+    return Shift(_days(match[1], text), spans)
 
 
 def _days(words: str, text: str) -> frozenset[int]:
     if words == "daily":
         return frozenset(range(7))
     found: set[int] = set()
-    for word in re.split(r"\s*,\s*|\s+", words):
+    for word in _BETWEEN.split(words):
         first, _, last = word.partition("-")
         if first not in _DAYS or (last or first) not in _DAYS:
             raise ValueSyntaxError(f"{word!r} in {text!r} is not a day of the week", _HINT)
