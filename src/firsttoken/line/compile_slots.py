@@ -200,7 +200,7 @@ class Slots:
     def level(
         self, value: Value, unit: str, keys: Keys, factors: Sequence[int] = (), *, whole: bool
     ) -> int:
-        """Level: a value that may change with time, times series.
+        """Level of one user: a value that may change with time, times series.
 
         Raises
         ------
@@ -211,7 +211,7 @@ class Slots:
             raise self.error("a level is drawn once", keys, "leave out 'each period'", "drawn")
         series = self.build.series(value, self.path(*keys), unit)
         first, count = self.factors.extend((s,) for s in (series, *factors))
-        return self.levels.extend([(first, count, int(whole))])[0]
+        return self.levels.add(factor=first, factors=count, whole=int(whole))
 
     def most(self, value: Value, unit: str, keys: Keys) -> float:
         """The largest outcome of a value at any time; raises `TwinError` if there is none."""

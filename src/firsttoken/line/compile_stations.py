@@ -106,7 +106,7 @@ class Stations:
     # Set-ups and families -----------------------------------------------------------------
 
     def _setups(self, name: str, declared: model.Station) -> dict[str, int]:
-        """Number of each set-up of a station; 0 is "none yet", where there are any."""
+        """Row of each set-up in the station's change-overs; 0 is "none yet"."""
         words: dict[str, None] = {}
         for setup in declared.setups:
             words.update(dict.fromkeys(word for word in (setup.from_, setup.to) if word))
@@ -144,7 +144,7 @@ class Stations:
             if (setup, kind) not in known:
                 row = self.families.add(
                     station=station,
-                    setup=setups[setup] if setup else system.NONE,
+                    setup=setups[setup] - 1 if setup else system.NONE,
                     min_run=declared.min_run.get(setup, 0),
                     batch_min=0 if batch is None else batch.minimum,
                     batch_max=0 if batch is None else batch.maximum,
