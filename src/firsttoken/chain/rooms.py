@@ -8,7 +8,7 @@ from importlib import import_module
 
 from firsttoken.twin.room import Room
 
-MODULES: tuple[str, ...] = ("firsttoken.supply.room",)
+MODULES: tuple[str, ...] = ("firsttoken.line.room", "firsttoken.supply.room")
 """Modules that hold a `ROOM`, in the order of the chain from wafer to token."""
 
 

@@ -23,7 +23,7 @@ class Rows:
         for column, cells in self.columns.items():
             cells.append(values[column])
 
-    def extend(self, count: int, **values: Sequence[Any] | Column | str | float) -> None:
+    def extend(self, count: int, /, **values: Sequence[Any] | Column | str | float) -> None:
         """Add `count` rows; a text or a number stands in all of them, a sequence gives one each."""
         for column, cells in self.columns.items():
             given = values[column]

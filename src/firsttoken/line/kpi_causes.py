@@ -1,0 +1,253 @@
+"""What limits a line, in sentences: a budget, a crew, a component, a station, a buffer, releases.
+
+Shares of time are means over replications and servers.  A station's own *load* is the share of
+its open time in which it works, is set up, maintained or repaired; time in which it is starved,
+blocked or short of something belongs to whatever it waits for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firsttoken.line import result, system
+from firsttoken.line.kpi import Kpis, state_shares
+from firsttoken.line.kpi_rows import WEEK, Floats, amount, figure, mean, percent, ratio
+from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.units import plural
+
+FULL = 0.95
+"""Load from which a station counts as used up."""
+WAITING = 0.5
+"""Share of time in which work waits for something, from which that counts as the limit."""
+LONGEST = 0.5
+"""Share of time with the longest active period from which a station counts as the bottleneck."""
+_NOTABLE = 0.01
+_BLOCKED = 0.05
+_PILED = 0.03
+_MOST_STATIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Something that may limit the line.
+
+    Attributes
+    ----------
+    kind : pool, budget, component, station, buffer or release.
+    share : share of time in which work waited for it; of a station its load; of a buffer the
+        share in which the station before it is blocked; of releases 1 less the highest load.
+    binds : whether it sets the pace of the line.
+    """
+
+    kind: str
+    name: str
+    share: float
+    binds: bool
+    sentence: str
+
+
+def binding_table(kpis: Kpis) -> ResultTable:
+    """What limits the line, the strongest first, each in a sentence."""
+    rows = kpis.rows(
+        "line_binding",
+        "What limits each line, the strongest first: `binds` if it sets the pace.",
+        ("kind", "name"),
+        *("rank", "share", "binds", "sentence"),
+    )
+    for rank, limit in enumerate(limits(kpis), 1):
+        kpis.add(
+            rows,
+            kind=limit.kind,
+            name=limit.name,
+            rank=rank,
+            share=limit.share,
+            binds=limit.binds,
+            sentence=kpis.prefix + limit.sentence,
+        )
+    return rows.table()
+
+
+def limits(kpis: Kpis) -> list[Limit]:
+    """All that may limit the line: first what binds, then by share."""
+    loads = station_loads(kpis)
+    found = _pools(kpis) + _components(kpis) + _stations(kpis, loads) + _buffers(kpis)
+    found.sort(key=lambda limit: (not limit.binds, -limit.share))
+    if not any(limit.binds for limit in found):
+        paced = _releases(kpis, loads)
+        if paced is not None:
+            found.insert(0, paced)
+    return found
+
+
+def station_loads(kpis: Kpis) -> Floats:
+    """Load of each station, the mean over replications, [S]; 0 if it is never open."""
+    time = kpis.result.state_time
+    busy = (result.WORKING, result.SETUP, result.DOWN, result.MAINTENANCE)
+    opened = time.sum(axis=2) - time[:, :, result.CLOSED]
+    loads: Floats = mean(ratio(time[:, :, busy].sum(axis=2), opened, 0.0))
+    return loads
+
+
+def _pools(kpis: Kpis) -> list[Limit]:
+    found, tables = kpis.result, kpis.system.tables
+    short, used, level = mean(found.pool_short), mean(found.pool_used), mean(found.pool_level)
+    limits = []
+    for n, pool in enumerate(kpis.names.pools):
+        if short[n] < _NOTABLE:
+            continue
+        budget = bool(tables.pool["budget"][n])
+        unit = kpis.names.pool_units[n]
+        of = f"{amount(used[n], unit)} of {amount(level[n], unit)} are in use on average"
+        place = _where_short(kpis, n)
+        binds = bool(short[n] >= WAITING)
+        head = f"{pool} is the limit: work" if binds else "work"
+        tail = "it" if binds else pool
+        sentence = f"{head} waits for {tail} {percent(short[n])} of the time{place}; {of}"
+        kind = "budget" if budget else "pool"
+        limits.append(Limit(kind, pool, float(short[n]), binds, _sentence(sentence, binds)))
+    return limits
+
+
+def _sentence(text: str, named: bool) -> str:
+    """A sentence with a full stop; a name at its head keeps its letters."""
+    return f"{text if named else text[:1].upper() + text[1:]}."
+
+
+def _where_short(kpis: Kpis, pool: int) -> str:
+    """The station that is short most, of those that need the pool: `, mostly at burn_in`."""
+    tables = kpis.system.tables
+    users: set[int] = set()
+    for step in tables.step:
+        needs = tables.need[step["need"] : step["need"] + step["needs"]] if step["needs"] else ()
+        for need in needs:
+            first = need["pool"]
+            if pool in tables.alternative["pool"][first : first + need["pools"]]:
+                users.add(int(step["station"]))
+        holds = tables.hold[step["hold"] : step["hold"] + step["holds"]] if step["holds"] else ()
+        if any(hold["pool"] == pool for hold in holds):
+            users.add(int(step["station"]))
+    short = mean(state_shares(kpis))[:, result.SHORT]
+    best = max(sorted(users), key=lambda s: short[s], default=None)
+    if best is None or short[best] < _NOTABLE:
+        return ""
+    word = "mostly " if len(users) > 1 else ""
+    return f", {word}at {kpis.names.stations[best]}"
+
+
+def _components(kpis: Kpis) -> list[Limit]:
+    short = mean(kpis.result.product_short)
+    made = set(kpis.product.tolist())
+    limits = []
+    for p, product in enumerate(kpis.names.products):
+        if short[p] < _NOTABLE:
+            continue
+        binds = bool(short[p] >= WAITING)
+        source = "it is made on this line" if p in made else "it comes from elsewhere"
+        head = f"{product} is the limit: assembly waits for it" if binds else (
+            f"assembly waits for {product}"
+        )  # fmt: skip
+        sentence = f"{head} {percent(short[p])} of the time; {source}"
+        limits.append(
+            Limit("component", product, float(short[p]), binds, _sentence(sentence, binds))
+        )
+    return limits
+
+
+def _stations(kpis: Kpis, loads: Floats) -> list[Limit]:
+    found = kpis.result
+    active, queue = mean(found.active_bottleneck), mean(found.queue)
+    servers = mean(found.state_time.sum(axis=2))
+    limits = []
+    busiest = sorted(range(len(loads)), key=lambda s: (-loads[s], -active[s]))[:_MOST_STATIONS]
+    longest = int(np.argmax(active)) if active.size and active.max() >= LONGEST else -1
+    for s in dict.fromkeys([*busiest, *([longest] if longest >= 0 else [])]):
+        binds = bool(loads[s] >= FULL)
+        if not binds and s != busiest[0] and s != longest:
+            continue
+        name, count = kpis.names.stations[s], round(float(servers[s]))
+        its = "its server is" if count == 1 else f"its {count} servers are"
+        role = "is the limit" if binds else "is the busiest station"
+        if not binds and s == longest and s != busiest[0]:
+            role = "has the longest active periods"
+        head = f"{name} {role}: {its} busy {percent(loads[s])} of the open time"
+        sentence = f"{head}{_busy_with(kpis, s)}; {_waiting(queue[s])}"
+        if active[s] >= LONGEST:
+            sentence += f"; it has the longest active period {percent(active[s])} of the time"
+        limits.append(Limit("station", name, float(loads[s]), binds, _sentence(sentence, True)))
+    return limits
+
+
+def _waiting(queue: float) -> str:
+    if queue < 0.05:
+        return "no lot waits for it"
+    return f"{figure(float(queue))} lots wait there on average"
+
+
+def _busy_with(kpis: Kpis, station: int) -> str:
+    """What besides work takes five per cent or more: ` (7 % of it down)`."""
+    time = mean(kpis.result.state_time)[station]
+    opened = time.sum() - time[result.CLOSED]
+    words = {result.SETUP: "in set-up", result.DOWN: "down", result.MAINTENANCE: "in maintenance"}
+    parts = [
+        f"{percent(time[state] / opened)} {word}"
+        for state, word in words.items()
+        if opened > 0 and time[state] >= 0.05 * opened
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _buffers(kpis: Kpis) -> list[Limit]:
+    """Limited buffers that keep the station before them blocked."""
+    steps, stations = kpis.system.tables.step, kpis.system.tables.station
+    blocked = mean(state_shares(kpis))[:, result.BLOCKED]
+    limits: dict[int, Limit] = {}
+    for s in np.argsort(-blocked, kind="stable"):
+        if blocked[s] < _BLOCKED:
+            break
+        after = {
+            int(steps["station"][step["next"]])
+            for step in steps[steps["station"] == s]
+            if step["next"] >= 0
+        }
+        for other in sorted(after - {int(s)}):
+            if stations["buffer"][other] < 0 or other in limits:
+                continue
+            name, before = kpis.names.stations[other], kpis.names.stations[s]
+            room = int(stations["buffer"][other])
+            size = "has no buffer" if room == 0 else f"has a buffer of {room}, often full"
+            sentence = f"{name} {size}: {before} stands blocked {percent(blocked[s])} of the time."
+            limits[other] = Limit("buffer", name, float(blocked[s]), False, sentence)
+    return list(limits.values())
+
+
+def _releases(kpis: Kpis, loads: Floats) -> Limit | None:
+    """Releases as what sets the pace, if lots do not pile up and no source is always full."""
+    modes = set(kpis.system.tables.source["mode"].tolist())
+    top = int(np.argmax(loads)) if loads.size else -1
+    if top < 0 or system.BACKLOG in modes or _piles_up(kpis):
+        return None
+    made = float(kpis.shipped(kpis.result.finished).mean()) / kpis.result.time * WEEK
+    unit = plural(kpis.line.unit)
+    busy = f"the busiest station, {kpis.names.stations[top]}, is busy {percent(loads[top])}"
+    if modes & {system.WIP, system.STOCK}:
+        held = figure(float(mean(kpis.shipped(kpis.result.wip))))
+        head = f"the limit on lots in the line sets the pace, with {held} {unit} in it on average"
+    else:
+        head = f"releases set the pace, and the line keeps up: {figure(made)} {unit} a week"
+    sentence = f"{head}; {busy} of its open time"
+    share = float(1 - loads[top])
+    return Limit("release", "releases", share, True, _sentence(sentence, False))
+
+
+def _piles_up(kpis: Kpis) -> bool:
+    """Whether the lots in the line grow in the second half of the time."""
+    found = kpis.result
+    wip = found.period_wip.sum(axis=2).mean(axis=0)
+    done = found.period_finished.sum(axis=2).mean(axis=0)
+    middle = len(wip) // 2
+    if middle < 1:
+        gone = found.finished.sum() + found.scrapped.sum()
+        return bool(found.released.sum() - gone > _PILED * max(gone, 1))
+    return bool(wip[-1] - wip[middle - 1] > _PILED * max(float(done[middle:].sum()), 1.0))

@@ -1,0 +1,131 @@
+"""The line room's entry points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from firsttoken.line import model
+from firsttoken.twin.findings import Findings
+from firsttoken.twin.room import Outcome, Room, Settings
+from firsttoken.twin.schema import Declared
+from firsttoken.twin.validation import paths_naming
+
+if TYPE_CHECKING:
+    from firsttoken.line.kpi import Kpis
+    from firsttoken.line.result import LineResult
+    from firsttoken.line.system import System
+    from firsttoken.twin.parameters import Resolve
+    from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.source import SourceMap
+    from firsttoken.twin.tables import Table
+    from firsttoken.twin.twin import Twin
+
+
+def check(twin: Twin, name: str, findings: Findings) -> None:
+    """Add what is wrong with a line beyond what its classes can say."""
+    from firsttoken.line.check import check_line
+
+    check_line(twin, name, findings)
+
+
+def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outcome:
+    """Compile a line, simulate it, and name the results.
+
+    A line is simulated if simulation is asked for, or if another room needs one of its ports:
+    a plan of a network whose capacity is `model(line.houston.throughput)` needs that line.
+
+    Raises
+    ------
+    TwinError
+        If a reference cannot be resolved, or the line comes to a deadlock.
+    """
+    from firsttoken.line.compile import compile_line
+    from firsttoken.twin.input_table import input_table
+
+    scenario = twin.scenario or "base"
+    compiled = compile_line(twin, name, resolve)
+    inputs = input_table(
+        "line_inputs",
+        scenario,
+        compiled.inputs,
+        compiled.parameters,
+        compiled.start,
+        compiled.users,
+        twin.library,
+    )
+    if "simulate" not in settings.engines and not _is_needed(twin, name):
+        return Outcome((inputs,))
+    from firsttoken.line.kpi import Kpis
+    from firsttoken.line.kpi_ports import line_ports
+
+    line = twin.rooms["line"][name]
+    assert isinstance(line, model.Line)
+    simulated = _simulate(twin, compiled, settings)
+    prefix = f"{name}: " if len(twin.rooms["line"]) > 1 else ""
+    kpis = Kpis(scenario, line, compiled, simulated, prefix)
+    return Outcome((inputs, *line_tables(kpis)), line_ports(kpis))
+
+
+def _is_needed(twin: Twin, name: str) -> bool:
+    """Whether a value of any room is `model(line.<name>.…)`."""
+    pattern = re.compile(rf"model\(\s*line\.{re.escape(name)}\.")
+    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
+
+
+def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:
+    from firsttoken.line.simulate import simulate
+
+    what = f"simulate {compiled.names.line}, {twin.scenario or 'base'}"
+    return simulate(
+        compiled,
+        twin.replications,
+        twin.seed,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(what, done, total),
+        cancel=settings.cancel,
+    )
+
+
+def line_tables(kpis: Kpis) -> list[ResultTable]:
+    """All tables of a simulated line."""
+    from firsttoken.line import kpi, kpi_causes, kpi_flow
+
+    return [
+        kpi.summary_table(kpis),
+        kpi_flow.throughput_table(kpis),
+        kpi.station_table(kpis),
+        *kpi.pool_tables(kpis),
+        *kpi_flow.cycle_tables(kpis),
+        kpi_flow.order_table(kpis),
+        kpi_flow.loss_table(kpis),
+        kpi_causes.binding_table(kpis),
+    ]
+
+
+def port_names(instance: Declared) -> tuple[str, ...]:
+    """Throughput (each/s) and lead time (s) of the line and of each product made on it."""
+    assert isinstance(instance, model.Line)
+    made = [name for name, product in instance.products.items() if not product.supplied]
+    own = [f"{name}_{port}" for name in made for port in ("throughput", "lead_time")]
+    return ("throughput", "lead_time", *own)
+
+
+def read_tables(
+    tables: Mapping[str, Table], findings: Findings
+) -> tuple[dict[str, Any], SourceMap]:
+    """A line's plain data from the tables of an AutoSched model."""
+    from firsttoken.line.autosched import read_line_tables
+
+    return read_line_tables(tables, findings)
+
+
+ROOM = Room(
+    name="line",
+    model=model.Line,
+    check=check,
+    execute=execute,
+    ports=port_names,
+    tables=read_tables,
+)
