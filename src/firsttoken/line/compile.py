@@ -148,10 +148,16 @@ def _expect_work(tables: system.Tables, expected: Floats) -> None:
     def at(row: int) -> float:
         return float(expected[row]) if row >= 0 else 0.0
 
+    def drawn(row: int) -> float:
+        return at(stream[row]["parameter"]) if row >= 0 else 0.0
+
     for row in step:
-        time = at(stream[row["time"]]["parameter"]) if row["time"] >= 0 else 0.0
+        time, interval = drawn(row["time"]), drawn(row["interval"])
+        pieces = int(tables.product[row["product"]]["pieces"])
         if row["per_piece"]:
-            time *= int(tables.product[row["product"]]["pieces"])
+            # On a cascade tool the first piece takes its time, the others follow at the interval.
+            cascade = row["interval"] >= 0 and row["interval_per_piece"]
+            time = time + (pieces - 1) * interval if cascade else time * pieces
         if row["tasks"] >= 0:
             task = tasks[row["tasks"]]
             again = 1.0 - at(task["success"])

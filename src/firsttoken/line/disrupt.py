@@ -11,7 +11,7 @@ from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.schema import quantities
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.twin import Twin, split_path
-from firsttoken.twin.values import Value
+from firsttoken.twin.values import Constant, Distribution, Value
 
 if TYPE_CHECKING:
     from firsttoken.twin.parameters import ParameterBuilder
@@ -49,7 +49,20 @@ def problem(line: model.Line, disruption: said.Disruption, parts: tuple[str, ...
     if len(parts) != 2 or parts[0] not in groups:
         return f"it acts on one of the {', '.join(groups)} of a line"
     known = getattr(line, parts[0])
-    return "" if parts[1] in known else f"there is none; {nearest(parts[1], list(known))}"
+    if parts[1] not in known:
+        return f"there is none; {nearest(parts[1], list(known))}"
+    if disruption.kind == "slip" and isinstance(_value(known[parts[1]]), Constant | Distribution):
+        return "it has no dates"
+    return ""
+
+
+def _value(declared: model.Station | model.Pool | model.Order | Value) -> Value | None:
+    """What may change with time of a station, pool or budget; nothing of an order."""
+    if isinstance(declared, model.Station):
+        return declared.servers
+    if isinstance(declared, model.Pool):
+        return declared.count
+    return None if isinstance(declared, model.Order) else declared
 
 
 def build_effects(twin: Twin, name: str, line: model.Line, build: ParameterBuilder) -> Effects:
