@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -106,6 +107,33 @@ def element(dtype: np.dtype[Any]) -> Accessor:
         return kind(types.int64, types.int64), generate
 
     return record  # type: ignore[no-any-return]
+
+
+def callback(slot: int, arguments: int) -> Callable[..., float]:
+    """Return the function ``(m, (x1, ..., xn)) -> float`` that calls a function kept in a slot.
+
+    The slot holds an :data:`INTEGER` with the address of a C function of so many floats (numba's
+    ``cfunc(...).address``), or in pure-Python mode the Python function itself.
+    """
+    if config.DISABLE_JIT:
+        return lambda m, given: float(m[slot](*given))
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def call(typing: Any, m: Any, given: Any) -> Any:
+        kind = types.UniTuple(types.float64, arguments)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            double = ir.DoubleType()
+            shape = ir.FunctionType(double, [double] * arguments)
+            table_address = builder.inttoptr(
+                _load(builder, args[0], slot), cgutils.intp_t.as_pointer()
+            )
+            function = builder.inttoptr(builder.load(table_address), shape.as_pointer())
+            return builder.call(function, cgutils.unpack_tuple(builder, args[1], arguments))
+
+        return types.float64(types.int64, kind), generate
+
+    return call  # type: ignore[no-any-return]
 
 
 if config.DISABLE_JIT:

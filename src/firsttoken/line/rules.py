@@ -90,6 +90,24 @@ def load_rule(path: Path, function: str) -> Rule:
     return rule
 
 
+def rule_address(rule: tuple[str, str] | None) -> Any:
+    """What an engine takes: the address of a compiled rule, in pure-Python mode the function.
+
+    Parameters
+    ----------
+    rule : file and function, or None.
+
+    Raises
+    ------
+    RuleError
+        As `load_rule`, which keeps the compiled rule alive.
+    """
+    if rule is None:
+        return None
+    loaded = load_rule(Path(rule[0]), rule[1])
+    return getattr(loaded, "address", loaded)
+
+
 def try_rule(rule: Rule, *, due: bool = True) -> None:
     """Call a rule once with plausible numbers.
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from firsttoken.kernel.draws import KERNEL_SLOTS
-from firsttoken.kernel.events import CLOCK, CLOCK_SLOT, EVENT, EVENT_SLOT
+from firsttoken.kernel.events import CLOCK_SLOT, EVENT_SLOT
 from firsttoken.kernel.memory import INTEGER, NUMBER, table
 from firsttoken.line import system as layout
 
@@ -30,6 +30,7 @@ DONE: Final = 1
 FULL: Final = 2  # more lots than rows
 DEADLOCK: Final = 3
 TRACE_FULL: Final = 4
+ENDLESS: Final = 5  # events go on without time passing
 
 # Where a lot is.
 NOWHERE: Final = 0
@@ -55,7 +56,9 @@ LINE: Final = np.dtype(
         ("working", "i8"),  # operations and moves in hand: without any, nothing moves
         ("change", "i8"),  # next row of CHANGE
         ("changes", "i8"),
-        ("agenda", "i8"),  # stations on the agenda
+        ("agenda", "i8"),  # stations and sources on the agenda, a ring
+        ("agenda_first", "i8"),
+        ("cyclic", "i8"),  # limited buffers form a circle: deadlocks are possible
         ("operations", "i8"),
         ("bottleneck", "i8"),  # station with the longest active period; -1
         ("bottleneck_since", "f8"),
@@ -70,6 +73,11 @@ LINE: Final = np.dtype(
         ("sources", "i8"),
         ("families", "i8"),
         ("faults", "i8"),
+        ("cares", "i8"),
+        ("servers", "i8"),
+        ("steps", "i8"),
+        ("users", "i8"),  # rows of LEVEL_USER
+        ("wip", "i8"),
         ("repairs_waiting", "i8"),
         ("stuck", "i8"),  # station that closes a deadlock
         ("periods", "i8"),
@@ -104,6 +112,7 @@ LOT: Final = np.dtype(
         ("product", "i4"),
         ("order", "i4"),
         ("attempts", "i4"),
+        ("tried", "i4"),  # step whose attempts are counted
         ("target", "i4"),  # where a blocked lot wants to go
         ("wait", "i4"),  # next blocked lot of the same station
         ("serial", "i8"),
@@ -122,12 +131,15 @@ SERVER: Final = np.dtype(
         ("lot", "i4"),  # first operation in hand
         ("setup", "i4"),  # -1: none yet
         ("run", "i4"),  # loads since the last change of set-up
-        ("down", "i4"),  # reasons why it does not work: repairs, care, pauses
+        ("min_run", "i4"),  # loads to run before the next change
+        ("down", "i4"),  # reasons why it does not work: repairs, maintenance, pauses
+        ("stuck", "i4"),  # lots on it that are blocked
         ("taken", "i1"),  # no load may enter
         ("closed", "i1"),
-        ("caring", "i1"),  # maintenance is under way
-        ("cares", "i4"),  # maintenance that is due
-        ("last_finish", "f8"),
+        ("paused", "i1"),
+        ("cares", "i4"),  # kinds of maintenance that are due
+        ("last_finish", "f8"),  # cascade: loads leave in the order in which they came
+        ("open_time", "f8"),  # cascade: when the next load may enter
         ("fault", "i4"),  # first row of FAULT
         ("care", "i4"),  # first row of CARE
     ]
@@ -153,7 +165,6 @@ CARE: Final = np.dtype(
         ("due", "i1"),
         ("waiting", "i1"),
         ("left", "f8"),  # pieces or loads to the next due date
-        ("next", "f8"),  # next due time
         ("asked", "f8"),
         ("taken", "i2", (MOST_NEEDS,)),
     ]
@@ -161,9 +172,17 @@ CARE: Final = np.dtype(
 """One row a server and kind of maintenance."""
 
 QUEUE: Final = np.dtype(
-    [("head", "i4"), ("tail", "i4"), ("lots", "i4"), ("pieces", "i4"), ("overdue", "i1")]
+    [
+        ("head", "i4"),
+        ("tail", "i4"),
+        ("lots", "i4"),
+        ("pieces", "i4"),
+        ("overdue", "i1"),
+        ("timer", "i1"),
+    ]
 )
-"""Queues of families; `overdue`: its first lot has waited long enough."""
+"""Queues of families; `overdue`: its first lot has waited long enough; `timer`: a
+WAITED event is scheduled."""
 
 PLACE: Final = np.dtype(
     [
@@ -179,6 +198,7 @@ PLACE: Final = np.dtype(
         ("blocked", "i4"),
         ("stuck", "i4"),  # servers here whose lot is blocked
         ("listed", "i1"),  # on the agenda
+        ("marked", "i1"),  # in the search for a deadlock
         ("short", "i4"),  # resource that is lacking: pool, or pools + product; -1
         ("idle", "i4"),  # servers that are not active: idle or blocked
         ("feed", "i4"),  # source that keeps a backlog here; -1
@@ -206,6 +226,7 @@ RESOURCE: Final = np.dtype(
         ("period_area", "f8"),
         ("peak", "f8"),
         ("waiting", "i4"),  # stations on its waiting list
+        ("pull", "i4"),  # source that restocks the product; -1
         ("short", "i4"),  # stations that lack it
         ("short_since", "f8"),
         ("short_time", "f8"),
@@ -216,6 +237,7 @@ RESOURCE: Final = np.dtype(
 CLASS: Final = np.dtype(
     [
         ("lots", "i8"),
+        ("pull", "i8"),  # source that follows what leaves; -1
         ("area", "f8"),
         ("released", "i8"),
         ("finished", "i8"),
@@ -233,14 +255,14 @@ CLASS: Final = np.dtype(
 )
 """Lot classes."""
 
-SOURCE_STATE: Final = np.dtype([("lots", "i8"), ("next", "f8"), ("level", "f8")])
+SOURCE_STATE: Final = np.dtype([("lots", "i8"), ("listed", "i8"), ("level", "f8")])
 """Sources: lots released so far, and the target of a pull."""
 
 CHANGE: Final = np.dtype([("time", "f8"), ("level", "i4"), ("value", "f8")])
 """Changes of levels, in order of time."""
 
-LEVEL_USER: Final = np.dtype([("kind", "i4"), ("row", "i4")])
-"""What a level governs: 0 station, 1 pool, 2 source."""
+LEVEL_USER: Final = np.dtype([("kind", "i4"), ("row", "i4"), ("value", "f8")])
+"""What a level governs: 0 station, 1 pool, 2 source; and its value at the start."""
 
 PERIOD: Final = np.dtype([("finished", "i8"), ("cycle", "f8"), ("lots", "i8")])
 """Report periods x classes."""
@@ -278,6 +300,8 @@ _static = (
     ("product", layout.PRODUCT),
     ("wip", layout.WIP_LOT),
     ("change_over", INTEGER),
+    ("change_mean", NUMBER),
+    ("rule", INTEGER),
     ("level_user", LEVEL_USER),
     ("change", CHANGE),
     ("edge", NUMBER),
@@ -342,6 +366,10 @@ sources = _accessor("source")
 products = _accessor("product")
 wips = _accessor("wip")
 change_overs = _accessor("change_over")
+change_means = _accessor("change_mean")
+RULE_SLOT: Final = STATIC["rule"]
+"""The dispatch rule of one's own."""
+
 level_users = _accessor("level_user")
 changes = _accessor("change")
 edges = _accessor("edge")
@@ -368,5 +396,3 @@ state_times = _accessor("state_time")
 order_left = _accessor("order_left")
 order_finished = _accessor("order_finished")
 traces = _accessor("trace")
-
-__all__ = ["CLOCK", "EVENT"]

@@ -1,0 +1,178 @@
+"""The loop: take the next event, do what it says, then decide what has become possible."""
+
+from typing import Any
+
+from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.draws import next_number, value
+from firsttoken.kernel.events import advance, clock, next_time, schedule
+from firsttoken.line.engine_dispatch import release, serve_source, serve_station
+from firsttoken.line.engine_down import (
+    cared,
+    change_level,
+    due,
+    fail,
+    repaired,
+    serve_repairs,
+)
+from firsttoken.line.engine_lots import join, set_timer
+from firsttoken.line.engine_periods import end_period
+from firsttoken.line.engine_servers import consider_source, next_on_agenda
+from firsttoken.line.engine_work import finish, open_again
+from firsttoken.line.state import (
+    ARRIVE,
+    CARED,
+    DEADLOCK,
+    DONE,
+    DUE,
+    ENDLESS,
+    FAIL,
+    FINISH,
+    FULL,
+    KIND_BITS,
+    LEVEL_CHANGE,
+    OPEN,
+    RELEASE,
+    REPAIRED,
+    TRACE_FULL,
+    line,
+    lots,
+    places,
+    queues,
+    source_states,
+    sources,
+    steps,
+    traces,
+)
+from firsttoken.line.system import ORDER, TIMED
+
+LOW = (1 << KIND_BITS) - 1
+LOOK = (1 << 20) - 1
+"""Events between two looks at whether time passes."""
+
+
+@compiled
+def run(m: Any) -> int:
+    """Run a line until its time, or until it needs attention; calling again goes on.
+
+    Parameters
+    ----------
+    m
+        Memory of the line, see :mod:`firsttoken.line.state`.
+
+    Returns
+    -------
+    int
+        DONE, FULL (the lot table must grow), DEADLOCK, TRACE_FULL or ENDLESS.
+    """
+    state = line(m, 0)
+    time = clock(m, 0)
+    look = -1.0
+    serve_agenda(m)
+    while True:
+        ahead = next_time(m)
+        while state.next_edge <= ahead and state.next_edge <= state.until:
+            time.now = state.next_edge
+            end_period(m)
+        if ahead > state.until:
+            time.now = state.until
+            return DONE
+        if state.free_lots < state.margin:
+            return FULL
+        what = advance(m)
+        if state.trace_rows > 0:
+            note(m, what)
+        handle(m, what >> KIND_BITS, what & LOW)
+        serve_agenda(m)
+        if state.stuck >= 0:
+            return DEADLOCK
+        if state.trace_rows > 0 and state.traced >= state.trace_rows:
+            return TRACE_FULL
+        if time.events & LOOK == 0:
+            if time.now == look:
+                return ENDLESS
+            look = time.now
+
+
+@compiled_inner
+def handle(m: Any, kind: int, row: int) -> None:
+    """Do what an event says."""
+    if kind == FINISH:
+        finish(m, row)
+    elif kind == ARRIVE:
+        line(m, 0).working -= 1
+        places(m, steps(m, lots(m, row).step).station).coming -= 1
+        join(m, row)
+    elif kind == RELEASE:
+        release_on_time(m, row)
+    elif kind == OPEN:
+        open_again(m, row)
+    elif kind == FAIL:
+        fail(m, row)
+    elif kind == REPAIRED:
+        repaired(m, row)
+    elif kind == DUE:
+        due(m, row)
+    elif kind == CARED:
+        cared(m, row)
+    elif kind == LEVEL_CHANGE:
+        change_level(m)
+    else:
+        queues(m, row).timer = 0
+        set_timer(m, row)
+
+
+@compiled_inner
+def serve_agenda(m: Any) -> None:
+    """Let stations and sources decide until nothing more is possible at this moment."""
+    state = line(m, 0)
+    if state.repairs_waiting > 0:
+        serve_repairs(m)
+    while state.agenda > 0:
+        what = next_on_agenda(m)
+        if what < state.stations:
+            serve_station(m, what)
+        else:
+            serve_source(m, int(what - state.stations))
+        if state.repairs_waiting > 0 and state.agenda == 0:
+            serve_repairs(m)
+
+
+@compiled_inner
+def release_on_time(m: Any, source: int) -> None:
+    """Release the lots of a timed source or an order, and schedule the next release."""
+    given = sources(m, source)
+    state = source_states(m, source)
+    now = clock(m, 0).now
+    if given.mode != TIMED and given.mode != ORDER:
+        consider_source(m, source)  # its first moment has come
+        return
+    if given.until >= 0 and now >= value(m, given.until).v:
+        return
+    for _ in range(given.lots):
+        if given.limit < 0 or state.lots < given.limit:
+            release(m, source)
+    if given.every >= 0 and (given.limit < 0 or state.lots < given.limit):
+        schedule(m, now + next_number(m, int(given.every)), (RELEASE << KIND_BITS) + source)
+
+
+@compiled_inner
+def note(m: Any, what: int) -> None:
+    """Write an event into the trace."""
+    state = line(m, 0)
+    row = traces(m, state.traced)
+    state.traced += 1
+    row.time = clock(m, 0).now
+    row.what = what >> KIND_BITS
+    row.lot = -1
+    row.lot_class = -1
+    row.step = -1
+    row.server = -1
+    kind = what >> KIND_BITS
+    if kind in (FINISH, ARRIVE):
+        lot = lots(m, what & LOW)
+        row.lot = lot.serial
+        row.lot_class = lot.lot_class
+        row.step = lot.step
+        row.server = lot.server
+    elif kind == OPEN:
+        row.server = what & LOW

@@ -1,0 +1,309 @@
+"""What keeps servers from work: failures and repairs, maintenance, and levels that change."""
+
+from typing import Any
+
+import numpy as np
+
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.draws import next_number, value
+from firsttoken.kernel.events import clock, schedule
+from firsttoken.line.engine_pools import account, choose_pools, give_needs, seize_needs, wake
+from firsttoken.line.engine_servers import (
+    close_server,
+    consider,
+    consider_source,
+    make_idle,
+    release_server,
+    set_state,
+    take_idle,
+)
+from firsttoken.line.result import BLOCKED, CLOSED, DOWN, MAINTENANCE, STARVED, WORKING
+from firsttoken.line.state import (
+    CARED,
+    DUE,
+    FAIL,
+    FINISH,
+    KIND_BITS,
+    LEVEL_CHANGE,
+    OPEN,
+    REPAIRED,
+    cares,
+    changes,
+    failures,
+    faults,
+    level_users,
+    line,
+    lots,
+    maintenances,
+    places,
+    resources,
+    servers,
+    source_states,
+    stations,
+)
+from firsttoken.line.system import BY_TIME
+
+
+@compiled_inner
+def is_idle(m: Any, v: int) -> bool:
+    """Tell whether server ``v`` is among the idle ones."""
+    server = servers(m, v)
+    return bool(server.state == STARVED and server.taken == 0)
+
+
+@compiled_inner
+def suspend(m: Any, v: int, state: int) -> None:
+    """Stop server ``v`` for one more reason; its operations in hand stand still."""
+    now = clock(m, 0).now
+    server = servers(m, v)
+    server.down += 1
+    if server.down > 1:
+        if server.state != DOWN:
+            set_state(m, v, state)
+        return
+    if is_idle(m, v):
+        take_idle(m, v)
+    row = server.lot
+    while row >= 0:
+        lot = lots(m, row)
+        lot.left = lot.finish - now
+        lot.finish = np.inf
+        row = lot.next
+    server.open_time -= now
+    set_state(m, v, state)
+
+
+@compiled_inner
+def resume(m: Any, v: int) -> None:
+    """End one reason why server ``v`` stands still; with the last one its work goes on."""
+    now = clock(m, 0).now
+    server = servers(m, v)
+    server.down -= 1
+    if server.down > 0:
+        return
+    server.open_time += now
+    row = server.lot
+    while row >= 0:
+        lot = lots(m, row)
+        lot.finish = now + lot.left
+        if lot.pending == 0:
+            lot.pending = 1
+            schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
+        row = int(lot.next)
+    if server.taken != 0:
+        if server.lot >= 0:
+            set_state(m, v, WORKING)
+            if server.open_time < 1e300:
+                schedule(m, max(server.open_time, now), (OPEN << KIND_BITS) + v)
+        elif server.stuck > 0:
+            set_state(m, v, BLOCKED)
+        else:
+            free_server(m, v)
+    elif server.closed != 0:
+        set_state(m, v, CLOSED)
+    else:
+        free_server(m, v)
+
+
+@compiled_inner
+def free_server(m: Any, v: int) -> None:
+    """Let server ``v``, which has nothing in hand, be maintained if that is due, or else idle."""
+    server = servers(m, v)
+    server.taken = 0
+    server.open_time = np.inf
+    if server.cares > 0 and server.down == 0 and server.lot < 0:
+        count = stations(m, server.station).maintenances
+        for k in range(count):
+            c = int(server.care + k)
+            if cares(m, c).due != 0 and begin_care(m, c):
+                return
+    if server.cares > 0 and server.down == 0 and server.lot >= 0:
+        # A cascade tool that waits for its last load before maintenance takes no further one.
+        server.taken = 1
+        return
+    release_server(m, v)
+
+
+@compiled_inner
+def fail(m: Any, f: int) -> None:
+    """A server breaks down: it waits for its crew and for the repair."""
+    fault = faults(m, f)
+    v = int(fault.server)
+    suspend(m, v, int(np.int64(DOWN)))
+    fault.asked = clock(m, 0).now
+    _try_repair(m, f)
+
+
+@compiled_inner
+def _try_repair(m: Any, f: int) -> bool:
+    """Begin a repair if its crew is there, else let it wait; tell whether it began."""
+    fault = faults(m, f)
+    failure = failures(m, fault.failure)
+    if failure.needs > 0:
+        if choose_pools(m, fault.taken, int(failure.need), int(failure.needs)) >= 0:
+            if fault.waiting == 0:
+                fault.waiting = 1
+                line(m, 0).repairs_waiting += 1
+            return False
+        seize_needs(m, fault.taken, int(failure.need), int(failure.needs))
+    if fault.waiting != 0:
+        fault.waiting = 0
+        line(m, 0).repairs_waiting -= 1
+    time = next_number(m, int(failure.mttr))
+    schedule(m, clock(m, 0).now + time, (REPAIRED << KIND_BITS) + f)
+    return True
+
+
+@compiled_inner
+def repaired(m: Any, f: int) -> None:
+    """A repair is done: the server goes on, and the clock of its next failure starts."""
+    fault = faults(m, f)
+    failure = failures(m, fault.failure)
+    time = next_number(m, int(failure.mtbf))
+    schedule(m, clock(m, 0).now + time, (FAIL << KIND_BITS) + f)
+    give_needs(m, fault.taken, int(failure.need), int(failure.needs))
+    resume(m, int(fault.server))
+
+
+@compiled_inner
+def due(m: Any, c: int) -> None:
+    """Maintenance by the calendar is due: now if the server is idle, else after its load."""
+    care = cares(m, c)
+    maintenance = maintenances(m, care.maintenance)
+    time = next_number(m, int(maintenance.every))
+    schedule(m, clock(m, 0).now + time, (DUE << KIND_BITS) + c)
+    set_due(m, c)
+
+
+@compiled_inner
+def set_due(m: Any, c: int) -> None:
+    """Note that maintenance is due, and begin it if the server is idle."""
+    care = cares(m, c)
+    server = servers(m, care.server)
+    if care.due != 0:
+        return
+    care.due = 1
+    server.cares += 1
+    if is_idle(m, int(care.server)):
+        take_idle(m, int(care.server))
+        free_server(m, int(care.server))
+
+
+@compiled_inner
+def begin_care(m: Any, c: int) -> bool:
+    """Begin maintenance of a server that has nothing in hand, or let it wait for its crew."""
+    now = clock(m, 0).now
+    care = cares(m, c)
+    v = int(care.server)
+    maintenance = maintenances(m, care.maintenance)
+    if maintenance.needs > 0:
+        if choose_pools(m, care.taken, int(maintenance.need), int(maintenance.needs)) >= 0:
+            if care.waiting == 0:
+                care.waiting = 1
+                care.asked = now
+                line(m, 0).repairs_waiting += 1
+            return False
+        seize_needs(m, care.taken, int(maintenance.need), int(maintenance.needs))
+    if care.waiting != 0:
+        care.waiting = 0
+        line(m, 0).repairs_waiting -= 1
+    care.due = 0
+    servers(m, v).cares -= 1
+    if maintenance.clock != BY_TIME:
+        care.left = value(m, maintenance.every).v
+    suspend(m, v, int(np.int64(MAINTENANCE)))
+    schedule(m, now + next_number(m, int(maintenance.takes)), (CARED << KIND_BITS) + c)
+    return True
+
+
+@compiled_inner
+def cared(m: Any, c: int) -> None:
+    """Maintenance is done."""
+    care = cares(m, c)
+    maintenance = maintenances(m, care.maintenance)
+    give_needs(m, care.taken, int(maintenance.need), int(maintenance.needs))
+    resume(m, int(care.server))
+
+
+@compiled_inner
+def serve_repairs(m: Any) -> None:
+    """Begin waiting repairs and maintenance whose crew has become free, the oldest first."""
+    while line(m, 0).repairs_waiting > 0:
+        first = np.inf
+        best = int(np.int64(-1))
+        state = line(m, 0)
+        for f in range(state.faults):
+            fault = faults(m, f)
+            if fault.waiting != 0 and fault.asked < first and _crew_is_free(m, f):
+                first = fault.asked
+                best = f
+        if best < 0 or not _try_repair(m, best):
+            return
+
+
+@compiled_inner
+def _crew_is_free(m: Any, f: int) -> bool:
+    fault = faults(m, f)
+    failure = failures(m, fault.failure)
+    return bool(choose_pools(m, fault.taken, int(failure.need), int(failure.needs)) < 0)
+
+
+@compiled_inner
+def change_level(m: Any) -> None:
+    """Apply the next change of a level and schedule the one after it."""
+    state = line(m, 0)
+    change = changes(m, state.change)
+    state.change += 1
+    if state.change < state.changes:
+        schedule(m, changes(m, state.change).time, LEVEL_CHANGE << KIND_BITS)
+    user = level_users(m, change.level)
+    apply_level(m, int(user.kind), int(user.row), change.value)
+
+
+@compiled_inner
+def apply_level(m: Any, kind: int, row: int, amount: float) -> None:
+    """Set the open servers of a station (kind 0), the level of a pool (1) or a target (2)."""
+    if kind == 0:
+        _open_servers(m, row, int(amount))
+    elif kind == 1:
+        account(m, row)
+        resources(m, row).level = amount
+        wake(m, row)
+    else:
+        source_states(m, row).level = amount
+        consider_source(m, row)
+
+
+@compiled_inner
+def _open_servers(m: Any, s: int, count: int) -> None:
+    """Open or close servers of a station: idle ones first, others when they are free or at once."""
+    station = stations(m, s)
+    place = places(m, s)
+    place.open = count
+    for k in range(station.servers):
+        v = int(station.server + k)
+        server = servers(m, v)
+        if place.opened < count and server.closed != 0:
+            server.closed = 0
+            place.opened += 1
+            if server.paused != 0:
+                server.paused = 0
+                resume(m, v)
+            elif server.down == 0:
+                set_state(m, v, STARVED)
+                make_idle(m, v)
+    for k in range(station.servers):
+        v = int(station.server + k)
+        if place.opened > count and is_idle(m, v) and servers(m, v).down == 0:
+            take_idle(m, v)
+            close_server(m, v)
+    if station.pause != 0:
+        for k in range(station.servers):
+            v = int(station.server + k)
+            server = servers(m, v)
+            if place.opened > count and server.closed == 0 and server.lot >= 0:
+                server.closed = 1
+                server.paused = 1
+                place.opened -= 1
+                suspend(m, v, int(np.int64(CLOSED)))
+    consider(m, s)

@@ -1,0 +1,124 @@
+"""Statistics in time: the end of a report period, the end of the warm-up, the end of a run."""
+
+from typing import Any
+
+import numpy as np
+
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.events import clock
+from firsttoken.kernel.sketch import BUCKETS
+from firsttoken.line.engine_pools import account
+from firsttoken.line.engine_servers import N_STATES
+from firsttoken.line.state import (
+    classes,
+    counts,
+    edges,
+    histograms,
+    line,
+    period_pools,
+    periods,
+    places,
+    resources,
+    servers,
+    state_times,
+)
+
+
+@compiled_inner
+def next_edge(m: Any) -> None:
+    """Find the next moment at which statistics want something: a period's end or the warm-up's."""
+    state = line(m, 0)
+    state.next_edge = np.inf
+    if state.period < state.periods:
+        state.next_edge = edges(m, state.period + 1).v
+    if state.warmup < state.next_edge and state.start < state.warmup:
+        state.next_edge = state.warmup
+
+
+@compiled_inner
+def end_period(m: Any) -> None:
+    """Close a report period, or begin the statistics at the end of the warm-up."""
+    state = line(m, 0)
+    now = clock(m, 0).now
+    if now == state.warmup and state.start < now:
+        start_statistics(m)
+    if state.period < state.periods and now >= edges(m, state.period + 1).v:
+        n = state.pools + state.products
+        for r in range(n):
+            account(m, r)
+            period_pools(m, state.period * n + r).v = resources(m, r).period_area
+            resources(m, r).period_area = 0.0
+        for c in range(state.classes):
+            periods(m, state.period * state.classes + c).lots = classes(m, c).lots
+        state.period += 1
+    next_edge(m)
+
+
+@compiled_inner
+def start_statistics(m: Any) -> None:
+    """Forget what was counted so far; what is under way counts from now on."""
+    state = line(m, 0)
+    now = clock(m, 0).now
+    settle(m)
+    state.start = now
+    for s in range(state.stations):
+        place = places(m, s)
+        place.queue_area = -now * place.queued
+        place.short_area = 0.0
+        place.wait = 0.0
+        place.waits = 0
+        place.operations = 0
+        place.pieces = 0
+        place.failed = 0
+        place.bottleneck = 0.0
+        for k in range(N_STATES):
+            state_times(m, s * N_STATES + k).v = 0.0
+    for r in range(state.pools + state.products):
+        resource = resources(m, r)
+        resource.used_area = 0.0
+        resource.level_area = 0.0
+        resource.short_time = 0.0
+        resource.peak = resource.used
+    for c in range(state.classes):
+        group = classes(m, c)
+        group.area = -now * group.lots
+        group.released = 0
+        group.finished = 0
+        group.scrapped = 0
+        group.on_time = 0
+        group.dated = 0
+        group.late = 0.0
+        group.cycle = 0.0
+        group.cycle2 = 0.0
+        group.raw = 0.0
+        group.escapes = 0
+        for k in range(BUCKETS):
+            histograms(m, c * BUCKETS + k).v = 0
+    for k in range(state.steps):
+        counts(m, k).missed = 0
+        counts(m, k).rework = 0
+
+
+@compiled_inner
+def settle(m: Any) -> None:
+    """Bring all integrals up to now."""
+    state = line(m, 0)
+    now = clock(m, 0).now
+    for v in range(state.servers):
+        server = servers(m, v)
+        state_times(m, server.station * N_STATES + server.state).v += now - server.since
+        server.since = now
+    for r in range(state.pools + state.products):
+        account(m, r)
+        resource = resources(m, r)
+        if resource.short > 0:
+            resource.short_time += now - resource.short_since
+            resource.short_since = now
+    for s in range(state.stations):
+        place = places(m, s)
+        if place.short >= 0:
+            place.short_area += place.free * (now - place.short_since)
+            place.short_since = now
+    if state.bottleneck >= 0:
+        places(m, state.bottleneck).bottleneck += now - state.bottleneck_since
+        state.bottleneck_since = now

@@ -1,0 +1,74 @@
+"""Queues: lots in front of a station, by family, in the order of the station's rule."""
+
+from typing import Any
+
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.events import clock
+from firsttoken.line.state import WAITING, lots, places, queues, stations, steps
+from firsttoken.line.system import EDD, SPT
+
+
+@compiled_inner
+def enqueue(m: Any, lot_row: int) -> None:
+    """Put a lot into the queue of its step, behind its equals."""
+    now = clock(m, 0).now
+    lot = lots(m, lot_row)
+    step = steps(m, lot.step)
+    s = int(step.station)
+    rule = stations(m, s).rule
+    if rule == EDD:
+        lot.key = lot.due
+    elif rule == SPT:
+        lot.key = step.work
+    else:
+        lot.key = now
+    lot.arrived = now
+    lot.place = WAITING
+    queue = queues(m, step.family)
+    after = queue.tail
+    while after >= 0:
+        other = lots(m, after)
+        if other.priority > lot.priority:
+            break
+        if other.priority == lot.priority and other.key <= lot.key:
+            break
+        after = other.prev
+    before = queue.head
+    if after >= 0:
+        before = lots(m, after).next
+        lots(m, after).next = lot_row
+    else:
+        queue.head = lot_row
+    if before >= 0:
+        lots(m, before).prev = lot_row
+    else:
+        queue.tail = lot_row
+    lot.prev = after
+    lot.next = before
+    queue.lots += 1
+    queue.pieces += lot.pieces
+    place = places(m, s)
+    place.queued += 1
+    place.queue_area -= now
+
+
+@compiled_inner
+def dequeue(m: Any, lot_row: int) -> None:
+    """Take a lot out of its queue."""
+    now = clock(m, 0).now
+    lot = lots(m, lot_row)
+    step = steps(m, lot.step)
+    queue = queues(m, step.family)
+    if lot.prev >= 0:
+        lots(m, lot.prev).next = lot.next
+    else:
+        queue.head = lot.next
+    if lot.next >= 0:
+        lots(m, lot.next).prev = lot.prev
+    else:
+        queue.tail = lot.prev
+    queue.lots -= 1
+    queue.pieces -= lot.pieces
+    place = places(m, step.station)
+    place.queued -= 1
+    place.queue_area += now

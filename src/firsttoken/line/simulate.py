@@ -1,0 +1,219 @@
+"""The simulation of a line: replications on all cores, results as arrays, books checked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firsttoken.kernel.compiled import is_cold
+from firsttoken.kernel.replicate import replicate
+from firsttoken.line.collect import Collector
+from firsttoken.line.engine import run
+from firsttoken.line.machine import Machine
+from firsttoken.line.result import LineResult, Snapshot
+from firsttoken.line.rules import rule_address
+from firsttoken.line.state import DEADLOCK, DONE, DYNAMIC
+from firsttoken.line.system import System
+from firsttoken.twin.findings import Finding, TwinError
+
+
+class DeadlockError(TwinError):
+    """Lots block each other for ever; the finding names the stations."""
+
+
+def must_compile() -> bool:
+    """Tell whether the first call has to wait for the compiler."""
+    return is_cold(run)
+
+
+def simulate(
+    system: System,
+    replications: int,
+    seed: int,
+    *,
+    initial_state: Snapshot | None = None,
+    horizon: float | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    cancel: threading.Event | None = None,
+    trace: int = 0,
+) -> LineResult:
+    """Simulate a line.
+
+    Parameters
+    ----------
+    system
+        The compiled line.
+    replications, seed
+        Replication r draws its numbers at (seed, r); results do not depend on the threads.
+    initial_state
+        State from which all replications go on; None: the line's own start.
+    horizon
+        End in s from the start of the twin; None: the system's.
+    threads
+        Threads; None: all cores.
+    progress, cancel
+        As in :func:`firsttoken.kernel.replicate.replicate`.
+    trace
+        Events a replication 0 keeps at a time; > 0 fills `LineResult.trace`.
+
+    Returns
+    -------
+    LineResult
+        With statistics from the end of the warm-up (or the snapshot) on.
+
+    Raises
+    ------
+    DeadlockError
+        If lots block each other for ever.
+    TwinError
+        If the snapshot belongs to another line, or events go on without time passing.
+    BalanceError
+        If lots or pieces do not balance: a defect of the engine.
+    """
+    end = system.horizon if horizon is None else horizon
+    if initial_state is not None:
+        check_snapshot(system, initial_state, end)
+    rule = rule_address(system.user_rule)
+    collector = Collector(system, replications, initial_state.time if initial_state else None, end)
+    local = threading.local()
+    traces: dict[str, npt.NDArray[Any]] = {}
+
+    def task(low: int, high: int) -> None:
+        machine: Machine | None = getattr(local, "machine", None)
+        if machine is None:
+            machine = local.machine = Machine(system, rule)
+        for replication in range(low, high):
+            used = machine
+            if trace and replication == 0:
+                used = Machine(system, rule, trace)
+            _run(used, system, seed, replication, end, initial_state)
+            collector.take(used, replication)
+            if used is not machine:
+                traces.update(_columns(used.trace))
+
+    block = max(1, min(64, replications // 64))
+    replicate(task, replications, block=block, threads=threads, progress=progress, cancel=cancel)
+    return replace(collector.result(), trace=traces)
+
+
+def snapshot(system: System, seed: int, replication: int, at: float) -> Snapshot:
+    """Run one replication to a moment and return its complete state.
+
+    Parameters
+    ----------
+    at
+        Moment in s from the start of the twin.
+    """
+    machine = Machine(system, rule_address(system.user_rule))
+    _run(machine, system, seed, replication, at, None)
+    return machine.snapshot(identity(system))
+
+
+def identity(system: System) -> str:
+    """Return a hash of the structure of a line: snapshots restore into the same structure only."""
+    digest = blake2b(digest_size=16)
+    names = system.names
+    for part in (names.stations, names.products, names.classes, names.steps, names.pools):
+        digest.update(repr(part).encode())
+    for table in (system.tables.station, system.tables.step, system.tables.family):
+        digest.update(table.dtype.str.encode())
+        digest.update(str(len(table)).encode())
+    digest.update(f"{system.servers},{system.marks},{system.tools}".encode())
+    return digest.hexdigest()
+
+
+def check_snapshot(system: System, state: Snapshot, end: float) -> None:
+    """Raise `TwinError` if a state belongs to another line or lies behind the end."""
+    if state.identity != identity(system):
+        raise TwinError(
+            Finding(
+                "the snapshot is of another line",
+                "its stations, steps, pools or lot classes differ from those of the twin",
+                "take the snapshot from the same twin file",
+                f"line.{system.names.line}",
+                "snapshot",
+            )
+        )
+    if state.time >= end:
+        raise TwinError(
+            Finding(
+                f"the snapshot is at {state.time:g} s, after the end at {end:g} s",
+                "",
+                "choose a later end",
+                f"line.{system.names.line}",
+                "snapshot",
+            )
+        )
+
+
+def _run(
+    machine: Machine,
+    system: System,
+    seed: int,
+    replication: int,
+    end: float,
+    initial_state: Snapshot | None,
+) -> None:
+    if initial_state is None:
+        machine.begin(seed, replication, end)
+    else:
+        machine.restore(initial_state, seed, replication, end)
+    status = machine.run()
+    if status == DONE:
+        return
+    if status == DEADLOCK:
+        raise _deadlock(machine, system)
+    raise TwinError(
+        Finding(
+            f"time stands still at {machine.now:g} s",
+            "lots go round a loop of steps that take no time",
+            "give a step of the loop a time",
+            f"line.{system.names.line}",
+            "endless",
+        )
+    )
+
+
+def _deadlock(machine: Machine, system: System) -> DeadlockError:
+    """Name the stations of a deadlock in the order in which they wait for each other."""
+    places = machine.memory[DYNAMIC["place"]]
+    lots = machine.memory[DYNAMIC["lot"]]
+    step_station = system.tables.step["station"]
+    waits: dict[int, int] = {}
+    for station in np.flatnonzero(places["blocked"][: len(system.names.stations)]):
+        row = int(places["blocked_head"][station])
+        while row >= 0:
+            if lots["server"][row] >= 0:
+                waits.setdefault(int(step_station[lots["step"][row]]), int(station))
+            row = int(lots["wait"][row])
+    at = int(machine.memory[DYNAMIC["line"]]["stuck"][0])
+    circle: list[int] = []
+    while at in waits and at not in circle:
+        circle.append(at)
+        at = waits[at]
+    circle = circle[circle.index(at) :] if at in circle else circle
+    names = [system.names.stations[s] for s in (*circle, at)]
+    line = system.names.line
+    return DeadlockError(
+        Finding(
+            f"deadlock after {machine.now / 3600:.4g} h: {' -> '.join(names)}",
+            "every server of each of these stations holds a lot that waits for room at the next",
+            "give one of their buffers more room, or send rework to a station outside the circle",
+            f"line.{line}.stations.{names[0]}.buffer",
+            "deadlock",
+        )
+    )
+
+
+def _columns(parts: list[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    if not parts:
+        return {}
+    whole = np.concatenate(parts)
+    return {name: np.ascontiguousarray(whole[name]) for name in whole.dtype.names or ()}
