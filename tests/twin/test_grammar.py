@@ -459,3 +459,16 @@ def test_a_normal_keeps_to_its_bounds_but_for_a_thin_tail(text: str, fits: bool)
     else:
         with pytest.raises(ValueSyntaxError, match="more than 5 % of this normal"):
             slot.parse(text)
+
+
+def test_a_slot_may_take_one_of_several_units() -> None:
+    slot = Quantity("W", at_least=0, units=("W", "m**3/s", "each"))
+    for text, si in (("132 kW", 132e3), ("90 L/min", 1.5e-3), ("40 rack", 40), (7, 7)):
+        value = slot.parse(text)
+        assert isinstance(value, Constant)
+        assert value.value == pytest.approx(si)
+    with pytest.raises(ValueSyntaxError, match="does not fit: expected a power") as error:
+        slot.parse("3 hour")
+    assert "a count" in error.value.hint
+    with pytest.raises(ValueSyntaxError, match="out of range"):
+        slot.parse("-3 kW")

@@ -18,8 +18,6 @@ from firsttoken.twin.values import Value
 ORDERS = ""
 """Key of the class of a product's orders and of lots that disassembly makes."""
 
-_TARGETS = {"wip": system.WIP, "stock": system.STOCK, "backlog": system.BACKLOG}
-
 
 class Classes:
     """Lot classes: how lots of a product came into the line.
@@ -120,16 +118,22 @@ class Releases:
 
     def _release(self, product: int, name: str, label: str, release: model.Release) -> None:
         slots, keys = self.slots, ("products", name, "releases", label)
-        mode, every, level = system.TIMED, system.NONE, system.NONE
-        given = [way for way in ("every", *_TARGETS) if getattr(release, way) is not None]
+        every = level = system.NONE
+        ways = {
+            "every": (system.TIMED, release.every),
+            "wip": (system.WIP, release.wip),
+            "stock": (system.STOCK, release.stock),
+            "backlog": (system.BACKLOG, release.backlog),
+        }
+        given = {way: value for way, (_, value) in ways.items() if value is not None}
         if len(given) != 1:
-            hint = f"give one of every, {', '.join(_TARGETS)}"
+            hint = f"give one of {', '.join(ways)}"
             raise slots.error("a release has exactly one way to start lots", keys, hint, "release")
-        if given == ["every"]:
+        ((way, value),) = given.items()
+        mode = ways[way][0]
+        if mode == system.TIMED:
             every = slots.stream(release, "every", keys, ARRIVAL, nothing=None)
         else:
-            (way,) = given
-            mode, value = _TARGETS[way], getattr(release, way)
             level = slots.level(value, "each", (*keys, way), whole=True)
         self.sources.add(
             product=product,

@@ -253,7 +253,7 @@ class Slots:
 
     def _unit(self, value: Value) -> str:
         """The first unit of a budget that fits a value; what a port computes counts as power."""
-        units = model.BudgetQuantity("W").units
+        units = model.BUDGET_UNITS
         if isinstance(value, Series) and not value.unit.text:
             value = value.knots[0][1]
         if isinstance(value, Fact):

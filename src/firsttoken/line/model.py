@@ -7,46 +7,26 @@ a step does may be written at its station, which then holds for every step there
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
-from firsttoken.twin.grammar import ValueSyntaxError
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
-
-@dataclass(frozen=True, slots=True)
-class BudgetQuantity(Quantity):
-    """A quantity of whatever a budget is measured in: power, flow, or a plain count."""
-
-    units: tuple[str, ...] = ("W", "m**3/s", "each")
-
-    def parse(self, raw: object) -> Value:
-        """Read a value in the first unit that fits; raises `ValueSyntaxError`."""
-        problem: ValueSyntaxError | None = None
-        for unit in self.units:
-            try:
-                return Quantity.parse(Quantity(unit, self.at_least, series=self.series), raw)
-            except ValueSyntaxError as error:
-                problem = problem or error
-        assert problem is not None
-        raise ValueSyntaxError(str(problem), "write a power (kW), a flow (L/min) or a count")
-
+BUDGET_UNITS = ("W", "m**3/s", "each")
+"""What a budget may be measured in: a power, a flow, or a plain count."""
 
 Time = Annotated[Value, Quantity("s", at_least=0, drawn="each time", series=False)]
 Interval = Annotated[Value, Quantity("s", above=0, drawn="each time", series=False)]
 Duration = Annotated[Value, Quantity("s", at_least=0, series=False)]
 Share = Annotated[Value, Quantity("", at_least=0, at_most=1, series=False)]
-DrawnShare = Annotated[
-    Value, Quantity("", at_least=0, at_most=1, drawn="each time", series=False)
-]
+DrawnShare = Annotated[Value, Quantity("", at_least=0, at_most=1, drawn="each time", series=False)]
 Count = Annotated[Value, Quantity("each", at_least=0)]
 Number = Annotated[Value, Quantity("each", at_least=0, series=False)]
 Positive = Annotated[Value, Quantity("each", above=0, series=False)]
 Date = Annotated[Value, Quantity("date", series=False)]
-Level = Annotated[Value, BudgetQuantity("W", at_least=0)]
-Draw = Annotated[Value, BudgetQuantity("W", at_least=0, series=False)]
+Level = Annotated[Value, Quantity("W", at_least=0, units=BUDGET_UNITS)]
+Draw = Annotated[Value, Quantity("W", at_least=0, series=False, units=BUDGET_UNITS)]
 
 Rule = str
 """`fifo`, `edd`, `spt`, `cr`, `setup`, or `file.py:function` for a rule of one's own."""
@@ -177,8 +157,10 @@ class Station(Work):
         "finish", description="What happens to work in hand when the shift ends."
     )
     buffer: int | None = Field(
-        None, ge=0, description="Lots that may wait in front; none: no limit. When it is full, "
-        "lots that are done stay on the server before (blocking after service)."
+        None,
+        ge=0,
+        description="Lots that may wait in front; none: no limit. When it is full, "
+        "lots that are done stay on the server before (blocking after service).",
     )
     dispatch: Rule | None = Field(
         None,

@@ -67,8 +67,14 @@ class Quantity:
         return self.units or (self.unit,)
 
     def parse(self, raw: object) -> Value:
-        """Read and check one value; raises `ValueSyntaxError`."""
-        value = parse_value(raw, self.unit, self.default_unit)
+        """Read and check one value, in the first of the units that fits.
+
+        Raises
+        ------
+        ValueSyntaxError
+            If it cannot be read, is out of bounds, or drawn more often than it can be.
+        """
+        value = self._read(raw)
         if isinstance(value, Series):
             if not self.series:
                 raise ValueSyntaxError("this value cannot change with time", "give one value")
@@ -79,6 +85,19 @@ class Quantity:
             self.check_bounds(value)
             self._check_drawn(value)
         return value
+
+    def _read(self, raw: object) -> Value:
+        problem: ValueSyntaxError | None = None
+        for unit in self.choices:
+            try:
+                return parse_value(raw, unit, self.default_unit)
+            except ValueSyntaxError as error:
+                problem = problem or error
+        assert problem is not None
+        if not self.units:
+            raise problem
+        hint = ", or ".join(describe(unit) for unit in self.units)
+        raise ValueSyntaxError(str(problem), f"write {hint}")
 
     def _check_drawn(self, value: Value) -> None:
         """What is used again and again is drawn each time, what runs in time each period."""
