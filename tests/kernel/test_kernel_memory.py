@@ -1,5 +1,7 @@
 """Tables behind one number: what compiled code writes, numpy reads, and the reverse."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from numba import config
+from numba import cfunc, config, types
 
 from firsttoken.kernel import memory
 from firsttoken.kernel.compiled import compiled, compiled_inner
@@ -19,12 +21,13 @@ LOT = np.dtype(
 )
 """Every kind of field, the larger ones not aligned to their size."""
 
-FIRST, EMPTY, LOTS, NUMBERS = range(4)
+FIRST, EMPTY, LOTS, NUMBERS, RULE = range(5)
 
 lot = memory.table(LOTS, LOT)
 first = memory.table(FIRST, memory.INTEGER)
 numbers = memory.base(NUMBERS)
 number = memory.element(memory.NUMBER)
+rule = memory.callback(RULE, 3)
 
 
 @compiled_inner
@@ -65,6 +68,11 @@ def last_column(m: Any, rows: int) -> float:
     return total
 
 
+@compiled
+def ask(m: Any, x: float) -> float:
+    return rule(m, (x, 2.0 * x, 3.0))
+
+
 def lots(rows: int) -> np.ndarray:
     table = memory.aligned(rows, LOT)
     for name in LOT.names or ():
@@ -101,6 +109,30 @@ def test_numpy_writes_what_compiled_functions_read() -> None:
     assert tables[NUMBERS]["v"].tolist() == [0, 1, 3, 6, 10, 15, 21, 28]
     assert last_column(tables.m, 4) == 1 + 6 + 15 + 28
     assert last_column(tables.m, 1) == 1
+
+
+def with_rule(function: Callable[[float, float, float], float]) -> tuple[memory.Memory, Any]:
+    """Return a memory with a function, and what the caller must keep alive with it."""
+    table = memory.aligned(1, memory.INTEGER)
+    tables = memory.Memory({RULE: table})
+    if PURE:
+        tables.m[RULE] = function
+        return tables, function
+    native = cfunc(types.float64(types.float64, types.float64, types.float64))(function)
+    table["v"] = native.address
+    return tables, native
+
+
+def test_compiled_functions_call_the_function_in_a_slot() -> None:
+    """The caller is compiled once, whatever it calls."""
+    first, kept_first = with_rule(lambda x, y, z: 100 * x + 10 * y + z)
+    second, kept_second = with_rule(lambda x, y, z: math.sqrt(x * y + z))
+    assert [ask(first.m, 1.0), ask(second.m, 3.0), ask(first.m, 2.0)] == [
+        123,
+        math.sqrt(21),
+        243,
+    ]
+    assert kept_first is not kept_second
 
 
 def test_memories_are_independent() -> None:
