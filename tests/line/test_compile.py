@@ -612,6 +612,26 @@ def test_budgets_of_facts(tmp_path: Path) -> None:
     assert "not in the unit of budget 'coolant'" in said
 
 
+def test_a_budget_may_be_a_series_of_facts_or_a_port(tmp_path: Path) -> None:
+    """What another room computes counts as a power."""
+    from firsttoken.twin.values import Constant
+
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "facts.csv").write_text(
+        "id,value,unit,known_from,confidence,source\nflow,90,L/min,2025-01-01,D,a guess\n"
+    )
+    text = BUDGETS.replace("{unit: L/min, 2026-01-05: 90, 2026-01-08: 180}", "{2026: fact(flow)}")
+    text = text.replace("20 MW", "model(line.y.power)").replace("sockets: 2", "sockets: 0")
+    twin = load(tmp_path, text, header="library: [own]\n")
+    resolver = Resolver(twin)
+    resolver.provide(("line", "y"), {"power": Constant(7e6)})
+    line = compile_line(twin, "x", resolver)
+    assert line.names.pool_units == ("each", "W", "m**3/s", "each")
+    rows = line.tables.pool["level"]
+    assert [level(line, row, 0.0) for row in rows[1:3]] == pytest.approx([7e6, 1.5e-3])
+    assert step(line, "p.a")["needs"] == 2
+
+
 def test_a_fact_of_no_unit_of_a_budget_is_refused_on_loading(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "facts.csv").write_text(
@@ -690,6 +710,13 @@ def test_lot_classes_have_names_of_their_own(tmp_path: Path) -> None:
     )
     assert line.names.classes == ("p.base", "hot", "q.base")
     assert line.names.class_product == (0, 0, 1)
+    line = compiled(
+        tmp_path,
+        "stations: {a: {}}\n"
+        "products: {p: {releases: {q: {every: 1 day}}}, q: {}}\n"
+        "orders: {o: {product: q, due: 2026-01-09}}\n",
+    )
+    assert line.names.classes == ("q", "q.q")
 
 
 def test_work_in_process(tmp_path: Path) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.line.lines import compiled
+import yaml
+from tests.line.lines import compiled, load
 from tests.line.test_compile import DAY, level, mean
 
+from firsttoken.chain.ports import Resolver
+from firsttoken.line import model
+from firsttoken.line.compile import compile_line
+from firsttoken.line.disrupt import problem
 from firsttoken.line.system import System
 from firsttoken.twin.findings import TwinError
+from firsttoken.twin.scenario import Closure
 
 LINE = """
 stations: {a: {servers: 4}, b: {servers: {2026-01-05: 1, 2026-01-07: 3}}, c: {}}
@@ -86,7 +93,7 @@ def test_dates_slip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("disruption", "problem"),
+    ("disruption", "said"),
     [
         (
             "yield: line.x.stations.a, factor: 0.5, from: 2026-01-06",
@@ -106,6 +113,21 @@ def test_dates_slip(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_a_line_cannot_suffer_is_said(tmp_path: Path, disruption: str, problem: str) -> None:
-    with pytest.raises(TwinError, match=problem):
+def test_what_a_line_cannot_suffer_is_said(tmp_path: Path, disruption: str, said: str) -> None:
+    with pytest.raises(TwinError, match=said):
         disrupted(tmp_path, disruption)
+
+
+def test_disruptions_of_others_leave_a_line_alone(tmp_path: Path) -> None:
+    data = yaml.safe_load(LINE)
+    twin = load(tmp_path, data, header="disruptions: [{close: line.x, from: 2026-01-06}]\n")
+    other = replace(twin, rooms={"line": {"y": twin.rooms["line"]["x"]}})
+    line = compile_line(other, "y", Resolver(other))
+    assert servers(line, "a", 2) == 4
+
+
+def test_targets_that_are_not_there() -> None:
+    declared = model.Line.model_validate(yaml.safe_load(LINE))
+    closure = Closure.model_validate({"close": "line.x.stations.d", "from": "2026-01-06"})
+    assert problem(declared, closure, ("stations", "d")).startswith("there is none")
+    assert problem(declared, closure, ("stations", "a")) == ""

@@ -29,7 +29,6 @@ from firsttoken.twin.values import (
     ModelPort,
     Series,
     Signal,
-    Sum,
     Value,
 )
 
@@ -218,8 +217,6 @@ class Slots:
         found = self.looked_up(value, unit)
         if isinstance(found, Series):
             return max(self.most(part, unit, keys) for _, part in found.knots)
-        if isinstance(found, Sum):
-            return self.most(found.first, unit, keys) + self.most(found.second, unit, keys)
         largest = support(found)[1]
         if not isfinite(largest) or largest > _MOST_SERVERS:
             what = "this may grow beyond every number of servers"
