@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import math
+import ctypes
 from pathlib import Path
 from typing import Any
 
-import numba
 import pytest
 
 from firsttoken.kernel.compiled import config
 from firsttoken.line import rules
-from firsttoken.line.rules import ARGUMENTS, RuleError, load_rule, own_rule, try_rule
+from firsttoken.line.rules import (
+    ARGUMENTS,
+    RuleError,
+    load_rule,
+    own_rule,
+    rule_address,
+    try_rule,
+)
 
 HEAD = f"def rule({', '.join(ARGUMENTS)}):\n"
 
@@ -135,24 +141,11 @@ def test_a_changed_file_is_read_again(tmp_path: Path, mode: bool) -> None:
     assert (native(first)(*nine), native(second)(*nine)) == (1.0, 2.0)
 
 
-def test_engines_compile_once_for_all_rules(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(config, "DISABLE_JIT", False)
-
-    @numba.njit(nogil=True)
-    def most_urgent(rule: Any, due: Any) -> int:
-        best, found = math.inf, -1
-        for i in range(due.size):
-            key = rule(0.0, 0.0, float(i), due[i], 0.0, 1.0, 1.0, 0.0, 1.0)
-            if key < best:
-                best, found = key, i
-        return found
-
-    import numpy as np
-
-    due = np.array([5.0, 3.0, 9.0])
-    earliest = load_rule(written(tmp_path, "return due"), "rule")
-    latest = load_rule(written(tmp_path, "return -due"), "rule")
-    found = [most_urgent(rule, due) for rule in (earliest, latest, rules.no_rule())]
-    assert found == [1, 2, 0]
-    assert numba.typeof(earliest) == rules.rule_type() == numba.typeof(rules.no_rule())
-    assert len(most_urgent.signatures) == 1
+def test_engines_call_rules_by_address(tmp_path: Path, mode: bool) -> None:
+    file = written(tmp_path, "return due - now")
+    address = rule_address((str(file), "rule"))
+    if not mode:
+        kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * len(ARGUMENTS))
+        address = kind(address)
+    assert address(2.0, 1.0, 0.0, 7.0, 0.0, 1.0, 2.0, 0.0, 1.0) == 5.0
+    assert rule_address(None) is None

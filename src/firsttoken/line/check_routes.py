@@ -72,9 +72,9 @@ class Route:
                 yield Move(SCRAPPED, lost, "on_fail" if target == SCRAP_WORD else "attempts")
         if passes or needed < 1:
             yield from self._onward(position, visit, 1 - needed * (chance if fails else 0.0))
-        limit_ = visit.step.queue_limit
-        if limit_ is not None and limit_.on_miss not in (COUNT_WORD, SCRAP_WORD):
-            yield Move(self.number[limit_.on_miss], 0.0, "on_miss")
+        timed = visit.step.queue_limit
+        if timed is not None and timed.on_miss != COUNT_WORD:
+            yield Move(self._at(timed.on_miss), 0.0, "on_miss")
 
     def _onward(self, position: int, visit: Visit, chance: float) -> Iterator[Move]:
         """Ways after the work is done or skipped."""
@@ -93,7 +93,8 @@ class Route:
             yield Move(following, chance * rest, "next")
 
     def _at(self, name: str) -> int:
-        return {SHIP_WORD: SHIPPED, SCRAP_WORD: SCRAPPED}.get(name, self.number.get(name, SHIPPED))
+        words = {SHIP_WORD: SHIPPED, SCRAP_WORD: SCRAPPED}
+        return words[name] if name in words else self.number[name]
 
     # Reaching -----------------------------------------------------------------------------
 
@@ -252,33 +253,47 @@ def _upstream(view: View, route: Route, position: int, name: str, keys: Keys) ->
 
 
 def _holds(view: View, route: Route, position: int, visit: Visit) -> None:
-    """What is held is given back, once, on every way."""
+    """What is held is taken once and given back once, on every way."""
     for pool, hold in visit.step.holds.items():
         keys = (*visit.keys, "holds", pool)
         end = route.number[hold.until]
-        beyond = route.reached(route.after(position) if end != position else [], without=end)
-        if end != position and end not in beyond:
+        during = set[int]() if end == position else route.reached(route.after(position), end)
+        if end != position and end not in during:
             what = f"step {hold.until!r} does not come after {visit.name!r}"
             why = f"{pool!r} would never be given back"
             view.add((*keys, "until"), what, why, "name a step downstream", code="route-order")
             continue
-        if position in beyond:
-            what = f"a lot that holds {pool!r} can come back to {visit.name!r}"
-            why = f"it would take {pool!r} again before it gives it back"
-            hint = f"hold it from an earlier step, or rework after {hold.until!r}"
-            view.add(keys, what, why, hint, code="hold")
-        if SHIPPED in beyond:
-            what = f"some lots leave without passing {hold.until!r}"
-            why = f"they would keep {pool!r} for ever"
-            view.add(keys, what, why, "let every way lead over it", code="hold")
-        for skipped in (visit, route.visits[end]):
-            share = skipped.step.share
-            if share is not None and view.range(share)[0] < 1:
-                what = f"some lots skip {skipped.name!r}, where {pool!r} is taken or given back"
-                hint = "let steps that all lots need take it and give it back"
-                view.add(keys, what, "", hint, code="hold")
+        wrong = _unbalanced(view, route, position, end, during)
+        if wrong:
+            what = f"{pool!r} is not taken once and given back once on every way"
+            hint = "let all ways lead over both steps, rework within them or after them"
+            view.add(keys, what, wrong, hint, code="hold")
         if not math.isnan(view.range(hold.count, "each")[0]):
-            _held(view, route, position, pool, keys, beyond | {position})
+            _held(view, route, position, pool, keys, during | {position})
+
+
+def _unbalanced(view: View, route: Route, position: int, end: int, during: set[int]) -> str:
+    """How a lot may take something twice, or never give it back; empty if it cannot."""
+    first, last = route.visits[position], route.visits[end]
+    for skipped in (first, last):
+        share = skipped.step.share
+        if share is not None and view.range(share)[0] < 1:
+            return f"some lots skip {skipped.name!r}"
+    if end == position:
+        return ""
+    if position in during:
+        return f"a lot can come back to {first.name!r} before {last.name!r}"
+    if during & {SHIPPED, SCRAPPED}:
+        return f"some lots leave the line before {last.name!r}"
+    if end in route.reached([0], position):
+        return f"some lots come to {last.name!r} without {first.name!r}"
+    if end in route.reached(route.after(end), position):
+        return f"a lot can come to {last.name!r} twice"
+    inside = {route.visits[i].name for i in during if i >= 0}
+    for lots in view.line.wip:
+        if lots.product == route.product and lots.step in inside:
+            return f"lots are in the line at {lots.step!r} that have taken nothing"
+    return ""
 
 
 def _held(view: View, route: Route, position: int, pool: str, keys: Keys, during: set[int]) -> None:

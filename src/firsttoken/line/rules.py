@@ -12,8 +12,8 @@ expected processing times of this step and of this and all later ones, and `setu
 change-over that the server would need, in seconds; `priority` and `pieces` of the lot.
 
 The function is compiled, so it may use numbers, `math` and `numpy`, but no lists of the file, no
-text and no exceptions.  Engines take it as a first-class function of one type, whatever it does:
-what calls it is compiled once and cached for all rules.
+text and no exceptions.  Engines take its address: they are compiled once and cached, whatever it
+does.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def load_rule(path: Path, function: str) -> Rule:
 
     Returns
     -------
-    The compiled function as a first-class function of type `rule_type()`, which the caller must
-    keep alive while engines use it; in pure-Python mode the function itself.
+    The compiled function (a numba `cfunc` of nine floats), kept alive for good; in pure-Python
+    mode the function itself.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def rule_address(rule: tuple[str, str] | None) -> Any:
     Raises
     ------
     RuleError
-        As `load_rule`, which keeps the compiled rule alive.
+        As `load_rule`.
     """
     if rule is None:
         return None
@@ -134,39 +134,6 @@ def try_rule(rule: Rule, *, due: bool = True) -> None:
         raise RuleError("the rule returns nan, which has no order", f"called with {given}", hint)
 
 
-def rule_type() -> Any:
-    """The numba type of a rule: a first-class function, nine floats to a float."""
-    from numba import types
-
-    return types.FunctionType(_signature())
-
-
-@functools.cache
-def no_rule() -> Rule:
-    """A rule to hand to an engine that will call none: first come, first served."""
-    return _compiled(_first_come)
-
-
-def _first_come(
-    now: float,
-    priority: float,
-    arrived: float,
-    due: float,
-    released: float,
-    work: float,
-    work_left: float,
-    setup_time: float,
-    pieces: float,
-) -> float:
-    return arrived
-
-
-def _signature() -> Any:
-    from numba import types
-
-    return types.float64(*[types.float64] * len(ARGUMENTS))
-
-
 def _compiled(function: Rule) -> Rule:
     import numba
 
@@ -174,13 +141,14 @@ def _compiled(function: Rule) -> Rule:
 
     if config.DISABLE_JIT:
         return function
-    compiled: Rule = numba.cfunc(_signature(), error_model="numpy")(function)
+    signature = numba.types.float64(*[numba.types.float64] * len(ARGUMENTS))
+    compiled: Rule = numba.cfunc(signature, error_model="numpy")(function)
     return compiled
 
 
-@functools.lru_cache(maxsize=16)
+@functools.cache
 def _loaded(path: Path, function: str, text: str) -> Rule:
-    """The rule of a file with this text; reading it again costs nothing."""
+    """The rule of a file with this text, kept for good: engines know its address."""
     try:
         tree = ast.parse(text, str(path))
     except SyntaxError as error:
