@@ -31,6 +31,7 @@ from firsttoken.twin.units import plural
 _WHOLE = 0.9  # of the usual length: shorter periods are cut off by the horizon
 _GRID = np.linspace(0.0025, 0.9975, 200)
 _MOST_PRODUCTS = 12
+_NOISE = 1e-9
 
 Figure = tuple[str, str, str, Samples]
 """(kpi, label, unit, one number a replication)."""
@@ -58,6 +59,7 @@ class Kpis:
     lengths : of the report periods in s, within the horizon, [B].
     counted : whether a report period is whole and after the warm-up, [B].
     share : of the lots that need a step, [steps].
+    pool_used, pool_peak : mean and highest use of pools and budgets in SI, [R, N].
     """
 
     def __init__(
@@ -88,6 +90,11 @@ class Kpis:
         if not self.counted.any():
             self.counted[:] = True
         self.share = self._shares()
+        # Sums of seizing and giving back leave rounding errors of 1e-16 of the level.
+        used, level = simulated.pool_used, np.abs(simulated.pool_level).max(axis=0, initial=0.0)
+        self.pool_used = np.where(np.abs(used) > _NOISE * level, used, 0.0)
+        peak = simulated.pool_peak
+        self.pool_peak = np.where(np.abs(peak) > _NOISE * level, peak, 0.0)
 
     def _shares(self) -> Floats:
         """Mean share of the lots that need each step."""
@@ -261,7 +268,7 @@ def _energy(kpis: Kpis) -> Iterator[Figure]:
     power = np.array([unit == "W" for unit in kpis.names.pool_units], dtype=bool) & budgets
     if not power.any():
         return
-    drawn = found.pool_used[:, power].sum(axis=1)
+    drawn = kpis.pool_used[:, power].sum(axis=1)
     yield "energy", "energy drawn from the budgets", "kWh/week", drawn * WEEK / 3.6e6
     lots = kpis.shipped(found.finished)
     unit = kpis.line.unit
@@ -272,13 +279,13 @@ def _energy(kpis: Kpis) -> Iterator[Figure]:
 
 def _pools(kpis: Kpis) -> Iterator[Figure]:
     found = kpis.result
-    use = ratio(found.pool_used, found.pool_level)
+    use = ratio(kpis.pool_used, found.pool_level)
     for n, pool in enumerate(kpis.names.pools):
         budget = bool(kpis.system.tables.pool["budget"][n])
         yield f"use.{pool}", f"{pool}: in use", "%", 100 * use[:, n]
         if budget:
             unit, scale = shown_unit(kpis.names.pool_units[n])
-            yield f"peak.{pool}", f"{pool}: highest use", unit, found.pool_peak[:, n] * scale
+            yield f"peak.{pool}", f"{pool}: highest use", unit, kpis.pool_peak[:, n] * scale
         if found.pool_short[:, n].any():
             share = 100 * found.pool_short[:, n]
             yield f"short.{pool}", f"{pool}: work waits for it", "% of time", share
@@ -353,6 +360,9 @@ def station_table(kpis: Kpis) -> ResultTable:
     - performance = working / (open - set-up - maintenance - down),
     - quality = operations that pass / operations,
     - OEE = availability x performance x quality (Nakajima 1988), of open time.
+
+    `wip` is lots that wait or are on a server; it is not known of batch and cascade tools, whose
+    servers hold several.
     """
     rows = kpis.rows(
         "line_stations",
@@ -369,7 +379,6 @@ def station_table(kpis: Kpis) -> ResultTable:
     use = spread(parts["utilisation"])
     servers = mean(found.state_time.sum(axis=2))
     weeks = found.time / WEEK
-    held = found.state_time[:, :, (result.WORKING, result.BLOCKED)].sum(axis=2)
     columns: dict[str, Samples] = {
         **{name: mean(parts[name]) for name in ("oee", "availability", "performance", "quality")},
         "utilisation": use["mean"],
@@ -380,7 +389,7 @@ def station_table(kpis: Kpis) -> ResultTable:
         "pieces": mean(found.pieces) / weeks,
         "queue": mean(found.queue),
         "wait": mean(found.wait) / HOUR,
-        "wip": mean(found.queue + held),
+        "wip": mean(found.queue + _held(kpis)),
         "bottleneck": mean(found.active_bottleneck),
     }
     for s, station in enumerate(kpis.names.stations):
@@ -393,6 +402,17 @@ def station_table(kpis: Kpis) -> ResultTable:
         )
     shown = dict.fromkeys(("operations", "pieces"), "1/week")
     return rows.table({**shown, "wait": "hour", "queue": "lot", "wip": "lot"})
+
+
+def _held(kpis: Kpis) -> Floats:
+    """Mean number of lots on the servers of stations with one lot a server, [R, S]; else NaN."""
+    steps, families = kpis.system.tables.step, kpis.system.tables.family
+    states = (result.WORKING, result.BLOCKED)
+    held: Floats = kpis.result.state_time[:, :, states].sum(axis=2)
+    several = {*families["station"][families["batch_max"] > 0].tolist()}
+    several |= {*steps["station"][steps["interval"] >= 0].tolist()}
+    held[:, sorted(several)] = np.nan
+    return held
 
 
 def effectiveness(kpis: Kpis) -> dict[str, Floats]:
@@ -435,7 +455,7 @@ def pool_tables(kpis: Kpis) -> list[ResultTable]:
     for n, pool in enumerate(kpis.names.pools):
         budget = bool(kpis.system.tables.pool["budget"][n])
         unit, scale = shown_unit(kpis.names.pool_units[n])
-        used = one(found.pool_used[:, n] * scale)
+        used = one(kpis.pool_used[:, n] * scale)
         kpis.add(
             rows,
             pool=pool,
@@ -446,8 +466,8 @@ def pool_tables(kpis: Kpis) -> list[ResultTable]:
             used=used["mean"],
             used_p10=used["p10"],
             used_p90=used["p90"],
-            peak=float(found.pool_peak[:, n].max()) * scale,
-            use=float(mean(ratio(found.pool_used[:, n], found.pool_level[:, n]))),
+            peak=float(kpis.pool_peak[:, n].max()) * scale,
+            use=float(mean(ratio(kpis.pool_used[:, n], found.pool_level[:, n]))),
             short=float(mean(found.pool_short[:, n])),
             energy=used["mean"] * WEEK / HOUR if budget and unit == "kW" else np.nan,
         )

@@ -35,7 +35,7 @@ class Limit:
 
     Attributes
     ----------
-    kind : pool, budget, component, station, buffer or release.
+    kind : pool, budget, component, station, buffer, release, or wip (limit on lots in the line).
     share : share of time in which work waited for it; of a station its load; of a buffer the
         share in which the station before it is blocked; of releases 1 less the highest load.
     binds : whether it sets the pace of the line.
@@ -231,14 +231,15 @@ def _releases(kpis: Kpis, loads: Floats) -> Limit | None:
     made = float(kpis.shipped(kpis.result.finished).mean()) / kpis.result.time * WEEK
     unit = plural(kpis.line.unit)
     busy = f"the busiest station, {kpis.names.stations[top]}, is busy {percent(loads[top])}"
-    if modes & {system.WIP, system.STOCK}:
+    kind = "wip" if modes & {system.WIP, system.STOCK} else "release"
+    if kind == "wip":
         held = figure(float(mean(kpis.shipped(kpis.result.wip))))
         head = f"the limit on lots in the line sets the pace, with {held} {unit} in it on average"
     else:
         head = f"releases set the pace, and the line keeps up: {figure(made)} {unit} a week"
     sentence = f"{head}; {busy} of its open time"
     share = float(1 - loads[top])
-    return Limit("release", "releases", share, True, _sentence(sentence, False))
+    return Limit(kind, "releases", share, True, _sentence(sentence, False))
 
 
 def _piles_up(kpis: Kpis) -> bool:

@@ -122,8 +122,13 @@ def _histogram(kpis: Kpis) -> ResultTable:
         ("product", "lot_class", "low"),
         *("high", "count", "share"),
     )
-    for c, p in enumerate(kpis.product):
-        counts = np.asarray(kpis.result.cycle_histogram[c], np.float64)
+    cells = [(kpis.names.products[p], kpis.names.classes[c], c) for c, p in enumerate(kpis.product)]
+    every: list[tuple[str, str, int | Samples]] = list(cells)
+    if kpis.ships.sum() > 1:
+        every.insert(0, (ALL, ALL, kpis.ships))
+    for product, lot_class, which in every:
+        counts = np.asarray(kpis.result.cycle_histogram[which], np.float64)
+        counts = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
         total = counts.sum()
         if not total:
             continue
@@ -132,8 +137,8 @@ def _histogram(kpis: Kpis) -> ResultTable:
             len(binned),
             scenario=kpis.scenario,
             line=kpis.name,
-            product=kpis.names.products[p],
-            lot_class=kpis.names.classes[c],
+            product=product,
+            lot_class=lot_class,
             low=edges[:-1],
             high=edges[1:],
             count=binned,

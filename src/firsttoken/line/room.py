@@ -75,8 +75,10 @@ def _is_needed(twin: Twin, name: str) -> bool:
 
 
 def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:
-    from firsttoken.line.simulate import simulate
+    from firsttoken.line.simulate import must_compile, simulate
 
+    if must_compile():
+        settings.say("compile the simulation, once", 0, 0)
     what = f"simulate {compiled.names.line}, {twin.scenario or 'base'}"
     return simulate(
         compiled,
@@ -116,9 +118,9 @@ def read_tables(
     tables: Mapping[str, Table], findings: Findings
 ) -> tuple[dict[str, Any], SourceMap]:
     """A line's plain data from the tables of an AutoSched model."""
-    from firsttoken.line.autosched import read_line_tables
+    from firsttoken.line.autosched import read_autosched_tables
 
-    return read_line_tables(tables, findings)
+    return read_autosched_tables(tables, findings)
 
 
 ROOM = Room(

@@ -15,11 +15,20 @@ from firsttoken.report.svg_fan import draw_fan
 from firsttoken.results.compare import ComparedKpi, compare
 
 _MOST_PANELS = 6
+_OF_LINES = {
+    kpi: place
+    for place, kpi in enumerate(
+        ("throughput", "cycle_time.p90", "on_time", "orders.on_time", "energy.lot", "wip",
+         "cycle_time.p50", "yield.final", "throughput.any_period", "energy", "cycle_time")
+    )
+}  # fmt: skip
+"""Figures of a line in the order of their importance."""
 
 
 def scenarios(reading: Reading) -> Section | None:
     """Scenarios side by side."""
-    names = [name for name in reading.run.scenario_names if reading.rows("supply_summary", name)]
+    told = {row["scenario"] for row in reading.figures()}
+    names = [name for name in reading.run.scenario_names if name in told]
     if len(names) < 2:
         return None
     panels = (_date_panels(reading, names) + _kpi_panels(reading, names))[:_MOST_PANELS]
@@ -43,35 +52,53 @@ def scenarios(reading: Reading) -> Section | None:
 
 
 def _paths(reading: Reading, names: list[str]) -> list[Figure]:
-    """The last stage's output by period: each scenario's median over the base's band."""
+    """Output by period, of the last stage or else of the lines: medians over the base's band."""
+    found = []
+    for line in reading.lines() if not reading.all("supply_stage") else ():
+        found += _line_paths(reading, line, names)
     stage = reading.final_stage()
     base = reading.simulated("supply_stage", metric="completed", stage=stage)
-    if not base:
-        return []
+    for name in names[1:] if base else ():
+        rows = reading.simulated("supply_stage", name, metric="completed", stage=stage)
+        drawn = _path(reading, name, base, rows, stage)
+        found += [drawn] if drawn else []
+    return found
+
+
+def _line_paths(reading: Reading, line: str, names: list[str]) -> list[Figure]:
+    chosen = {"line": line, "product": "all", "metric": "finished"}
+    base = [row for row in reading.rows("line_throughput", **chosen) if row["whole"]]
+    drawn = [
+        _path(reading, name, base, reading.rows("line_throughput", name, **chosen), line)
+        for name in (names[1:] if base else ())
+    ]
+    return [figure for figure in drawn if figure]
+
+
+def _path(
+    reading: Reading, name: str, base: list[Row], rows: list[Row], what: str
+) -> Figure | None:
+    """A scenario's medians over the base's band; None if they are the same."""
     base = sorted(base, key=lambda row: str(row["period"]))
     unit = base[0]["unit"]
-    found = []
-    for name in names[1:]:
-        rows = reading.simulated("supply_stage", name, metric="completed", stage=stage)
-        medians = {row["period"]: float(row["p50"]) for row in rows}
-        values = [medians.get(row["period"], math.nan) for row in base]
-        if not _differs(values, [float(row["p50"]) for row in base]):
-            continue
-        title = reading.title(name)
-        fan = fan_of(base, unit, "", lines=[("", values, "s2")], only_lines=True)
-        word = formats.period_word(fan.labels)
-        canvas = draw_fan(fan, HALF, 210)
-        table = DataTable(
-            (word.capitalize(), "Base", title),
-            [
-                (str(row["label"]), *(formats.quantity(v, unit, 4) for v in (row["p50"], value)))
-                for row, value in zip(base, values, strict=True)
-            ],
-            frozenset({1, 2}),
-        )
-        said = f"{formats.output_of(stage, unit, word)}: median, over the base’s band"
-        found.append(half_figure(canvas, title, said, table=table))
-    return found
+    medians = {row["period"]: float(row["p50"]) for row in rows}
+    values = [medians.get(row["period"], math.nan) for row in base]
+    if not _differs(values, [float(row["p50"]) for row in base]):
+        return None
+    title = reading.title(name)
+    fan = fan_of(base, unit, "", lines=[("", values, "s2")], only_lines=True)
+    word = formats.period_word(fan.labels)
+    canvas = draw_fan(fan, HALF, 210)
+    table = DataTable(
+        (word.capitalize(), "Base", title),
+        [
+            (str(row["label"]), *(formats.quantity(v, unit, 4) for v in (row["p50"], value)))
+            for row, value in zip(base, values, strict=True)
+        ],
+        frozenset({1, 2}),
+    )
+    said = f"{formats.output_of(what, unit, word)}: median, over the base’s band"
+    return half_figure(canvas, title, said, table=table)
 
 
 def _differs(values: list[float], others: list[float]) -> bool:
@@ -107,7 +134,7 @@ def _year_tick(days: float) -> str:
 
 
 def _kpi_panels(reading: Reading, names: list[str]) -> list[Panel]:
-    rows = {(r["scenario"], r["kpi"]): r for r in reading.all("supply_summary")}
+    rows = {(r["scenario"], r["kpi"]): r for r in reading.figures()}
     goals = bool(reading.all("supply_goal_date"))
     kpis = unique(kpi for scenario, kpi in rows if scenario == reading.base)
     kpis = [kpi for kpi in kpis if not (goals and kpi.endswith(".date"))]
@@ -116,15 +143,23 @@ def _kpi_panels(reading: Reading, names: list[str]) -> list[Panel]:
     for kpi in kept:
         unit = rows[reading.base, kpi]["unit"]
         shown = "share" if _is_share(kpi, unit) else unit
-        dots = [_kpi_dot(reading.title(name), rows.get((name, kpi)), shown) for name in names]
+        known = [rows[name, kpi]["p90"] for name in names if (name, kpi) in rows]
+        fitting, size = formats.fitting(shown, max(filter(math.isfinite, known), default=0.0))
+        dots = [_kpi_dot(reading.title(name), rows.get((name, kpi)), shown, size) for name in names]
         title = formats.sentence(rows[reading.base, kpi]["label"])
-        noted = "" if shown in ("USD", "share", "", "1") else f", {formats.plural(shown)}"
+        said = formats.plural(fitting).partition("/")[0]
+        bare = shown in ("USD", "share", "", "1") or said in title.lower().split()
+        noted = "" if bare else f", {formats.plural(fitting)}"
         panels.append(Panel(title + noted, shown, dots, _ticker(shown)))
     return panels
 
 
 def _rank(reading: Reading, kpi: str) -> tuple[int, str]:
     """Order of importance: goals, value, content, duty, the last stage by year, the rest."""
+    line = next((name for name in reading.lines() if kpi.startswith(f"{name}.")), "")
+    if line:
+        place = _OF_LINES.get(kpi.removeprefix(f"{line}."), len(_OF_LINES))
+        return 20 + place if place else 5, kpi
     final = f"completed.{reading.final_stage()}."
     leading = ("goal.", "value.", "home.", "duty", "spend")
     place = next((i for i, start in enumerate(leading) if kpi.startswith(start)), len(leading))
@@ -148,10 +183,10 @@ def _moves(rows: dict[tuple[str, str], Row], names: list[str], kpi: str) -> bool
     return len(known) > 1 and max(known) > min(known)
 
 
-def _kpi_dot(name: str, row: Row | None, unit: str) -> Dot | None:
+def _kpi_dot(name: str, row: Row | None, unit: str, size: float) -> Dot | None:
     if row is None:
         return None
-    at = [float(row[q]) if math.isfinite(row[q]) else None for q in ("p10", "p50", "p90")]
+    at = [float(row[q]) / size if math.isfinite(row[q]) else None for q in ("p10", "p50", "p90")]
     said = [formats.quantity(row[q], unit) for q in ("p10", "p50", "p90")]
     tip = f"{name}: median {said[1]}, P10–P90 {said[0]} – {said[2]}"
     return Dot(at[0], at[1], at[2], said[1], tip)
@@ -159,7 +194,7 @@ def _kpi_dot(name: str, row: Row | None, unit: str) -> Dot | None:
 
 def _kpi_table(reading: Reading, names: list[str]) -> DataTable:
     """Figures down, scenarios across: medians with P10-P90."""
-    rows = {(r["scenario"], r["kpi"]): r for r in reading.all("supply_summary")}
+    rows = {(r["scenario"], r["kpi"]): r for r in reading.figures()}
     cells = []
     for kpi in unique(kpi for _, kpi in rows):
         first = next(r for (_, k), r in rows.items() if k == kpi)
@@ -239,8 +274,10 @@ def _definitions(reading: Reading, names: list[str]) -> DataTable:
 
 def _worst(reading: Reading, names: list[str]) -> str:
     """The scenario that takes most from the delivered value (else the first figure)."""
-    rows = {(r["scenario"], r["kpi"]): r for r in reading.all("supply_summary")}
+    rows = {(r["scenario"], r["kpi"]): r for r in reading.figures()}
     kpis = unique(kpi for scenario, kpi in rows if scenario == names[0])
+    rest = tuple(f"{line}." for line in reading.lines())
+    kpis = [k for k in kpis if not k.startswith(rest) or k.endswith(".throughput")]
     ordered = sorted(kpis, key=lambda k: ("goal" not in k or "value" not in k, "value" not in k))
     for kpi in ordered:
         if not _moves(rows, names, kpi) or rows[names[0], kpi]["unit"] == "year":
@@ -256,7 +293,11 @@ def _worst(reading: Reading, names: list[str]) -> str:
             continue
         name = min(lows, key=lambda n: lows[n])
         if lows[name] < 0:
-            loss = formats.quantity(-lows[name], rows[names[0], kpi]["unit"])
+            unit = str(rows[names[0], kpi]["unit"])
+            if unit.endswith("/week"):
+                loss = formats.quantity(-lows[name], unit.removesuffix("/week"))
+                return f"“{reading.title(name)}” costs most: {loss} a week less (median)"
+            loss = formats.quantity(-lows[name], unit)
             what = formats.sentence(rows[names[0], kpi]["label"])
             return f"“{reading.title(name)}” costs most: {loss} less ({what}, median)"
     return "The scenarios beside the base"
@@ -335,9 +376,9 @@ def _known_when(reading: Reading, scenario: str) -> DataTable | None:
     """Inputs whose value in a scenario with an earlier `as_of` differs from the base's."""
     if scenario == reading.base or _as_of(reading, scenario) == reading.run.as_of:
         return None
-    now = {row["path"]: row for row in reading.rows("supply_inputs")}
+    now = {row["path"]: row for row in reading.inputs()}
     cells = []
-    for row in reading.rows("supply_inputs", scenario):
+    for row in reading.inputs(scenario):
         later = now.get(row["path"])
         if later is None or _spoken(row) == _spoken(later):
             continue

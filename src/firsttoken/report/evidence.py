@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from markupsafe import Markup
 
@@ -10,6 +11,7 @@ from firsttoken.report import formats
 from firsttoken.report.page import DataTable, Section
 from firsttoken.report.reading import Reading, Row, unique
 
+_ROOM = re.compile(r"^(supply|line)\.")
 _CONFIDENCE = {
     "A": "statement or primary document reported by several outlets",
     "B": "named analyst or one reputable outlet",
@@ -20,7 +22,7 @@ _CONFIDENCE = {
 
 def inputs(reading: Reading) -> Section | None:
     """Every input with value, range, date, confidence and source."""
-    rows = reading.rows("supply_inputs")
+    rows = reading.inputs()
     if not rows:
         return None
     assumed = sum(1 for row in rows if not row["source"] or row["source"] == "assumption")
@@ -32,7 +34,8 @@ def inputs(reading: Reading) -> Section | None:
     section = Section(
         "inputs",
         "Inputs and sources",
-        f"{len(rows)} inputs: {len(rows) - assumed} with a cited source, {assumed} assumptions",
+        f"{_counted(len(rows), 'input')}: {len(rows) - assumed} with a cited source, "
+        f"{_counted(assumed, 'assumption')}",
         lead,
     )
     section.tables = [
@@ -49,8 +52,12 @@ def inputs(reading: Reading) -> Section | None:
     return section
 
 
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def _input_row(number: int, row: Row) -> tuple[str, ...]:
-    path = row["path"].removeprefix("supply.").removeprefix("fact:")
+    path = _ROOM.sub("", row["path"]).removeprefix("fact:")
     fact = row["fact"] if row["fact"] and row["fact"] not in path else ""
     name = Markup('<span class="path">{}</span>').format(_breakable(path))
     if fact:
@@ -58,7 +65,7 @@ def _input_row(number: int, row: Row) -> tuple[str, ...]:
     if row.get("valid_from"):
         name += Markup('<br><span class="more">from {}</span>').format(row["valid_from"])
     if row.get("used_by"):
-        slots = [slot.removeprefix("supply.") for slot in row["used_by"].split("; ")]
+        slots = [_ROOM.sub("", slot) for slot in row["used_by"].split("; ")]
         more = f" and {len(slots) - 2} more" if len(slots) > 2 else ""
         users = Markup(", ").join(_breakable(slot) for slot in slots[:2])
         name += Markup('<br><span class="more">in {}{}</span>').format(users, more)

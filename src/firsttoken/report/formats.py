@@ -27,6 +27,7 @@ _NAMES = {
     "l11": "L11", "osat": "OSAT", "4np": "4NP", "n4": "N4", "n4p": "N4P", "usmca": "USMCA",
     "nvidia": "NVIDIA", "uk": "UK", "eu": "EU", "tw": "TW", "kr": "KR", "mx": "MX", "odm": "ODM",
     "ai": "AI", "vr200": "VR200", "hgx": "HGX", "ap": "AP", "n3p": "N3P", "tsv": "TSV",
+    "smt": "SMT", "l6": "L6", "l12": "L12", "wip": "WIP", "oee": "OEE",
     "hopper": "Hopper", "r200": "R200", "worth": "Worth", "fremont": "Fremont",
     "california": "California",
     "taiwan": "Taiwan", "arizona": "Arizona", "houston": "Houston",
@@ -75,12 +76,47 @@ def quantity(value: float, unit: str, digits: int = 3) -> str:
         return quantity(value, "USD", digits) + "/" + unit[4:]
     if unit in ("share", "fraction"):
         return share(value)
+    if unit == "hour":
+        return hours(value, digits)
+    if unit.partition("/")[0] in ("kW", "kWh"):
+        return _power(value, unit, digits)
     if unit[:1] == "k" and unit[1:].partition("/")[0] in _COUNTED:
         value, unit = 1000 * value, unit[1:]
     unit = _IDENTIFIER.sub(lambda match: label(match[0]), unit)
     if unit in ("", "1"):
         return number(value, digits)
     return f"{number(value, digits)} {plural(unit) if abs(value) != 1 else singular(unit)}"
+
+
+def hours(value: float, digits: int = 3) -> str:
+    """A time given in hours: 25 min, 7.5 hours, 5.2 days."""
+    if 0 < abs(value) < 1:
+        return f"{number(60 * value, digits)} min"
+    if abs(value) >= 72:
+        return f"{number(value / 24, digits)} days"
+    return f"{number(value, digits)} {'hour' if abs(value) == 1 else 'hours'}"
+
+
+def fitting(unit: str, most: float) -> tuple[str, float]:
+    """Unit for an axis that ends at `most`, and how many of the given unit it has."""
+    head, slash, rest = unit.partition("/")
+    if unit == "hour":
+        return ("days", 24.0) if most >= 72 else ("hours", 1.0) if most >= 1 else ("min", 1 / 60)
+    if head in ("kW", "kWh"):
+        scale, prefix = next((p for p in ((1e6, "G"), (1e3, "M")) if most >= p[0]), (1.0, "k"))
+        return f"{prefix}{head[1:]}{slash}{rest}", scale
+    return unit, 1.0
+
+
+def _power(value: float, unit: str, digits: int) -> str:
+    """Power or energy in the prefix that fits, as `19.2 MW` or `3.2 MWh/rack`."""
+    head, slash, rest = unit.partition("/")
+    if value == 0:
+        return f"0 {unit}"
+    size = abs(float(f"{value:.{digits - 1}e}"))
+    scales = ((1e6, "G"), (1e3, "M"), (1.0, "k"), (1e-3, ""))
+    scale, prefix = next((pair for pair in scales if size >= pair[0]), scales[-1])
+    return f"{_minus(_plain(value / scale, digits))} {prefix}{head[1:]}{slash}{rest}"
 
 
 def share(value: float) -> str:
@@ -157,9 +193,11 @@ def output_of(stage: str, unit: str, word: str) -> str:
 
 
 def period_word(labels: Sequence[str]) -> str:
-    """What the periods of these labels are: quarter, month, year or period."""
+    """What the periods of these labels are: quarter, month, year, week, day or period."""
     forms = {"quarter": r"\d{4}Q\d", "month": r"\d{4}-\d\d", "year": r"\d{4}"}
     for word, form in forms.items():
         if labels and all(re.fullmatch(form, text) for text in labels):
             return word
+    if len(labels) > 1 and all(re.fullmatch(r"\d{4}-\d\d-\d\d", text) for text in labels):
+        return {1: "day", 7: "week"}.get(int(ordinal(labels[1]) - ordinal(labels[0])), "period")
     return "period"

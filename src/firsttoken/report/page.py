@@ -62,7 +62,7 @@ class Card:
 
 @dataclass(slots=True)
 class Section:
-    """One section: `title` is its finding in a sentence."""
+    """One section: `title` is its finding in a sentence, `points` are further ones."""
 
     id: str
     kicker: str
@@ -71,6 +71,7 @@ class Section:
     cards: list[Card] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     tables: list[DataTable] = field(default_factory=list)
+    points: list[str] = field(default_factory=list)
 
 
 def figure(

@@ -32,7 +32,7 @@ class Reading:
         self._by_scenario: dict[str, dict[str, list[Row]]] = {}
         self._final_stage: str | None = None
         self._makers: dict[tuple[str, str], list[str]] | None = None
-        self.sources = Sources(self.rows("supply_inputs"))
+        self.sources = Sources(self.inputs())
 
     def all(self, table: str) -> list[Row]:
         """Rows of every scenario; none if the run has no such table."""
@@ -58,6 +58,42 @@ class Reading:
         rows = self.rows(table, scenario, **equal)
         found = [row for row in rows if row.get("engine") == "simulation"]
         return found or rows
+
+    def tables(self, ending: str) -> list[str]:
+        """Names of the tables of all rooms that end so."""
+        return [name for name in self.results.tables if name.endswith(ending)]
+
+    def inputs(self, scenario: str | None = None) -> list[Row]:
+        """Inputs of all rooms; one that several use stands once, with all its users."""
+        found: dict[tuple[str, str], Row] = {}
+        for table in self.tables("_inputs"):
+            for row in self.rows(table, scenario):
+                key = row["path"], str(row.get("valid_from", ""))
+                known = found.setdefault(key, dict(row))
+                users = str(known.get("used_by", "")).split("; ") + str(
+                    row.get("used_by", "")
+                ).split("; ")
+                known["used_by"] = "; ".join(unique(users))
+        return list(found.values())
+
+    def figures(self) -> list[Row]:
+        """Headline figures of all rooms and scenarios."""
+        return [
+            row
+            for table in self.tables("_summary")
+            for row in self.all(table)
+            if "kpi" in row and "label" in row
+        ]
+
+    def lines(self) -> list[str]:
+        """Names of the production lines, in order."""
+        return unique(row["line"] for row in self.rows("line_summary"))
+
+    def figure(self, line: str, kpi: str) -> Row | None:
+        """A headline figure of a line; None if it is not known."""
+        for row in self.rows("line_summary", kpi=f"{line}.{kpi}"):
+            return row if math.isfinite(row["p50"]) else None
+        return None
 
     def title(self, scenario: str) -> str:
         """A scenario's name as words."""

@@ -11,18 +11,19 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from firsttoken.report import causes, comparison, evidence, outlook
+from firsttoken.report import causes, comparison, evidence, lines, outlook
 from firsttoken.report.page import Section
 from firsttoken.report.reading import Reading
 from firsttoken.results.store import Results
 from firsttoken.twin.findings import UsageError
 
-SECTIONS: tuple[Callable[[Reading], Section | None], ...] = (
+SECTIONS: tuple[Callable[[Reading], Section | list[Section] | None], ...] = (
     outlook.headline,
     outlook.chain,
     outlook.output,
     outlook.goals,
     outlook.domestic,
+    lines.lines,
     causes.binding,
     causes.marginal,
     causes.tornado,
@@ -40,7 +41,10 @@ def render(results: Results) -> str:
     whose tables the run does not have are left out.
     """
     reading = Reading(results)
-    sections = [section for make in SECTIONS if (section := make(reading)) is not None]
+    sections: list[Section] = []
+    for make in SECTIONS:
+        made = make(reading)
+        sections += made if isinstance(made, list) else [made] if made else []
     folder = resources.files("firsttoken.report") / "templates"
     environment = jinja2.Environment(
         autoescape=True,

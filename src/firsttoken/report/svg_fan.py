@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -101,18 +102,19 @@ def _finite(values: Sequence[float]) -> list[float]:
 def period_axis(
     canvas: Canvas, periods: Sequence[str], labels: Sequence[str], x: Scale, base: float
 ) -> None:
-    """Draw the time axis: quarters where they fit, years below them."""
-    step = x(1) - x(0)
-    quarters = all(len(label) == 6 and label[4] == "Q" for label in labels)
-    if quarters and step >= 24:
-        for i, label in enumerate(labels):
-            canvas.text(x(i), base + 16, label[4:], "t s m", anchor="middle")
-    long = 36 if quarters and step >= 24 else 20
+    """Draw the time axis: days, months or quarters where they fit, years below them."""
+    step = x(1) - x(0) if len(periods) > 1 else x.end - x.start
+    parts = _parts(periods, labels, step)
+    for members, text in parts:
+        canvas.text(x((members[0] + members[-1]) / 2), base + 16, text, "t s m", anchor="middle")
+    starts = {members[0] for members, _ in parts} if parts and step < 8 else range(len(labels))
+    long = 36 if parts else 20
     for i, _ in enumerate(labels):
         edge = i > 0 and periods[i][:4] != periods[i - 1][:4]
-        canvas.line(x(i - 0.5), base, x(i - 0.5), base + (long if edge else 4), "tick")
+        if edge or i in starts:
+            canvas.line(x(i - 0.5), base, x(i - 0.5), base + (long if edge else 4), "tick")
     canvas.line(x(len(labels) - 0.5), base, x(len(labels) - 0.5), base + 4, "tick")
-    level = base + (33 if quarters and step >= 24 else 18)
+    level = base + (33 if parts else 18)
     years: dict[str, list[int]] = {}
     for i, period in enumerate(periods):
         years.setdefault(period[:4], []).append(i)
@@ -121,6 +123,30 @@ def period_axis(
         text = year if room > 34 else f"’{year[2:]}"
         if room > 18:
             canvas.text(x((members[0] + members[-1]) / 2), level, text, "t s", anchor="middle")
+
+
+def _parts(
+    periods: Sequence[str], labels: Sequence[str], step: float
+) -> list[tuple[list[int], str]]:
+    """What is written above the years: (periods, text), each with room for its text."""
+    if labels and all(len(label) == 6 and label[4] == "Q" for label in labels):
+        return [([i], label[4:]) for i, label in enumerate(labels)] if step >= 24 else []
+    if not labels or not all(len(label) in (7, 10) for label in labels):
+        return []
+    if step >= 42 and len(labels[0]) == 10:
+        days = [dt.date.fromisoformat(period) for period in periods]
+        return [([i], f"{day.day} {day:%b}") for i, day in enumerate(days)]
+    months: dict[str, list[int]] = {}
+    for i, period in enumerate(periods):
+        months.setdefault(period[:7], []).append(i)
+    usual = max(len(members) for members in months.values())
+    if step * usual < 27:
+        return []
+    return [
+        (members, f"{dt.date.fromisoformat(month + '-01'):%b}")
+        for month, members in months.items()
+        if step * len(members) >= 27
+    ]
 
 
 def _position(fan: Fan, iso: str) -> float:

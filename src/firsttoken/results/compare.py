@@ -16,8 +16,9 @@ from firsttoken.twin.findings import UsageError
 from firsttoken.twin.result_table import Column
 
 _NOT_KEYS = frozenset(
-    {"scenario", "kpi", "label", "unit", "p10", "p50", "p80", "p90", "mean", "title", "target"}
-)
+    {"scenario", "line", "kpi", "label", "unit", "p10", "p50", "p80", "p90", "mean", "interval",
+     "title", "target"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

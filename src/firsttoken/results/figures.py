@@ -5,13 +5,26 @@ from __future__ import annotations
 import math
 from typing import Any
 
+_SCALES = {
+    "USD": ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")),
+    "kW": ((1e6, "GW"), (1e3, "MW")),
+    "kWh": ((1e6, "GWh"), (1e3, "MWh")),
+}
+
 
 def scaled(values: list[float], unit: str) -> tuple[list[float], str]:
-    """Dollars in thousands, millions or billions, so that the largest is at least 1."""
-    largest = max((abs(value) for value in values if value == value), default=0.0)
-    for scale, name in ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")):
-        if unit == "USD" and largest >= scale:
-            return [value / scale for value in values], name
+    """Values in the unit that fits the largest: MUSD, MWh/week, day."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if unit == "hour":
+        size, name = 24.0 if largest >= 72 else 1.0, "day" if largest >= 72 else "hour"
+        if 0 < largest < 1:
+            size, name = 1 / 60, "min"
+        return [value / size for value in values], name
+    head, slash, rest = unit.partition("/")
+    if not slash or head != "USD":  # prices stay as they are
+        for scale, name in _SCALES.get(head, ()):
+            if largest >= scale:
+                return [value / scale for value in values], name + slash + rest
     return values, unit
 
 
