@@ -211,6 +211,8 @@ def begin_care(m: Any, c: int) -> bool:
     servers(m, v).cares -= 1
     if maintenance.clock != BY_TIME:
         care.left = value(m, maintenance.every).v
+    # Not among the idle servers any more: suspend must not take it out of them again.
+    servers(m, v).taken = 1
     suspend(m, v, int(np.int64(MAINTENANCE)))
     schedule(m, now + next_number(m, int(maintenance.takes)), (CARED << KIND_BITS) + c)
     return True
