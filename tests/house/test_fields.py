@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterable
 from importlib import import_module
 
 import pytest
@@ -13,6 +14,8 @@ from firsttoken.twin.schema import Declared
 
 # Said for whoever reads the file; an engine has no use for it.
 FOR_READERS = {"description"}
+OUTSIDE_THE_ENGINES = ("model", "check", "table", "autosched")
+"""Beginnings of the names of modules that declare, check or fill fields."""
 
 
 def declared(room: str) -> list[type[Declared]]:
@@ -27,21 +30,27 @@ def declared(room: str) -> list[type[Declared]]:
 
 
 def read_names(room: str) -> set[str]:
-    """Attributes that a room's modules read, and names that they pass to a function as text.
+    """Attributes that a room's modules read, and names that they hand on as text.
 
-    Modules that read tables do not count: they fill fields.
+    Modules that read tables do not count: they fill fields.  Nor do those that check: a field that
+    is only checked changes no result.
     """
     found: set[str] = set()
     for path in sorted((PACKAGE / room).rglob("*.py")):
-        if path.name == "model.py" or path.name.startswith("table"):
+        if path.name.startswith(OUTSIDE_THE_ENGINES):
             continue
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 found.add(node.attr)
             elif isinstance(node, ast.Call):
-                texts = [part for part in node.args if isinstance(part, ast.Constant)]
-                found |= {str(part.value) for part in texts}
+                found |= _texts(node.args)
+            elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Tuple):
+                found |= _texts(node.iter.elts)  # for side in ("consumes", "produces")
     return found
+
+
+def _texts(nodes: Iterable[ast.expr]) -> set[str]:
+    return {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
 
 
 @pytest.mark.parametrize("room", ROOMS)

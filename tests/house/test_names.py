@@ -23,7 +23,7 @@ EXPORTED = [
     "load",
     "run",
 ]
-COMMANDS = ["check", "compare", "plan", "report", "run", "schema", "simulate"]
+COMMANDS = ["check", "compare", "explain", "plan", "report", "run", "schema", "simulate"]
 
 
 def test_exported_names_are_these_and_no_others() -> None:
