@@ -97,15 +97,21 @@ def test_without_a_writable_folder_nothing_is_cached(
 
 
 def test_the_cache_follows_the_sources(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("x = 1")
-    (tmp_path / "sub").mkdir()
-    first = compiled.source_stamp((tmp_path,))
-    (tmp_path / "note.txt").write_text("no source")
-    assert compiled.source_stamp((tmp_path,)) == first
-    (tmp_path / "sub" / "b.py").write_text("")
-    second = compiled.source_stamp((tmp_path,))
-    (tmp_path / "sub" / "b.py").write_text("y")
-    assert len({first, second, compiled.source_stamp((tmp_path,))}) == 3
+    one, two = tmp_path / "a.py", tmp_path / "b.py"
+    one.write_text("x = 1")
+    first = compiled.source_stamp((one,))
+    assert compiled.source_stamp((one,)) == first
+    two.write_text("")
+    second = compiled.source_stamp((one, two))
+    two.write_text("y")
+    assert len({first, second, compiled.source_stamp((one, two))}) == 3
+
+
+def test_the_sources_of_a_room_are_what_it_imports_of_it() -> None:
+    engine = compiled.PACKAGE / "line" / "engine.py"
+    names = {file.name for file in compiled.callees(engine)}
+    assert {"engine.py", "engine_work.py", "engine_queue.py", "state.py"} <= names
+    assert not {"model.py", "kpi.py", "check.py"} & names
 
 
 def test_folders_have_their_own_cache(chosen: Path) -> None:

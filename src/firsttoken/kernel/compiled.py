@@ -2,15 +2,16 @@
 
 Numba notices when the file of a cached function changes, but not when a function it calls changes
 in another file.  The cache therefore lies in a folder named after the content of all sources a
-function may call: those of the kernel and those of its own folder.  (House rule, tested: compiled
-code calls only the kernel and its own folder.)  Code outside the package, such as a user's
-dispatch rule, may call everything.
+function may call: those of the kernel and those that it imports from its own folder.  (House rule,
+tested: compiled code calls only the kernel and its own folder.)  Code outside the package, such as
+a user's dispatch rule, may call everything.
 
 With ``NUMBA_DISABLE_JIT=1`` the same functions run as plain Python, for coverage and debugging.
 """
 
 import inspect
 import os
+import re
 import shutil
 import sys
 import time
@@ -123,17 +124,42 @@ def cache_folder(source: Path) -> Path | None:
         A folder that exists and is writable, or ``None`` if there is none.  It lies in
         ``NUMBA_CACHE_DIR`` if the user has set that, else in the user's cache folder.
     """
-    source = source.resolve()
-    kernel = PACKAGE / "kernel"
-    if PACKAGE in source.parents:
-        return _cache_of(tuple(sorted({kernel, source.parent})))
-    return _cache_of((PACKAGE,))
+    return _cache_of(sources(source.resolve()))
 
 
 @lru_cache
-def _cache_of(folders: tuple[Path, ...]) -> Path | None:
+def sources(source: Path) -> tuple[Path, ...]:
+    """Return the files of the package that the compiled functions of a file may come from."""
+    if PACKAGE not in source.parents:
+        return tuple(sorted(PACKAGE.rglob("*.py")))
+    kernel = (PACKAGE / "kernel").glob("*.py")
+    return tuple(sorted({*kernel, *callees(source)}))
+
+
+def callees(source: Path) -> set[Path]:
+    """Return the files of the folder of ``source`` that it imports, directly or not, and itself.
+
+    They hold all that its compiled functions may call outside the kernel.
+    """
+    package = ".".join(("firsttoken", *source.parent.relative_to(PACKAGE).parts))
+    pattern = re.compile(rf"^\s*from {re.escape(package)}(?:\.(\w+))? import ([\w ,]+)", re.M)
+    found: set[Path] = set()
+    ahead = {source}
+    while ahead:
+        file = ahead.pop()
+        found.add(file)
+        for module, names in pattern.findall(file.read_text(encoding="utf-8")):
+            for name in [module] if module else names.replace(",", " ").split():
+                imported = source.parent / f"{name}.py"
+                if imported.is_file() and imported not in found:
+                    ahead.add(imported)
+    return found
+
+
+@lru_cache
+def _cache_of(files: tuple[Path, ...]) -> Path | None:
     base = user_cache()
-    path = base / source_stamp(folders)
+    path = base / source_stamp(files)
     try:
         if not path.is_dir():
             path.mkdir(parents=True, exist_ok=True)
@@ -155,14 +181,13 @@ def user_cache() -> Path:
     return home / system / "firsttoken" / "compiled"
 
 
-def source_stamp(folders: tuple[Path, ...]) -> str:
-    """Return a hash of names and contents of all Python files in and below ``folders``."""
+def source_stamp(files: tuple[Path, ...]) -> str:
+    """Return a hash of names and contents of Python files of the package."""
     digest = blake2b(digest_size=10)
-    for folder in folders:
-        for file in sorted(folder.rglob("*.py")):
-            content = file.read_bytes()
-            digest.update(f"{file.relative_to(folder.parent)}:{len(content)}:".encode())
-            digest.update(content)
+    for file in files:
+        content = file.read_bytes()
+        digest.update(f"{file.parent.name}/{file.name}:{len(content)}:".encode())
+        digest.update(content)
     return digest.hexdigest()
 
 

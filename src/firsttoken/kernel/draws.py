@@ -4,17 +4,19 @@ A stream is a distribution with an entity and a purpose; its numbers are address
 replication, entity, purpose, index) as everywhere in the kernel.  Drawing sixty-four at a time lets
 the loop run on vector registers, which makes a number four times cheaper than one at a time.
 
-A distribution that inverts one uniform number uses both numbers of :func:`uniform2` at an index: its
-number k is the quantile at part ``k % 2`` of index ``k // 2``.  The others use an index a number.
+A distribution that inverts one uniform number uses both numbers of :func:`uniform2` at an index:
+its number k is the quantile at part ``k % 2`` of index ``k // 2``.  The others use an index a
+number.
 """
 
 from typing import Any, Final
 
 import numpy as np
+
 from firsttoken.kernel import codes
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.events import clock
-from firsttoken.kernel.memory import NUMBER, base, element, pairs, table
+from firsttoken.kernel.memory import NUMBER, base, element, numbers, pairs, table
 from firsttoken.kernel.random import log_normal_float, uniform2
 from firsttoken.kernel.sampling import draw, quantile, table_quantile
 
@@ -69,57 +71,64 @@ def fill(m: Any, s: int) -> None:
     """Draw the next block of stream ``s``."""
     state = stream(m, s)
     c = clock(m, 0)
-    out = _block(m)
-    at = s * BLOCK
+    out = numbers(_block(m), s * BLOCK, BLOCK)
     code = state.code
     if code == codes.UNIFORM:
-        _fill_uniform(out, at, state.a, state.b - state.a, c, state)
+        _fill_uniform(out, state.a, state.b - state.a, c, state)
     elif code == codes.EXPONENTIAL:
-        _fill_exponential(out, at, state.a, c, state)
-    elif code == codes.GAMMA or code == codes.BETA_PERT:
+        _fill_exponential(out, state.a, c, state)
+    elif code in (codes.GAMMA, codes.BETA_PERT):
         for i in range(BLOCK):
-            _number(out, at + i).v = draw(
-                code, state.a, state.b, state.c, state.d, c.seed, c.replication,
-                state.entity, state.purpose, state.drawn + i,
-            )  # fmt: skip
+            out[i] = draw(
+                code,
+                state.a,
+                state.b,
+                state.c,
+                state.d,
+                c.seed,
+                c.replication,
+                state.entity,
+                state.purpose,
+                state.drawn + i,
+            )
     else:
-        _fill_inverse(m, out, at, c, state)
+        _fill_inverse(m, out, c, state)
     state.drawn += BLOCK
     state.used = 0
 
 
 @compiled_inner
-def _fill_uniform(out: Any, at: int, low: float, width: float, c: Any, state: Any) -> None:
+def _fill_uniform(out: Any, low: float, width: float, c: Any, state: Any) -> None:
     seed, replication, entity, purpose = c.seed, c.replication, state.entity, state.purpose
     first = state.drawn // 2
     for i in range(BLOCK // 2):
         u, v = uniform2(seed, replication, entity, purpose, first + i)
-        _number(out, at + 2 * i).v = low + width * u
-        _number(out, at + 2 * i + 1).v = low + width * v
+        out[2 * i] = low + width * u
+        out[2 * i + 1] = low + width * v
 
 
 @compiled_inner
-def _fill_exponential(out: Any, at: int, mean: float, c: Any, state: Any) -> None:
+def _fill_exponential(out: Any, mean: float, c: Any, state: Any) -> None:
     seed, replication, entity, purpose = c.seed, c.replication, state.entity, state.purpose
     first = state.drawn // 2
     for i in range(BLOCK // 2):
         u, v = uniform2(seed, replication, entity, purpose, first + i)
-        _number(out, at + 2 * i).v = -mean * log_normal_float(1.0 - u)
-        _number(out, at + 2 * i + 1).v = -mean * log_normal_float(1.0 - v)
+        out[2 * i] = -mean * log_normal_float(1.0 - u)
+        out[2 * i + 1] = -mean * log_normal_float(1.0 - v)
 
 
 @compiled_inner
-def _fill_inverse(m: Any, out: Any, at: int, c: Any, state: Any) -> None:
+def _fill_inverse(m: Any, out: Any, c: Any, state: Any) -> None:
     """Distributions whose quantile is a function or a table."""
     code, a, b, d = state.code, state.a, state.b, state.c
-    listed = code == codes.DISCRETE or code == codes.EMPIRICAL
-    rows = pairs(_table(m), state.rows)
+    listed = code in (codes.DISCRETE, codes.EMPIRICAL)
+    rows = pairs(_table(m), int(np.int64(0)), state.rows)
     first = state.drawn // 2
     for i in range(BLOCK // 2):
         u, v = uniform2(c.seed, c.replication, state.entity, state.purpose, first + i)
         if listed:
-            _number(out, at + 2 * i).v = table_quantile(code, rows, int(a), int(b), u)
-            _number(out, at + 2 * i + 1).v = table_quantile(code, rows, int(a), int(b), v)
+            out[2 * i] = table_quantile(code, rows, int(a), int(b), u)
+            out[2 * i + 1] = table_quantile(code, rows, int(a), int(b), v)
         else:
-            _number(out, at + 2 * i).v = quantile(code, a, b, d, u)
-            _number(out, at + 2 * i + 1).v = quantile(code, a, b, d, v)
+            out[2 * i] = quantile(code, a, b, d, u)
+            out[2 * i + 1] = quantile(code, a, b, d, v)

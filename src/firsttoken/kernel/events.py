@@ -57,7 +57,7 @@ def schedule(m: Any, time: float, what: int) -> None:
     c.pending = i + 1
     c.sequence = sequence + 1
     while i > 0:
-        parent = (i - 1) // WAYS
+        parent = (i - 1) >> 2
         p = event(m, parent)
         if p.time <= time:
             break

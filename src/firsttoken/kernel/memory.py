@@ -136,33 +136,47 @@ def callback(slot: int, arguments: int) -> Callable[..., float]:
     return call  # type: ignore[no-any-return]
 
 
-if config.DISABLE_JIT:
-
-    def pairs(start: Any, rows: int) -> Any:
-        """Return a table of plain numbers, whose start :func:`base` gave, as an array [rows, 2]."""
-        return np.asarray(start).view(np.float64)[: 2 * rows].reshape(rows, 2)
-
-else:
+def _numbers(shape: tuple[int, ...]) -> Callable[..., Any]:
+    """Return the function that gives part of a table of plain numbers as an array."""
+    kind = types.Array(types.float64, len(shape) + 1, "C")
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def pairs(typing: Any, start: Any, rows: Any) -> Any:
-        """Return a table of plain numbers, whose start :func:`base` gave, as an array [rows, 2]."""
-        kind = types.Array(types.float64, 2, "C")
-
+    def numbers(typing: Any, start: Any, first: Any, rows: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array = context.make_array(kind)(context, builder)
             size = cgutils.intp_t
+            strides = [size(8)]
+            for n in reversed(shape):
+                strides.insert(0, strides[0].type(8 * n))
+            address = builder.add(args[0], builder.mul(args[1], strides[0]))
             populate_array(
                 array,
-                data=builder.inttoptr(args[0], array.data.type),
-                shape=cgutils.pack_array(builder, [args[1], size(2)]),
-                strides=cgutils.pack_array(builder, [size(16), size(8)]),
+                data=builder.inttoptr(address, array.data.type),
+                shape=cgutils.pack_array(builder, [args[2], *(size(n) for n in shape)]),
+                strides=cgutils.pack_array(builder, strides),
                 itemsize=size(8),
                 meminfo=None,
             )
             return array._getvalue()
 
-        return kind(types.int64, types.int64), generate
+        return kind(types.int64, types.int64, types.int64), generate
+
+    return numbers  # type: ignore[no-any-return]
+
+
+if config.DISABLE_JIT:
+
+    def numbers(start: Any, first: int, rows: int) -> Any:
+        """Return rows of a table of plain numbers, whose start :func:`base` gave, as an array."""
+        return np.asarray(start).view(np.float64)[first : first + rows]
+
+    def pairs(start: Any, first: int, rows: int) -> Any:
+        """Return the same as an array [rows, 2]: two numbers to a row."""
+        return np.asarray(start).view(np.float64).reshape(-1, 2)[first : first + rows]
+
+else:
+    numbers = _numbers(())
+    pairs = _numbers((2,))
 
 
 def _load(builder: Any, m: Any, slot: int) -> Any:
@@ -173,8 +187,9 @@ def _load(builder: Any, m: Any, slot: int) -> Any:
 
 def _record(context: Any, builder: Any, kind: Any, size: int, start: Any, i: Any) -> Any:
     """Compute the pointer to record ``i`` of a table of records of ``size`` bytes."""
-    address = builder.add(start, builder.mul(i, i.type(size)))
-    return builder.inttoptr(address, context.get_value_type(kind))
+    first = builder.inttoptr(start, cgutils.voidptr_t)
+    pointer = builder.gep(first, [builder.mul(i, i.type(size))])
+    return builder.bitcast(pointer, context.get_value_type(kind))
 
 
 class Memory:

@@ -6,16 +6,10 @@ from firsttoken.kernel.compiled import compiled, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import advance, clock, next_time, schedule
 from firsttoken.line.engine_dispatch import release, serve_source, serve_station
-from firsttoken.line.engine_down import (
-    cared,
-    change_level,
-    due,
-    fail,
-    repaired,
-    serve_repairs,
-)
-from firsttoken.line.engine_lots import join, set_timer
+from firsttoken.line.engine_down import cared, change_level, due, fail, repaired, serve_repairs
+from firsttoken.line.engine_lots import join
 from firsttoken.line.engine_periods import end_period
+from firsttoken.line.engine_queue import set_timer
 from firsttoken.line.engine_servers import consider_source, next_on_agenda
 from firsttoken.line.engine_work import finish, open_again
 from firsttoken.line.state import (

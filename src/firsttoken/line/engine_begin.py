@@ -22,6 +22,7 @@ from firsttoken.line.state import (
     changes,
     classes,
     failures,
+    families,
     faults,
     level_users,
     line,
@@ -37,7 +38,7 @@ from firsttoken.line.state import (
     steps,
     wips,
 )
-from firsttoken.line.system import BACKLOG, BY_TIME, BY_WORK, ORDER, STOCK, TIMED, WIP
+from firsttoken.line.system import BACKLOG, BY_TIME, BY_WORK, CR, ORDER, STOCK, TIMED, USER, WIP
 
 
 @compiled
@@ -103,6 +104,31 @@ def _begin_stations(m: Any) -> None:
             make_idle(m, v)
             _begin_faults(m, v)
             _begin_cares(m, v, k)
+        place.watched = station.buffer >= 0
+        place.plain = _is_plain(m, s)
+    for k in range(state.sources):
+        source = sources(m, k)
+        if source.mode == BACKLOG:
+            places(m, steps(m, products(m, source.product).step).station).watched = 1
+
+
+@compiled_inner
+def _is_plain(m: Any, s: int) -> bool:
+    """Tell whether a station has one queue in a fixed order and needs nothing but a server."""
+    station = stations(m, s)
+    if station.families != 1 or station.setup >= 0 or station.tools != 0:
+        return False
+    if station.rule == CR or station.rule == USER:
+        return False
+    if families(m, station.family).batch_max > 0:
+        return False
+    for k in range(line(m, 0).steps):
+        step = steps(m, k)
+        if step.station == s:
+            needed = step.needs + step.holds + step.parts
+            if needed > 0 or step.limit_mark >= 0 or step.interval >= 0:
+                return False
+    return True
 
 
 @compiled_inner

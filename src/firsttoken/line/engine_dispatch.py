@@ -12,7 +12,8 @@ from firsttoken.line.engine_down import free_server
 from firsttoken.line.engine_lots import create_lot, enter, go, has_room, resolve
 from firsttoken.line.engine_pools import lacking, set_short, wait_for
 from firsttoken.line.engine_queue import dequeue
-from firsttoken.line.engine_work import may_use, start
+from firsttoken.line.engine_servers import take_idle
+from firsttoken.line.engine_start import leave_queue, may_use, start
 from firsttoken.line.state import (
     RULE_SLOT,
     STUCK,
@@ -151,26 +152,16 @@ def serve_source(m: Any, source: int) -> None:
 @compiled_inner
 def start_all(m: Any, s: int) -> None:
     """Start operations at a station while there are an idle server and a lot that may start."""
-    station = stations(m, s)
     place = places(m, s)
-    family = int(station.family)
-    plain = (
-        station.families == 1
-        and station.setup < 0
-        and station.tools == 0
-        and station.rule != CR
-        and station.rule != USER
-        and families(m, family).batch_max == 0
-    )
+    family = int(stations(m, s).family)
     if place.short >= 0:
         set_short(m, s, int(np.int64(-1)))
     while place.queued > 0 and place.free > 0:
         row = int(np.int64(-1))
         v = int(place.free_head)
         lack = int(np.int64(-1))
-        if plain:
+        if place.plain != 0:
             row = int(queues(m, family).head)
-            lack = lack_of(m, row)
         else:
             row, v, lack = choose(m, s)
         if lack >= 0:
@@ -181,6 +172,8 @@ def start_all(m: Any, s: int) -> None:
             return
         if steps(m, lots(m, row).step).limit_mark >= 0 and missed(m, row):
             continue
+        leave_queue(m, row)
+        take_idle(m, v)
         start(m, row, v)
 
 

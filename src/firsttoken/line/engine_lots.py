@@ -6,9 +6,10 @@ from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.kernel.sketch import BUCKETS, bucket
-from firsttoken.line.engine_pools import account, wake
-from firsttoken.line.engine_queue import enqueue
-from firsttoken.line.engine_servers import consider, consider_source
+from firsttoken.line.engine_pools import add_stock
+from firsttoken.line.engine_queue import enqueue, set_timer
+from firsttoken.line.engine_servers import consider, consider_source, take_idle
+from firsttoken.line.engine_start import start
 from firsttoken.line.state import (
     ARRIVE,
     KIND_BITS,
@@ -16,7 +17,6 @@ from firsttoken.line.state import (
     NOWHERE,
     OUTSIDE,
     STUCK,
-    WAITED,
     branches,
     classes,
     families,
@@ -29,8 +29,6 @@ from firsttoken.line.state import (
     periods,
     places,
     products,
-    queues,
-    resources,
     stations,
     steps,
     tools,
@@ -156,27 +154,25 @@ def go(m: Any, row: int, target: int) -> None:
 
 @compiled_inner
 def join(m: Any, row: int) -> None:
-    """Put a lot that has arrived into its queue."""
+    """Let a lot that has arrived start at once if nothing hinders it, or put it into its queue."""
+    lot = lots(m, row)
+    step = steps(m, lot.step)
+    s = int(step.station)
+    place = places(m, s)
+    if place.plain != 0 and place.free > 0 and place.queued == 0:
+        lot.arrived = clock(m, 0).now
+        place.waits += 1
+        v = int(place.free_head)
+        take_idle(m, v)
+        start(m, row, v)
+        if place.watched != 0:
+            consider(m, s)
+        return
     enqueue(m, row)
-    step = steps(m, lots(m, row).step)
-    consider(m, int(step.station))
+    if place.free > 0 or place.blocked > 0:
+        consider(m, s)
     if families(m, step.family).batch_wait >= 0:
         set_timer(m, int(step.family))
-
-
-@compiled_inner
-def set_timer(m: Any, f: int) -> None:
-    """Schedule the moment at which the first lot of a batch family has waited long enough."""
-    queue = queues(m, f)
-    if queue.lots == 0 or queue.timer != 0:
-        return
-    time = lots(m, queue.head).arrived + value(m, families(m, f).batch_wait).v
-    if time <= clock(m, 0).now:
-        queue.overdue = 1
-        consider(m, int(families(m, f).station))
-    else:
-        queue.timer = 1
-        schedule(m, time, (WAITED << KIND_BITS) + f)
 
 
 @compiled_inner
@@ -289,25 +285,3 @@ def _count_finished(m: Any, row: int) -> None:
     period = periods(m, state.period * state.classes + lot.lot_class)
     period.finished += 1
     period.cycle += cycle
-
-
-@compiled_inner
-def add_stock(m: Any, product: int, pieces: float) -> None:
-    """Put pieces of a component into stock, and let assemblies try that wait for it."""
-    r = int(line(m, 0).pools + product)
-    account(m, r)
-    resources(m, r).used += pieces
-    wake(m, r)
-
-
-@compiled_inner
-def take_stock(m: Any, product: int, pieces: float) -> None:
-    """Take pieces of a component from stock."""
-    if products(m, product).supplied != 0:
-        return
-    r = int(line(m, 0).pools + product)
-    account(m, r)
-    resource = resources(m, r)
-    resource.used -= pieces
-    if resource.pull >= 0:
-        consider_source(m, int(resource.pull))

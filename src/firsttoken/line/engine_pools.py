@@ -5,7 +5,7 @@ from typing import Any
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.draws import value
 from firsttoken.kernel.events import clock
-from firsttoken.line.engine_servers import consider
+from firsttoken.line.engine_servers import consider, consider_source
 from firsttoken.line.state import (
     alternatives,
     holds,
@@ -172,3 +172,25 @@ def lacking(m: Any, lot_row: int) -> int:
         if products(m, part.product).supplied == 0 and stock < value(m, part.amount).v:
             return int(n + part.product)
     return -1
+
+
+@compiled_inner
+def add_stock(m: Any, product: int, pieces: float) -> None:
+    """Put pieces of a component into stock, and let assemblies try that wait for it."""
+    r = int(line(m, 0).pools + product)
+    account(m, r)
+    resources(m, r).used += pieces
+    wake(m, r)
+
+
+@compiled_inner
+def take_stock(m: Any, product: int, pieces: float) -> None:
+    """Take pieces of a component from stock."""
+    if products(m, product).supplied != 0:
+        return
+    r = int(line(m, 0).pools + product)
+    account(m, r)
+    resource = resources(m, r)
+    resource.used -= pieces
+    if resource.pull >= 0:
+        consider_source(m, int(resource.pull))

@@ -3,8 +3,20 @@
 from typing import Any
 
 from firsttoken.kernel.compiled import compiled_inner
-from firsttoken.kernel.events import clock
-from firsttoken.line.state import WAITING, lots, places, queues, stations, steps
+from firsttoken.kernel.draws import value
+from firsttoken.kernel.events import clock, schedule
+from firsttoken.line.engine_servers import consider
+from firsttoken.line.state import (
+    KIND_BITS,
+    WAITED,
+    WAITING,
+    families,
+    lots,
+    places,
+    queues,
+    stations,
+    steps,
+)
 from firsttoken.line.system import EDD, SPT
 
 
@@ -72,3 +84,18 @@ def dequeue(m: Any, lot_row: int) -> None:
     place = places(m, step.station)
     place.queued -= 1
     place.queue_area += now
+
+
+@compiled_inner
+def set_timer(m: Any, f: int) -> None:
+    """Schedule the moment at which the first lot of a batch family has waited long enough."""
+    queue = queues(m, f)
+    if queue.lots == 0 or queue.timer != 0:
+        return
+    time = lots(m, queue.head).arrived + value(m, families(m, f).batch_wait).v
+    if time <= clock(m, 0).now:
+        queue.overdue = 1
+        consider(m, int(families(m, f).station))
+    else:
+        queue.timer = 1
+        schedule(m, time, (WAITED << KIND_BITS) + f)

@@ -20,7 +20,7 @@ from firsttoken.kernel import codes
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.draws import next_number, stream
 from firsttoken.kernel.events import WAYS, clock, event
-from firsttoken.line.engine_work import draw_outcome, duration
+from firsttoken.line.engine_start import draw_outcome, duration
 from firsttoken.line.state import (
     ARRIVE,
     FAIL,

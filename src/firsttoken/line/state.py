@@ -199,6 +199,8 @@ PLACE: Final = np.dtype(
         ("stuck", "i4"),  # servers here whose lot is blocked
         ("listed", "i1"),  # on the agenda
         ("marked", "i1"),  # in the search for a deadlock
+        ("plain", "i1"),  # one queue, and nothing but an idle server is needed to start
+        ("watched", "i1"),  # others may wait for room here: it must be considered after a start
         ("short", "i4"),  # resource that is lacking: pool, or pools + product; -1
         ("idle", "i4"),  # servers that are not active: idle or blocked
         ("feed", "i4"),  # source that keeps a backlog here; -1
