@@ -360,6 +360,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     # Capacity
     "no server": ({S + "pack.servers": 0}, "capacity", "'pack' never has a server"),
+    "too many servers": ({S + "pack.servers": 1e7}, "servers", "may be 1e+07"),
     "half a server": ({S + "pack.servers": 1.5}, "servers", "1.5 is not a whole number of servers"),
     "any number of servers": (
         {S + "pack.servers": "exponential(3)"},
@@ -479,6 +480,19 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         {S + "test.buffer": 2, S + "repair.buffer": 1},
         "deadlock",
         "these buffers can lock each other up: repair -> test -> repair",
+    ),
+    "buffers that wait for components": (
+        {
+            S + "assemble.buffer": 3,
+            P + "tray": {"route": [{"station": "assemble"}], "releases": {"pull": {"stock": 36}}},
+        },
+        "deadlock",
+        "assemble -> assemble, rack.assemble waits for tray, which comes over assemble; with 4",
+    ),
+    "more lots than places": (
+        {S + "test.buffer": 2, "wip": [{"product": "rack", "step": "test", "lots": 7}]},
+        "places",
+        "7 lots are at 'test' at the start, its buffer and servers have 6 places",
     ),
     # Rules
     "an unknown rule": ({S + "pack.dispatch": "eed"}, "rule", "did you mean 'edd'?"),
@@ -616,6 +630,21 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "disruption",
         "'close' cannot act on line.x.products.rack",
     ),
+    "a slip from an uncertain date": (
+        {
+            S + "test.servers": {"2026-01-05": 4, "2026-03-01": 5},
+            "twin.disruptions": [
+                {
+                    "slip": "line.x.stations.test",
+                    "from": "uniform(2026-02-01, 2026-02-20)",
+                    "by": "1 week",
+                }
+            ],
+        },
+        "disruption",
+        "'from' of a slip must be a certain date",
+    ),
+    "a line without products": ({P[:-1]: {}}, "empty-line", "the line has no products"),
 }
 
 
@@ -704,7 +733,8 @@ def test_what_is_sound_is_not_reported(name: str, tmp_path: Path) -> None:
 
 def test_examples_and_exact_cases_are_sound() -> None:
     root = Path(__file__).parents[2]
-    twins = [*(root / "tests" / "known_answers").glob("line_*"), *(root / "examples").iterdir()]
+    twins = [*(root / "tests" / "known_answers").glob("line_*")]
+    twins += [root / "examples" / name for name in ("houston-rack-line", "mini-fab")]
     assert len(twins) > 20
     assert {twin.name: api.check(twin).as_text() for twin in twins} == dict.fromkeys(
         (twin.name for twin in twins), ""

@@ -14,8 +14,9 @@ from tests.line.lines import load
 
 from firsttoken import api
 from firsttoken.kernel import codes, sampling, series
-from firsttoken.line import check_load, model, state
+from firsttoken.line import check_load, compile_slots, model, state
 from firsttoken.line.check_capacity import MOST_NEEDS
+from firsttoken.line.check_fields import MOST_SERVERS
 from firsttoken.line.check_view import View, mean
 from firsttoken.line.test_floor import floor
 from firsttoken.twin.findings import Findings
@@ -319,5 +320,6 @@ def test_the_capacity_of_the_testbed(shared_data: Path, tmp_path: Path) -> None:
     assert ".Litho_" in bottleneck
 
 
-def test_needs_are_limited_as_in_the_engine() -> None:
+def test_limits_are_those_of_compile_and_engine() -> None:
     assert MOST_NEEDS == state.MOST_NEEDS
+    assert MOST_SERVERS == compile_slots._MOST_SERVERS

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from firsttoken.line.check_capacity import in_line
 from firsttoken.line.check_routes import Route
 from firsttoken.line.check_view import View
+from firsttoken.line.compile_routes import Visit
 
-Ways = dict[str, dict[str, tuple[str, str]]]
-"""From station to station: the product and the step after which a lot goes there."""
+Ways = dict[str, dict[str, str]]
+"""Stations that wait for room at stations, and how that comes."""
 
 
 def check_buffers(view: View) -> None:
@@ -29,13 +30,25 @@ def check_buffers(view: View) -> None:
             for to in route.after(position):
                 if to >= 0 and visits[to].station.buffer is not None:
                     here, there = visit.step.station, visits[to].step.station
-                    ways.setdefault(here, {}).setdefault(there, (product, visit.name))
+                    how = f"{product}.{visit.name} goes on to {there}"
+                    ways.setdefault(here, {}).setdefault(there, how)
                     _cascade(view, route, position, to)
-    limited = {n: s.buffer for n, s in view.line.stations.items() if s.buffer is not None}
-    for name in limited:
-        if name in ways.get(name, {}):
-            _self_feeding(view, name, ways[name][name])
+                    _self_feeding(view, visit, here == there)
+    for route_of in view.routes.values():
+        for visit in route_of:
+            _components(view, visit, ways)
+    limited = {name for name, s in view.line.stations.items() if s.buffer is not None}
     _circles(view, {a: b for a, b in ways.items() if a in limited})
+
+
+def _components(view: View, visit: Visit, ways: Ways) -> None:
+    """Assembly that waits fills a buffer that its components may have to pass."""
+    for part in visit.work("consumes")[2] or {}:
+        for other in view.routes[part]:
+            if other.station.buffer is not None:
+                there = other.step.station
+                how = f"{visit.product}.{visit.name} waits for {part}, which comes over {there}"
+                ways.setdefault(visit.step.station, {}).setdefault(there, how)
 
 
 def _cascade(view: View, route: Route, position: int, to: int) -> None:
@@ -51,21 +64,21 @@ def _cascade(view: View, route: Route, position: int, to: int) -> None:
         )
 
 
-def _self_feeding(view: View, name: str, way: tuple[str, str]) -> None:
+def _self_feeding(view: View, visit: Visit, to_itself: bool) -> None:
     """A station that sends lots to itself needs room for them."""
-    station = view.line.stations[name]
+    station, name = visit.station, visit.step.station
     servers = view.range(station.servers, "each")[1]
-    if station.buffer == 0 and servers <= 1:
+    if to_itself and station.buffer == 0 and servers <= 1:
         view.add(
             ("stations", name, "buffer"),
-            f"{name!r} locks itself up: a lot that leaves {way[1]!r} has to come back here",
+            f"{name!r} locks itself up: a lot that leaves {visit.name!r} has to come back here",
             "it waits on the only server for room that only itself can make",
             "give the station a buffer of 1 or more",
             code="deadlock",
         )
 
 
-def _circles(view: View, ways: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
+def _circles(view: View, ways: Mapping[str, Mapping[str, str]]) -> None:
     """Warn of circles of limited buffers, those of fewest places first."""
     room = {name: _places(view, name) for name in view.line.stations}
     lots = _lots_in_line(view)
@@ -80,12 +93,11 @@ def _circles(view: View, ways: Mapping[str, Mapping[str, tuple[str, str]]]) -> N
         if lots < places:
             continue
         names = " -> ".join([*circle, circle[0]])
-        steps = [ways[a][b] for a, b in zip(circle, [*circle[1:], circle[0]], strict=True)]
-        after = ", ".join(dict.fromkeys(f"{product}.{step}" for product, step in steps))
+        hows = [ways[a][b] for a, b in zip(circle, [*circle[1:], circle[0]], strict=True)]
         view.add(
             ("stations", circle[0], "buffer"),
             f"these buffers can lock each other up: {names}",
-            f"lots go on after {after}; {places:g} lots in them and nothing moves any more",
+            f"{'; '.join(hows)}; with {places:g} lots in them nothing moves any more",
             "remove the limit of one of them, or limit the lots in the line (`wip`)",
             code="deadlock",
             severity="warning",
@@ -105,7 +117,7 @@ def _lots_in_line(view: View) -> float:
 
 
 def _smallest(
-    start: str, ways: Mapping[str, Mapping[str, object]], room: Mapping[str, float]
+    start: str, ways: Mapping[str, Mapping[str, str]], room: Mapping[str, float]
 ) -> list[str]:
     """The circle with the fewest places that leads from a station back to it; Dijkstra."""
     queue: list[tuple[float, list[str]]] = [(room[start], [start])]

@@ -19,8 +19,6 @@ _MONDAY = 4 * 86400.0
 """1970-01-05, a Monday, in seconds from 1970-01-01."""
 _WEEK = 7 * 86400.0
 _COMBINATIONS = 4096
-SIZES = ("W", "m**3/s", "each")
-"""SI units that a budget may have."""
 
 
 def check_capacity(view: View) -> None:
@@ -152,9 +150,9 @@ def _draw_unit(view: View, keys: Keys, budget: str, amount: Value) -> None:
 
 def unit_of(view: View, value: Value) -> Unit | None:
     """Unit of a value as its writer gave it; None if it is not known."""
-    found = view.known(value, SIZES)
+    found = view.known(value, model.BUDGET_UNITS)
     if isinstance(found, Series) and not found.unit.text:
-        found = view.known(found.knots[0][1], SIZES)
+        found = view.known(found.knots[0][1], model.BUDGET_UNITS)
     return found.unit if isinstance(found, Constant | Distribution | Series) else None
 
 
@@ -162,15 +160,17 @@ def _size(unit: Unit) -> str | None:
     """What a budget's unit measures: its SI unit; None if no budget is measured in it."""
     if unit.dimension == DIMENSIONLESS.dimension:
         return "each"
-    return next((si for si in SIZES if parse_unit(si).dimension == unit.dimension), None)
+    return next(
+        (si for si in model.BUDGET_UNITS if parse_unit(si).dimension == unit.dimension), None
+    )
 
 
 def _draws_of(view: View, visit: Visit) -> None:
     _, owner, draws = visit.work("draws")
     for budget, amount in (draws or {}).items():
         level = view.line.budgets[budget]
-        low, high = view.range(amount, *SIZES)
-        smallest, most = view.range(level, *SIZES)
+        low, high = view.range(amount, *model.BUDGET_UNITS)
+        smallest, most = view.range(level, *model.BUDGET_UNITS)
         unit = unit_of(view, amount)
         if unit is None:
             continue

@@ -12,6 +12,9 @@ from firsttoken.twin.schema import slots
 from firsttoken.twin.units import DIMENSIONLESS, parse_unit
 from firsttoken.twin.values import Constant, Distribution, Series, Value
 
+MOST_SERVERS = 1_000_000
+"""Servers that a station may have (`compile_slots`)."""
+
 _PARTNERS = {
     # field: (fields of which one must be given too, what is said if none is)
     "per": (("time",), "there is no `time` that it could count for"),
@@ -202,10 +205,12 @@ def _levels(view: View) -> None:
             what, hint = "this amount is drawn once a replication", "leave out 'each period'"
             view.add(keys, what, "it holds until a date changes it", hint, code="drawn")
     for keys, value in servers:
-        if math.isinf(view.range(value, "each")[1]):
-            what = "the number of servers has no upper bound"
+        most = view.range(value, "each")[1]
+        if most > MOST_SERVERS:
+            bound = f"may be {most:g}" if math.isfinite(most) else "has no upper bound"
+            what, why = f"the number of servers {bound}", "each server is followed by itself"
             hint = "use uniform, triangular or discrete"
-            view.add(keys, what, "each server is followed by itself", hint, code="servers")
+            view.add(keys, what, why, hint, code="servers")
         for part in _parts(value):
             if isinstance(part, Constant) and part.value != int(part.value):
                 what = f"{part.value:g} is not a whole number of servers"

@@ -10,6 +10,7 @@ from firsttoken.line.compile_calendars import parse_shift
 from firsttoken.line.disrupt import problem
 from firsttoken.twin.dates import DAY, iso
 from firsttoken.twin.grammar import ValueSyntaxError
+from firsttoken.twin.scenario import Slip
 from firsttoken.twin.twin import split_path
 from firsttoken.twin.values import Constant, Value
 
@@ -61,6 +62,10 @@ def _release(view: View, keys: Keys, release: model.Release) -> None:
 
 def check_products(view: View) -> None:
     """Report products of which no lot starts, and components that come from nowhere."""
+    for collection in ("stations", "products"):
+        if not getattr(view.line, collection):
+            what = f"the line has no {collection}"
+            view.add((collection,), what, "nothing happens in it", code="empty-line")
     for name, product in view.line.products.items():
         keys = ("products", name)
         _source(view, keys, name, product)
@@ -196,6 +201,25 @@ def check_dates(view: View) -> None:
         elif lots.due is not None and lots.released is not None and due[1] <= released[0]:
             what, hint = "they are due before their release", "reverse the dates"
             view.add((*keys, "due"), what, iso(due[1]), hint, code="date-order")
+    _fitting(view)
+
+
+def _fitting(view: View) -> None:
+    """Lots in the line at the start have a place there."""
+    waiting: dict[str, int] = {}
+    stations = {visit.key: visit.step.station for r in view.routes.values() for visit in r}
+    for position, lots in enumerate(view.line.wip):
+        name = stations.get((lots.product, lots.step))
+        if name is None:
+            continue
+        station = view.line.stations[name]
+        waiting[name] = waiting.get(name, 0) + lots.lots
+        places = (station.buffer or 0) + view.range(station.servers, "each")[1]
+        if station.buffer is not None and waiting[name] > places:
+            what = f"{waiting[name]} lots are at {name!r} at the start"
+            why = f"its buffer and servers have {places:g} places"
+            hint = "put some at another step, or enlarge the buffer"
+            view.add(("wip", str(position)), what, why, hint, code="places", severity="warning")
 
 
 def check_calendars(view: View) -> None:
@@ -224,6 +248,9 @@ def check_disruptions(view: View) -> None:
         keys = split_path(view.twin.data, disruption.path)
         if keys[:2] == ("line", view.name):
             wrong = problem(view.line, disruption, keys[2:])
+            if not wrong and isinstance(disruption, Slip) and disruption.start is not None:
+                low, high = view.range(disruption.start, "date")
+                wrong = "" if low == high else "'from' of a slip must be a certain date"
             if wrong:
                 what = f"{disruption.kind!r} cannot act on {disruption.path}"
                 view.add(keys[2:], what, wrong, code="disruption")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from firsttoken.line import model
-from firsttoken.line.check_capacity import SIZES, open_week, unit_of
+from firsttoken.line.check_capacity import open_week, unit_of
 from firsttoken.line.check_routes import SHIPPED, Route
 from firsttoken.line.check_view import View
 from firsttoken.line.compile_routes import RESTART_WORD, Visit
@@ -160,7 +160,7 @@ def check_load(view: View) -> None:
     for pools in load.crews:
         _crew(view, load, pools)
     for name, drawn in load.budgets.items():
-        level = view.average(view.line.budgets[name], *SIZES)
+        level = view.average(view.line.budgets[name], *model.BUDGET_UNITS)
         unit = unit_of(view, view.line.budgets[name])
         if unit is not None and drawn > level * (1 + 1e-6):
             shown = f"{drawn / unit.factor:.4g} of {level / unit.factor:.4g} {unit.text}"
@@ -248,7 +248,11 @@ def _add(view: View, load: Load, work: Work, rate: float) -> None:
             for pool in pools:
                 load.longest["pool " + pool] = max(load.longest.get("pool " + pool, 0.0), time)
         for budget, amount in (visit.work("draws")[2] or {}).items():
-            _count(load.budgets, budget, flow * time / together * view.mean(amount, *SIZES))
+            _count(
+                load.budgets,
+                budget,
+                flow * time / together * view.mean(amount, *model.BUDGET_UNITS),
+            )
 
 
 def _count(counts: dict[Key, float], key: Key, more: float) -> None:
