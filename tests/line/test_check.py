@@ -382,6 +382,15 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "capacity",
         "the pools are too small for technician, technicians together",
     ),
+    "needs in the wrong order": (
+        {
+            S + "repair.crew": {"pack": 1, "technician": 1},
+            "pools.technicians.skills": ["technician", "pack"],
+            "pools.packers": {"count": 1, "skills": ["pack"]},
+        },
+        "capacity",
+        "name those first whom fewer can serve: technician, pack",
+    ),
     "a crew that is away": (
         {
             "calendars.weekend": {"shifts": ["sat,sun 08:00-16:00"]},
@@ -709,7 +718,7 @@ SOUND: dict[str, dict[str, Any]] = {
         "pools.fitters.count": 9,
     },
     "a person with two skills, and another": {
-        S + "repair.crew": {"technician": 1, "technicians": 1},
+        S + "repair.crew": {"technicians": 1, "technician": 1},
         "pools.both": {"count": 1, "skills": ["technician"]},
     },
     "a station closed for good in a scenario": {

@@ -69,6 +69,12 @@ def _crew(view: View, keys: Keys, crew: Mapping[str, Value], station: model.Stat
         what = f"the pools are too small for {', '.join(needs)} together"
         why = "one pool has to serve several of them"
         view.add(keys, what, why, "add to the pools, or need less", code="capacity")
+    elif not _fits_in_order(choices, needs, sizes):
+        order = sorted(needs, key=lambda name: len(view.holders(name)))
+        what = f"the needs {', '.join(needs)} are never met in this order"
+        why = "each takes the first pool that can serve it, and leaves too little for the next"
+        hint = f"name those first whom fewer can serve: {', '.join(order)}"
+        view.add(keys, what, why, hint, code="capacity")
     elif station is not None:
         _meeting(view, keys, station, choices)
 
@@ -85,6 +91,19 @@ def _fits(choice: Sequence[str], needs: Mapping[str, float], sizes: Mapping[str,
     for pool, amount in zip(choice, needs.values(), strict=True):
         used[pool] = used.get(pool, 0.0) + amount
     return not any(amount > sizes[pool] for pool, amount in used.items())
+
+
+def _fits_in_order(
+    choices: Sequence[Sequence[str]], needs: Mapping[str, float], sizes: Mapping[str, float]
+) -> bool:
+    """Whether the pools suffice if each need takes the first that has enough, as engines do."""
+    left = dict(sizes)
+    for pools, amount in zip(choices, needs.values(), strict=True):
+        pool = next((pool for pool in pools if not amount > left[pool]), None)
+        if pool is None:
+            return False
+        left[pool] -= amount
+    return True
 
 
 def _meeting(
