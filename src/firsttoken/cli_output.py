@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 QUANTILES = ("p10", "p50", "p80", "p90")
 SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
 PLAN_COLUMNS = ("scenario", "figure", "value", "unit")
+LIMIT_COLUMNS = ("scenario", "line", "rank", "name", "share", "binds", "sentence")
 MARGINAL_COLUMNS = ("scenario", "name", "label", "marginal_usd", "sentence")
 MOST_BINDING = 5
+MOST_LIMITS = 4  # sentences on what binds a line
 MOST_CHANGES = 6  # rows of what a scenario changes
 NOTABLE_CHANGE = 0.01  # of a median, in proportion
 QUIET_SECONDS = 10.0  # between plain progress lines
@@ -147,6 +149,7 @@ def run_json(results: Results, report: Path | None) -> None:
         "summary": summary(results),
         "plan": rows_of(results, "_plan", PLAN_COLUMNS),
         "binding": binding(results),
+        "limits": limits(results),
     }
     print(json.dumps(finite(document), indent=2, ensure_ascii=False))
 
@@ -161,6 +164,7 @@ def run_text(results: Results, report: Path | None) -> None:
     rows = summary(results)
     base = [row for row in rows if row["scenario"] == first]
     _print_figures(console, f"{results.run.twin}: {first}", base)
+    _print_limits(results, first)
     _print_plan(results, first)
     for scenario in others:
         _print_changes(console, first, base, [r for r in rows if r["scenario"] == scenario])
@@ -176,10 +180,23 @@ def _print_figures(console: Console, title: str, rows: list[dict[str, Any]]) -> 
     for column in ("", *(quantile.upper() for quantile in QUANTILES), "unit"):
         table.add_column(column, justify="right" if column.startswith("P") else "left")
     for row in rows:
+        if row["unit"] == "% of time" and not row["p90"]:
+            continue  # never
         figures, unit = figures_of(row)
         table.add_row(str(row["label"]), *figures, unit)
     if table.row_count:
         console.print(table)
+        print()
+
+
+def _print_limits(results: Results, scenario: str) -> None:
+    """What limits each line, the strongest first."""
+    found = [row for row in limits(results) if row["scenario"] == scenario]
+    for line in dict.fromkeys(row["line"] for row in found):
+        print(f"{results.run.twin}: what binds {line}")
+        said = [row["sentence"] for row in found if row["line"] == line][:MOST_LIMITS]
+        for sentence in said:
+            print(f"  {sentence.removeprefix(f'{line}: ')}")
         print()
 
 
@@ -230,11 +247,16 @@ def _print_changes(
 
 
 def _change(before: float, after: float, unit: str) -> float:
-    """Relative change; of a date in decades, and 1 where it leaves the horizon or comes in."""
+    """Relative change; of a date in decades, and 1 where it leaves the horizon or comes in.
+
+    Percentages change by points, or the smallest of them would seem to change most.
+    """
     if before != before or after != after:
         return float((before == before) != (after == after))
     if unit == "year":
         return abs(after - before) / 10
+    if unit.startswith("%"):
+        return abs(after - before) / 100
     return abs(after - before) / abs(before) if before else float(after != 0)
 
 
@@ -253,6 +275,13 @@ def binding(results: Results) -> list[dict[str, Any]]:
         if row["marginal_usd"] > 0 and len(best) < MOST_BINDING:
             best.setdefault(row["name"], row)
     return [row for best in found.values() for row in best.values()]
+
+
+def limits(results: Results) -> list[dict[str, Any]]:
+    """What limits the lines, in sentences, by scenario, line and rank."""
+    rows = rows_of(results, "_binding", LIMIT_COLUMNS)
+    order = {name: place for place, name in enumerate(results.run.scenario_names)}
+    return sorted(rows, key=lambda row: (order[row["scenario"]], row["line"], row["rank"]))
 
 
 def rows_of(results: Results, ending: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -286,9 +286,8 @@ def _pools(kpis: Kpis) -> Iterator[Figure]:
         if budget:
             unit, scale = shown_unit(kpis.names.pool_units[n])
             yield f"peak.{pool}", f"{pool}: highest use", unit, kpis.pool_peak[:, n] * scale
-        if found.pool_short[:, n].any():
-            share = 100 * found.pool_short[:, n]
-            yield f"short.{pool}", f"{pool}: work waits for it", "% of time", share
+        share = 100 * found.pool_short[:, n]
+        yield f"short.{pool}", f"{pool}: work waits for it", "% of time", share
 
 
 def mixed_quantiles(kpis: Kpis, probabilities: tuple[float, ...]) -> list[Floats]:

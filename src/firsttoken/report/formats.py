@@ -179,6 +179,13 @@ def label(name: str) -> str:
     return re.sub(r"\bCoWoS ([lsrLSR])\b", lambda m: f"CoWoS-{m[1].upper()}", " ".join(words))
 
 
+def words(name: str) -> str:
+    """As `label`, for the middle of a sentence: `burn_in` is burn in, `smt` is SMT."""
+    text = label(name)
+    known = re.split(r"[_\s-]", name)[0].lower() in _NAMES
+    return text if known else name[:1] + text[1:]
+
+
 def sentence(text: str) -> str:
     """A phrase with its identifiers as words, beginning with a capital, without `(fact ...)`."""
     text = re.sub(r"\s*\(fact [^)]*\)", "", text)

@@ -95,13 +95,7 @@ def spoken(reading: Reading, line: str, row: Row) -> str:
     if len(reading.lines()) > 1:
         sentence = sentence.removeprefix(f"{line}: ")
     names = rf"\b{re.escape(name)}\b|{_IDENTIFIER}"
-    return formats.sentence(re.sub(names, lambda match: _within(match[0]), sentence))
-
-
-def _within(name: str) -> str:
-    """A name as words within a sentence: `burn_in` is burn in, `smt` is SMT."""
-    words = formats.label(name)
-    return words if words[:1].lower() != name[:1] or words[1:2].isupper() else name[:1] + words[1:]
+    return formats.sentence(re.sub(names, lambda match: formats.words(match[0]), sentence))
 
 
 def _time(reading: Reading, line: str) -> Card | None:

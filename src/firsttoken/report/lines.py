@@ -179,7 +179,7 @@ def _state_bar(row: Row, hot: bool) -> StateBar:
         if math.isfinite(row[state])
     ]
     servers = float(row["servers"])
-    note = "1 server" if round(servers) == 1 else f"{formats.number(servers)} servers"
+    note = "1 server" if servers == 1 else f"{formats.number(servers)} servers"
     if math.isfinite(row["queue"]) and row["queue"] >= 0.05:
         note += f", queue {formats.number(row['queue'])}"
     said = f"OEE {formats.share(row['oee'])}" if math.isfinite(row["oee"]) else ""
@@ -299,7 +299,8 @@ def _histogram(reading: Reading, line: str) -> Figure | None:
     rows = groups.get(("all",)) or (next(iter(groups.values())) if len(groups) == 1 else [])
     if not rows:
         return None
-    unit, size = formats.fitting("hour", max(float(row["high"]) for row in rows))
+    most = reading.figure(line, "cycle_time.p90")
+    unit, size = formats.fitting("hour", float(most["p50"] if most else rows[-1]["high"]))
     bins = [
         (float(r["low"]) / size, float(r["high"]) / size, float(r["share"]),
          f"{formats.number(r['low'] / size)}–{formats.number(r['high'] / size)} {unit}: "
@@ -443,13 +444,16 @@ def losses(reading: Reading, line: str) -> Section | None:
         return None
     failed = [row for row in rows if row["kind"] == "failed" and math.isfinite(row["share"])]
     rolled = [r for r in reading.rows("line_summary") if _is_rolled(r, line)]
+    final = reading.figure(line, "yield.final")
     said = "What fails, is repeated or scrapped"
     if len(rolled) == 1 and math.isfinite(rolled[0]["p50"]):
         said = f"{formats.share(rolled[0]['p50'] / 100)} pass every step at the first attempt"
-        if failed:
-            most = max(failed, key=lambda row: float(row["share"]))
-            name = formats.label(most["name"])
-            said += f"; most failures at “{name}”: {formats.share(most['share'])}"
+    elif final is not None:
+        said = f"{formats.share(final['p50'] / 100)} are not scrapped"
+    if failed:
+        most = max(failed, key=lambda row: float(row["share"]))
+        name = formats.label(most["name"])
+        said += f"; most failures at “{name}”: {formats.share(most['share'])}"
     section = _section(reading, line, "losses", "Quality", said)
     order = {kind: place for place, kind in enumerate(KINDS)}
     rows.sort(key=lambda row: (order.get(row["kind"], len(order)), -_known(row["mean"])))
