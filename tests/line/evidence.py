@@ -91,13 +91,17 @@ def interval(samples: Floats, exact: float, level: float = 0.95) -> Interval:
     return Interval(mean, quantile * error, (mean - exact) / error if error > 0 else 0.0)
 
 
-def agrees(samples: Floats, exact: float, half_width: float) -> None:
-    """Assert that the exact value lies in the 95 % interval, and that the interval is narrow.
+def agrees(samples: Floats, exact: float, half_width: float, level: float = 0.999) -> None:
+    """Assert that the exact value lies in an interval of the mean, and that it is known well.
 
-    `half_width` is the widest relative half-width that still says something.
+    Parameters
+    ----------
+    half_width : largest relative half-width of the 95 % interval that still says something.
+    level : of the interval that must hold the value.  At 99.9 % one of a thousand right answers
+        fails at an arbitrary seed.
     """
-    found = interval(samples, exact)
-    assert found.half <= half_width * abs(exact), f"wide: {found} for {exact}"
+    narrow, found = interval(samples, exact), interval(samples, exact, level)
+    assert narrow.half <= half_width * abs(exact), f"wide: {narrow} for {exact}"
     assert found.holds(exact), f"{found} misses {exact}"
 
 

@@ -96,7 +96,7 @@ def test_every_row_of_the_table_is_a_case(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("e", expectations(), ids=str)
 def test_the_exact_value_lies_in_the_interval(e: Expectation) -> None:
-    agrees(samples(e), e.value, e.half_width)
+    agrees(samples(e), e.value, e.half_width, level=0.95)
 
 
 @pytest.mark.parametrize(
