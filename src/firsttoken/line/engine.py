@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import compiled, compiled_fused, compiled_inner, is_cold
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import advance, clock, next_time, schedule
 from firsttoken.line.engine_dispatch import release, serve_source, serve_station
@@ -76,7 +76,8 @@ def run(m: Any) -> int:
         if state.trace_rows > 0:
             note(m, what)
         handle(m, what >> KIND_BITS, what & LOW)
-        serve_agenda(m)
+        if state.agenda > 0 or state.repairs_waiting > 0:
+            serve_agenda(m)
         if state.stuck >= 0:
             return DEADLOCK
         if state.trace_rows > 0 and state.traced >= state.trace_rows:
@@ -87,7 +88,7 @@ def run(m: Any) -> int:
             look = time.now
 
 
-@compiled_inner
+@compiled_fused
 def handle(m: Any, kind: int, row: int) -> None:
     """Do what an event says."""
     if kind == FINISH:
@@ -131,7 +132,7 @@ def serve_agenda(m: Any) -> None:
             serve_repairs(m)
 
 
-@compiled_inner
+@compiled_fused
 def release_on_time(m: Any, source: int) -> None:
     """Release the lots of a timed source or an order, and schedule the next release."""
     given = sources(m, source)
@@ -170,3 +171,8 @@ def note(m: Any, what: int) -> None:
         row.server = lot.server
     elif kind == OPEN:
         row.server = what & LOW
+
+
+def must_compile() -> bool:
+    """Tell whether the first run has to wait for the compiler."""
+    return is_cold(run)

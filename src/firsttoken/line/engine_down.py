@@ -68,6 +68,7 @@ def suspend(m: Any, v: int, state: int) -> None:
         lot = lots(m, row)
         lot.left = lot.finish - now
         lot.finish = np.inf
+        lot.began -= now  # less the clock: what has been worked so far, negative
         row = lot.next
     server.open_time -= now
     set_state(m, v, state)
@@ -86,6 +87,7 @@ def resume(m: Any, v: int) -> None:
     while row >= 0:
         lot = lots(m, row)
         lot.finish = now + lot.left
+        lot.began += now
         if lot.pending == 0:
             lot.pending = 1
             schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
@@ -159,6 +161,7 @@ def repaired(m: Any, f: int) -> None:
     """A repair is done: the server goes on, and the clock of its next failure starts."""
     fault = faults(m, f)
     failure = failures(m, fault.failure)
+    fault.asked = clock(m, 0).now  # since when it works
     time = next_number(m, int(failure.mtbf))
     schedule(m, clock(m, 0).now + time, (FAIL << KIND_BITS) + f)
     give_needs(m, fault.taken, int(failure.need), int(failure.needs))

@@ -1,4 +1,4 @@
-"""What nobody knows at the moment of a snapshot, drawn anew: when work in hand will end.
+"""Going on from a state: statistics begin, levels are those of today, the unknown is drawn anew.
 
 A simulation has drawn the end of each operation and repair, and the next breakdowns, when they
 began.  A forecast must not know them.  Each is drawn again from its distribution, given how long
@@ -14,24 +14,33 @@ Working time since the last breakdown is not kept; breakdowns counted in working
 anew.
 """
 
+import math
 from typing import Any, Final
 
 from firsttoken.kernel import codes
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled, compiled_inner
 from firsttoken.kernel.draws import next_number, stream
-from firsttoken.kernel.events import WAYS, clock, event
+from firsttoken.kernel.events import WAYS, clock, event, schedule
+from firsttoken.line.engine_down import apply_level
+from firsttoken.line.engine_periods import next_edge, start_statistics
 from firsttoken.line.engine_start import draw_outcome, duration
 from firsttoken.line.state import (
     ARRIVE,
     FAIL,
     FINISH,
     KIND_BITS,
+    LEVEL_CHANGE,
     RELEASE,
     REPAIRED,
+    changes,
     failures,
     faults,
+    level_users,
     line,
     lots,
+    period_pools,
+    periods,
+    resources,
     servers,
     sources,
     stations,
@@ -43,9 +52,59 @@ TRIES: Final = 1000
 """Numbers drawn before the old one is kept: it lasts longer than its distribution allows."""
 
 
+@compiled
+def go_on(m: Any, unknown: int) -> None:
+    """Prepare a state that was taken over for going on.
+
+    Parameters
+    ----------
+    m
+        Memory of the line; `value` of LEVEL_USER and `change` of LINE are those of the moment.
+    unknown
+        1: draw anew what nobody knows; 0: what was drawn before stays.
+    """
+    state = line(m, 0)
+    state.warmup = min(state.warmup, clock(m, 0).now)
+    start_statistics(m)
+    for i in range((state.period + 1) * state.classes):
+        if i < state.periods * state.classes:
+            periods(m, i).finished = 0
+            periods(m, i).cycle = 0.0
+    rows = state.pools + state.products
+    for i in range(state.period * rows):
+        period_pools(m, i).v = 0.0
+    for r in range(rows):
+        resources(m, r).period_area = 0.0
+    _change_levels(m)
+    if unknown != 0:
+        redraw(m)
+    next_edge(m)
+
+
+@compiled_inner
+def _change_levels(m: Any) -> None:
+    """Set all levels, and the time of their next change, which need not be those of before."""
+    state = line(m, 0)
+    for k in range(state.users):
+        user = level_users(m, k)
+        apply_level(m, int(user.kind), int(user.row), user.value)
+    time = math.inf
+    if state.change < state.changes:
+        time = changes(m, state.change).time
+    count = clock(m, 0).pending
+    found = False
+    for i in range(count):
+        if event(m, i).what >> KIND_BITS == LEVEL_CHANGE:
+            event(m, i).time = time
+            found = True
+    _order_events(m)
+    if not found and time < math.inf:
+        schedule(m, time, LEVEL_CHANGE << KIND_BITS)
+
+
 @compiled_inner
 def redraw(m: Any) -> None:
-    """Draw what is not known at the moment of the clock, and put the events in order again."""
+    """Draw what is not known at the moment of the clock."""
     last = stations(m, line(m, 0).stations - 1)
     for v in range(last.server + last.servers):
         row = int(servers(m, v).lot)
@@ -53,9 +112,15 @@ def redraw(m: Any) -> None:
             if steps(m, lots(m, row).step).interval < 0:
                 _redraw_work(m, row, v)
             row = int(lots(m, row).next)
-    count = clock(m, 0).pending
-    for i in range(count):
+    for i in range(clock(m, 0).pending):
         _redraw_event(m, i)
+    _order_events(m)
+
+
+@compiled_inner
+def _order_events(m: Any) -> None:
+    """Make a heap of the events again after their times have changed."""
+    count = clock(m, 0).pending
     for i in range((count - 2) // WAYS, -1, -1):
         _sift(m, i, count)
 

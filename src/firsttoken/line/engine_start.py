@@ -78,7 +78,7 @@ def start(m: Any, row: int, v: int) -> None:
     if stations(m, s).failures > 0:
         extra += wear(m, v, time)
     lot.raw += time
-    lot.began = now
+    lot.began = now + setup
     lot.finish = now + extra + time
     if step.interval >= 0:
         _open_later(m, row, v, pieces, extra)

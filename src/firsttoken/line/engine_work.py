@@ -64,7 +64,7 @@ def finish(m: Any, row: int) -> None:
     while mate >= 0:
         after = int(lots(m, mate).mate)
         pieces += lots(m, mate).pieces
-        _end_step(m, mate, at, failed != 0)
+        _end_step(m, mate, int(lots(m, mate).step), failed != 0)
         mate = after
     _count_work(m, v, pieces)
     server = servers(m, v)
@@ -129,6 +129,7 @@ def _again(m: Any, row: int) -> bool:
     if stations(m, step.station).failures > 0:
         extra += wear(m, int(lot.server), time)
     lot.raw += time
+    lot.began = now + repair
     lot.finish = now + extra + time
     lot.pending = 1
     line(m, 0).working += 1

@@ -25,6 +25,7 @@ from firsttoken.kernel.sketch import BUCKETS
 from firsttoken.line.cycles import buffers_form_circle
 from firsttoken.line.engine import run
 from firsttoken.line.engine_begin import begin, close
+from firsttoken.line.engine_redraw import go_on
 from firsttoken.line.levels import LevelPaths
 from firsttoken.line.result import Snapshot
 from firsttoken.line.state import (
@@ -320,8 +321,22 @@ class Machine:
         arrays["value"] = self.memory[VALUE_SLOT].copy()
         return Snapshot(identity, float(self.memory[CLOCK_SLOT]["now"][0]), arrays)
 
-    def restore(self, snapshot: Snapshot, seed: int, replication: int, horizon: float) -> None:
-        """Take a state over; from here on the numbers are those of a replication of its own."""
+    def restore(
+        self,
+        snapshot: Snapshot,
+        seed: int,
+        replication: int,
+        horizon: float,
+        *,
+        redraw: bool = False,
+    ) -> None:
+        """Take a state over; from here on the numbers are those of a replication of its own.
+
+        Parameters
+        ----------
+        redraw
+            Draw what nobody knows at that moment anew, such as when work in hand will end.
+        """
         memory = self.memory
         for name, slot in _STATE.items():
             given = snapshot.arrays[name]
@@ -338,6 +353,18 @@ class Machine:
         streams["drawn"] = drawn
         line = memory[DYNAMIC["line"]]
         line["until"] = horizon
+        line["changes"] = self.levels.count
+        line["change"] = self._set_levels(snapshot.time)
+        go_on(memory.m, int(redraw))
+
+    def _set_levels(self, now: float) -> int:
+        """Set the levels to those of a moment; return how many changes lie before it."""
+        changes = self.memory[STATIC["change"]][: self.levels.count]
+        users = self.memory[STATIC["level_user"]]
+        past = int(np.searchsorted(changes["time"], now, "right"))
+        for change in changes[:past]:
+            users["value"][change["level"]] = change["value"]
+        return past
 
 
 def _copied(given: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -75,7 +75,8 @@ def _is_needed(twin: Twin, name: str) -> bool:
 
 
 def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:
-    from firsttoken.line.simulate import must_compile, simulate
+    from firsttoken.line.engine import must_compile
+    from firsttoken.line.simulate import simulate
 
     if must_compile():
         settings.say("compile the simulation, once", 0, 0)

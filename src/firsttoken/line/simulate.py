@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firsttoken.kernel.compiled import is_cold
 from firsttoken.kernel.replicate import replicate
 from firsttoken.line.collect import Collector
-from firsttoken.line.engine import run
 from firsttoken.line.machine import Machine
 from firsttoken.line.result import LineResult, Snapshot
 from firsttoken.line.rules import rule_address
@@ -22,14 +20,12 @@ from firsttoken.line.state import DEADLOCK, DONE, DYNAMIC
 from firsttoken.line.system import System
 from firsttoken.twin.findings import Finding, TwinError
 
+_FREE = ("level", "factor", "wip", "tasks")
+"""Tables that a state does not refer to: a line with other rows there may go on from it."""
+
 
 class DeadlockError(TwinError):
     """Lots block each other for ever; the finding names the stations."""
-
-
-def must_compile() -> bool:
-    """Tell whether the first call has to wait for the compiler."""
-    return is_cold(run)
 
 
 def simulate(
@@ -39,6 +35,7 @@ def simulate(
     *,
     initial_state: Snapshot | None = None,
     horizon: float | None = None,
+    redraw: bool = False,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cancel: threading.Event | None = None,
@@ -56,6 +53,8 @@ def simulate(
         State from which all replications go on; None: the line's own start.
     horizon
         End in s from the start of the twin; None: the system's.
+    redraw
+        Of a state: draw what nobody knows at its moment anew, such as when work in hand will end.
     threads
         Threads; None: all cores.
     progress, cancel
@@ -93,7 +92,7 @@ def simulate(
             used = machine
             if trace and replication == 0:
                 used = Machine(system, rule, trace)
-            _run(used, system, seed, replication, end, initial_state)
+            _run(used, system, seed, replication, end, initial_state, redraw)
             collector.take(used, replication)
             if used is not machine:
                 traces.update(_columns(used.trace))
@@ -119,12 +118,16 @@ def snapshot(system: System, seed: int, replication: int, at: float) -> Snapshot
 def identity(system: System) -> str:
     """Return a hash of the structure of a line: snapshots restore into the same structure only."""
     digest = blake2b(digest_size=16)
-    names = system.names
-    for part in (names.stations, names.products, names.classes, names.steps, names.pools):
-        digest.update(repr(part).encode())
-    for table in (system.tables.station, system.tables.step, system.tables.family):
-        digest.update(table.dtype.str.encode())
-        digest.update(str(len(table)).encode())
+    digest.update(repr(system.names).encode())
+    for name, table in zip(system.tables._fields, system.tables, strict=True):
+        if name not in _FREE:
+            digest.update(f"{name} {table.dtype.str} {len(table)}".encode())
+    for field in ("server", "servers", "failures", "maintenances", "families"):
+        digest.update(system.tables.station[field].tobytes())
+    for field in ("station", "product", "mark", "tool_put"):
+        digest.update(system.tables.step[field].tobytes())
+    digest.update(system.edges.tobytes())
+    digest.update(system.order_lots.tobytes())
     digest.update(f"{system.servers},{system.marks},{system.tools}".encode())
     return digest.hexdigest()
 
@@ -160,11 +163,12 @@ def _run(
     replication: int,
     end: float,
     initial_state: Snapshot | None,
+    redraw: bool = False,
 ) -> None:
     if initial_state is None:
         machine.begin(seed, replication, end)
     else:
-        machine.restore(initial_state, seed, replication, end)
+        machine.restore(initial_state, seed, replication, end, redraw=redraw)
     status = machine.run()
     if status == DONE:
         return

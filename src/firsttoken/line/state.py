@@ -105,7 +105,7 @@ LOT: Final = np.dtype(
         ("arrived", "f8"),  # at the queue
         ("finish", "f8"),  # of the operation in hand
         ("left", "f8"),  # time left of a suspended operation
-        ("began", "f8"),
+        ("began", "f8"),  # of the work in hand, less interruptions; less the clock if suspended
         ("released", "f8"),
         ("due", "f8"),
         ("raw", "f8"),  # processing time so far
@@ -152,7 +152,7 @@ FAULT: Final = np.dtype(
         ("failure", "i4"),
         ("left", "f8"),  # working time to the next failure
         ("waiting", "i1"),  # for its crew
-        ("asked", "f8"),
+        ("asked", "f8"),  # since when it is down; of a server that works, since when it does
         ("taken", "i2", (MOST_NEEDS,)),
     ]
 )
