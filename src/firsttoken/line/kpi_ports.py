@@ -87,8 +87,8 @@ def _smoothed(made: Floats, lengths: Floats) -> Floats:
 def _lead_time(kpis: Kpis, mine: np.ndarray) -> Value | None:
     """Mean time in s from release to finish, an empirical distribution over replications.
 
-    It is a mean over lots because a user of the port draws it once a replication: what differs
-    from lot to lot evens out, what differs from future to future does not.
+    It is a mean over lots, drawn once a replication: what differs from lot to lot evens out, what
+    differs from future to future does not.
     """
     lots = kpis.result.finished * mine
     total = lots.sum(axis=1)
@@ -106,4 +106,4 @@ def _empirical(samples: Samples) -> Scalar:
         return Constant(float(ordered[0]))
     shares = (np.arange(ordered.size) + 1) / ordered.size
     table = tuple(zip(ordered.tolist(), shares.tolist(), strict=True))
-    return Distribution("empirical", (), table)
+    return Distribution("empirical", (), table, drawn="once")
