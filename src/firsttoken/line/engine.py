@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from firsttoken.kernel.compiled import compiled, compiled_fused, compiled_inner, is_cold
+from firsttoken.kernel.compiled import compiled, compiled_inner, is_cold
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import advance, clock, next_time, schedule
 from firsttoken.line.engine_dispatch import release, serve_source, serve_station
@@ -88,7 +88,7 @@ def run(m: Any) -> int:
             look = time.now
 
 
-@compiled_fused
+@compiled_inner
 def handle(m: Any, kind: int, row: int) -> None:
     """Do what an event says."""
     if kind == FINISH:
@@ -132,7 +132,7 @@ def serve_agenda(m: Any) -> None:
             serve_repairs(m)
 
 
-@compiled_fused
+@compiled_inner
 def release_on_time(m: Any, source: int) -> None:
     """Release the lots of a timed source or an order, and schedule the next release."""
     given = sources(m, source)
