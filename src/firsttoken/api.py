@@ -16,9 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firsttoken.chain.rooms import rooms
-from firsttoken.chain.run import check_scenarios, check_twin, execute, scenario_names
+from firsttoken.chain.run import (
+    BASE,
+    Execution,
+    check_scenarios,
+    check_twin,
+    execute,
+    scenario_names,
+)
 from firsttoken.twin.dates import iso
-from firsttoken.twin.findings import Findings
+from firsttoken.twin.findings import Findings, UsageError
 from firsttoken.twin.loading import load_twin
 from firsttoken.twin.room import Progress, Settings
 from firsttoken.twin.twin import Twin
@@ -105,7 +112,7 @@ def run(
     ----------
     twin : a loaded twin, or the path of one.
     scenarios : names; None is the twin as it stands, `all` adds every scenario.
-    engines : `plan`, `simulate` or both.
+    engines : of `plan`, `simulate` and `explain`.
     out : run folder to make; None: `runs/<twin>/<UTC time>-<hash>` below the working folder.
     threads : worker threads; None: all cores. Results do not depend on it.
 
@@ -114,31 +121,131 @@ def run(
     TwinError, UsageError, InfeasibleError
         As the input, the call or the constraints are at fault; nothing is written then.
     """
-    from firsttoken.results.run import Run as Record
-    from firsttoken.results.store import write_run
-
-    wall, cpu = time.perf_counter(), time.process_time()
+    begun = _Clock()
     loaded = twin if isinstance(twin, Twin) else load(twin)
     loaded = loaded.with_settings(seed=seed, replications=replications)
     settings = Settings(tuple(engines), threads, progress, cancel)
     names = scenario_names(loaded, scenarios)
     done = execute(loaded, names, settings)
-    record = Record(
-        twin=loaded.name,
-        twin_hash=loaded.hash,
-        scenarios=tuple(_scenario_record(changed, name) for name, changed in done.twins.items()),
-        seed=loaded.seed,
-        replications=loaded.replications,
-        engines=tuple(engines),
-        as_of=iso(loaded.as_of),
-        start=iso(loaded.start),
-        end=iso(loaded.end),
-        title=loaded.title,
-        description=loaded.description,
-        cpu_s=time.process_time() - cpu,
-        wall_s=time.perf_counter() - wall,
-    )
     folder = Path(out) if out is not None else _default_folder(loaded)
+    return _write(loaded, done, settings, folder, report, begun)
+
+
+def save_state(
+    twin: Twin | Path | str,
+    path: Path | str,
+    until: str,
+    *,
+    scenario: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Simulate one replication of every line up to a day, and write the states to a file.
+
+    Parameters
+    ----------
+    path : file to write, `.npz`; one that is there is replaced.
+    until : date within the twin's time.
+
+    Raises
+    ------
+    TwinError, UsageError
+        As the input or the call are at fault; nothing is written then.
+    """
+    from firsttoken.chain.states import save_states
+
+    changed = _of_scenario(twin, scenario).with_settings(seed=seed)
+    save_states(changed, until, Path(path), Settings((), threads, progress))
+
+
+def forecast(
+    twin: Twin | Path | str,
+    path: Path | str,
+    *,
+    until: str | None = None,
+    scenario: str | None = None,
+    replications: int | None = None,
+    seed: int | None = None,
+    out: Path | str | None = None,
+    threads: int | None = None,
+    report: bool = True,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Run:
+    """Simulate many futures of every line from a file of states, and write a run folder.
+
+    Parameters
+    ----------
+    path : file that `save_state` wrote.
+    until : date at which the forecast ends; None: the twin's end.
+    replications : number of futures; None: as the twin says.
+    out, threads, report : as of `run`.
+
+    Raises
+    ------
+    TwinError, UsageError
+        As the input or the call are at fault; nothing is written then.
+    """
+    from firsttoken.chain.states import forecast_states
+
+    begun = _Clock()
+    loaded = twin if isinstance(twin, Twin) else load(twin)
+    loaded = loaded.with_settings(seed=seed, replications=replications)
+    settings = Settings(("forecast",), threads, progress, cancel)
+    changed = _of_scenario(loaded, scenario)
+    tables = forecast_states(changed, Path(path), until, settings)
+    folder = Path(out) if out is not None else _default_folder(loaded)
+    done = Execution({changed.scenario or BASE: changed}, tables)
+    return _write(loaded, done, settings, folder, report, begun)
+
+
+def _of_scenario(twin: Twin | Path | str, scenario: str | None) -> Twin:
+    """The twin under one scenario; None and `base` are the twin as it stands."""
+    loaded = twin if isinstance(twin, Twin) else load(twin)
+    name, *others = scenario_names(loaded, None if scenario is None else [scenario])
+    if others:
+        raise UsageError("a state belongs to one scenario; name one")
+    return loaded if name == BASE else loaded.with_scenario(name)
+
+
+class _Clock:
+    """Seconds used since it was made, of the clock and of all cores."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def wall(self) -> float:
+        return time.perf_counter() - self._wall
+
+    @property
+    def cpu(self) -> float:
+        return time.process_time() - self._cpu
+
+
+def _write(
+    twin: Twin, done: Execution, settings: Settings, folder: Path, report: bool, begun: _Clock
+) -> Run:
+    """Write the run folder of an execution, with a report in it if that is wanted."""
+    from firsttoken.results.run import Run as Record
+    from firsttoken.results.store import write_run
+
+    record = Record(
+        twin=twin.name,
+        twin_hash=twin.hash,
+        scenarios=tuple(_scenario_record(changed, name) for name, changed in done.twins.items()),
+        seed=twin.seed,
+        replications=twin.replications,
+        engines=settings.engines,
+        as_of=iso(twin.as_of),
+        start=iso(twin.start),
+        end=iso(twin.end),
+        title=twin.title,
+        description=twin.description,
+        cpu_s=begun.cpu,
+        wall_s=begun.wall,
+    )
     settings.say("write results", 0, 2)
     results = write_run(folder, record, done.tables)
     path: Path | None = None

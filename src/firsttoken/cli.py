@@ -9,18 +9,22 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from firsttoken import cli_output as output
 from firsttoken.cli_errors import guarded, interruptible, settings
 
+if TYPE_CHECKING:
+    from firsttoken.api import Run
+
 EXAMPLES = """\b
 Examples:
   firsttoken check twin.yaml                  what is wrong with it, all at once
   firsttoken run us-ai-supercomputers         plan and simulate a bundled example
   firsttoken run twin.yaml --scenario all     the base and every scenario
+  firsttoken explain twin.yaml                what binds, and what to change next
   firsttoken compare runs/a runs/b            two runs side by side
 
 \b
@@ -128,9 +132,61 @@ def plan(
     _execute(("plan",), twin, scenario, None, None, out, threads, json)
 
 
-@app.command(epilog="\b\nExample:\n  firsttoken simulate twin.yaml -n 10000 --seed 7")
+@app.command(
+    epilog="\b\nExamples:\n  firsttoken simulate twin.yaml -n 10000 --seed 7\n"
+    "  firsttoken simulate twin.yaml --until 2026-07-01 --save july.npz\n"
+    "  firsttoken simulate twin.yaml --from july.npz --until 2026-08-01"
+)
 @guarded
 def simulate(
+    twin: Twin,
+    scenario: Scenarios = None,
+    replications: Replications = None,
+    seed: Seed = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="DATE", help="Day of the state to save, or end of the forecast."
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", help="Write the state of the lines at --until to FILE.npz."
+        ),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Forecast: let all futures start from a saved state."
+        ),
+    ] = None,
+    out: Out = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Simulate only: what can happen, as P10, P50, P80 and P90 of everything.
+
+    With --save, one replication runs until a day and the state of its lines is kept. With --from,
+    all replications start from such a state: what will be finished when, and which orders will be
+    on time.
+    """
+    if until is None and save is None and from_ is None:
+        _execute(("simulate",), twin, scenario, replications, seed, out, threads, json)
+        return
+    with interruptible():
+        from firsttoken import cli_line
+
+        asked = cli_line.StateOptions(twin, scenario, replications, seed, until, out, threads, json)
+        if save is not None:
+            cli_line.save(asked, save, from_)
+        else:
+            cli_line.forecast(asked, from_)
+
+
+@app.command(epilog="\b\nExample:\n  firsttoken explain houston-rack-line -s base -s burn-in-24h")
+@guarded
+def explain(
     twin: Twin,
     scenario: Scenarios = None,
     replications: Replications = None,
@@ -139,8 +195,20 @@ def simulate(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Simulate only: what can happen, as P10, P50, P80 and P90 of everything."""
-    _execute(("simulate",), twin, scenario, replications, seed, out, threads, json)
+    """Say what binds, and what to change next.
+
+    Lines are simulated again with one small step of every parameter; networks are planned, and
+    their marginal values say what one more unit is worth.
+    """
+    with interruptible():
+        from firsttoken import cli_line
+
+        done = _run(("plan", "explain"), twin, scenario, replications, seed, out, threads)
+        with done.results as results:
+            if json:
+                cli_line.explain_json(results, done.report_path)
+            else:
+                cli_line.explain_text(results, done.report_path)
 
 
 def _execute(
@@ -153,10 +221,28 @@ def _execute(
     threads: int | None,
     json: bool,
 ) -> None:
-    with interruptible(), output.Progress() as progress:
+    with interruptible():
+        done = _run(engines, twin, scenarios, replications, seed, out, threads)
+    with done.results as results:
+        if json:
+            output.run_json(results, done.report_path)
+        else:
+            output.run_text(results, done.report_path)
+
+
+def _run(
+    engines: tuple[str, ...],
+    twin: str,
+    scenarios: list[str] | None,
+    replications: int | None,
+    seed: int | None,
+    out: Path | None,
+    threads: int | None,
+) -> Run:
+    with output.Progress() as progress:
         from firsttoken import api
 
-        done = api.run(
+        return api.run(
             output.twin_path(twin),
             scenarios=scenarios,
             engines=engines,
@@ -166,11 +252,6 @@ def _execute(
             threads=threads,
             progress=progress.update,
         )
-    with done.results as results:
-        if json:
-            output.run_json(results, done.report_path)
-        else:
-            output.run_text(results, done.report_path)
 
 
 @app.command(
