@@ -1,5 +1,6 @@
 """salabim: components with a process, here as generators (its default is greenlets)."""
 
+from collections import deque
 from collections.abc import Generator
 from random import Random
 from typing import Any
@@ -20,26 +21,33 @@ def mm1(length: float, seed: int) -> tuple[int, float]:
     events = served = 0
     total = 0.0
 
-    class Customer(salabim.Component):  # type: ignore[misc]
+    # Customers are no components here: making one costs more than all that happens to it.
+    waiting: deque[float] = deque()
+
+    class Server(salabim.Component):  # type: ignore[misc]
         def process(self) -> Process:
             nonlocal events, served, total
-            events += 1
-            came = env.now()
-            yield self.request(server)
-            yield self.hold(draw(1.0))
-            self.release()
-            events += 1
-            if env.now() > warmup:
-                total += env.now() - came
-                served += 1
+            while True:
+                while not waiting:
+                    yield self.passivate()
+                came = waiting.popleft()
+                yield self.hold(draw(1.0))
+                events += 1
+                if env.now() > warmup:
+                    total += env.now() - came
+                    served += 1
 
     class Source(salabim.Component):  # type: ignore[misc]
         def process(self) -> Process:
+            nonlocal events
             while True:
                 yield self.hold(draw(ARRIVAL_RATE))
-                Customer()
+                events += 1
+                waiting.append(env.now())
+                if server.ispassive():
+                    server.activate()
 
-    server = salabim.Resource(capacity=1, monitor=False)
+    server = Server()
     Source()
     env.run(till=length)
     return events, total / served
