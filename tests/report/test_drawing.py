@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
 import re
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firsttoken.report import formats
-from firsttoken.report.svg_canvas import Scale, clip, spread, text_width, ticks, wrap
-from firsttoken.report.svg_fan import Fan, draw_fan
+from firsttoken.report.svg_canvas import Canvas, Scale, clip, spread, text_width, ticks, wrap
+from firsttoken.report.svg_fan import Fan, draw_fan, period_axis
+from firsttoken.report.svg_ranges import Range, date_marks, draw_histogram, draw_ranges
 from firsttoken.report.svg_sankey import Flow, draw_sankey
+from firsttoken.report.svg_states import Gauge, StateBar, draw_gauges, draw_states
 
 FINITE = st.floats(-1e15, 1e15, allow_nan=False)
 
@@ -122,3 +125,99 @@ def test_sankey_bands_keep_their_proportions_and_columns() -> None:
     assert bars["pack"][1] == pytest.approx(bars["rack"][1], abs=0.2)
     assert bars["fab"][0] == bars["hbm"][0] < bars["pack"][0] < bars["rack"][0]
     assert "back" not in svg
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(19_240, "kW", "19.2 MW"), (132, "kW", "132 kW"), (0.25, "kW", "250 W"), (0, "kW", "0 kW"),
+     (3_190_000, "kWh/week", "3.19 GWh/week"), (6_336, "kWh/rack", "6.34 MWh/rack"),
+     (0.25, "hour", "15 min"), (1, "hour", "1 hour"), (48, "hour", "48 hours"),
+     (125.5, "hour", "5.23 days"), (math.nan, "hour", "–")],
+)  # fmt: skip
+def test_times_power_and_energy_in_the_unit_that_fits(value: float, unit: str, text: str) -> None:
+    assert formats.quantity(value, unit) == text
+
+
+def test_axes_in_the_unit_that_fits() -> None:
+    assert formats.fitting("hour", 200) == ("days", 24)
+    assert formats.fitting("hour", 0.5) == ("min", 1 / 60)
+    assert formats.fitting("kWh/rack", 9000) == ("MWh/rack", 1000)
+    assert formats.fitting("rack", 9000) == ("rack", 1)
+
+
+def test_names_within_a_sentence() -> None:
+    named = ("burn_in", "smt", "l10", "hands", "tray_test_l10")
+    assert [formats.words(name) for name in named] == [
+        "burn in", "SMT", "L10", "hands", "tray test L10",
+    ]  # fmt: skip
+
+
+def test_periods_of_weeks_and_days_have_names() -> None:
+    assert formats.period_word(["2026-01-05", "2026-01-12"]) == "week"
+    assert formats.period_word(["2026-01-05", "2026-01-06"]) == "day"
+    assert formats.period_word(["2026-01-05", "2026-01-25"]) == "period"
+
+
+def axis_of(periods: list[str], width: float) -> list[str]:
+    canvas = Canvas(width, 60)
+    period_axis(canvas, periods, periods, Scale(-0.5, len(periods) - 0.5, 0, width), 10)
+    return re.findall(r">([^<]+)</text>", canvas.svg(""))
+
+
+def test_weeks_are_told_by_months_and_years() -> None:
+    first = dt.date(2026, 11, 2)
+    weeks = [(first + dt.timedelta(days=7 * i)).isoformat() for i in range(13)]
+    assert axis_of(weeks, 500) == ["Nov", "Dec", "Jan", "2026", "2027"]
+    # Three weeks have room for their days; a hundred have none for their months.
+    assert axis_of(weeks[:3], 300) == ["2 Nov", "9 Nov", "16 Nov", "2026"]
+    many = [(first + dt.timedelta(days=7 * i)).isoformat() for i in range(104)]
+    assert axis_of(many, 400) == ["2026", "2027", "2028"]
+
+
+def test_dates_are_marked_in_round_steps() -> None:
+    day = dt.date(2026, 12, 20).toordinal()
+    short = date_marks(day, day + 6, 10)
+    assert [text for _, text in short][:3] == ["20 Dec", "21 Dec", "22 Dec"]
+    long = date_marks(day, day + 200, 10)
+    assert [text for _, text in long] == ["2027", "Feb", "Mar", "Apr", "May", "Jun", "Jul"]
+    years = date_marks(day, day + 3000, 5)
+    assert all(text.isdigit() for _, text in years)
+
+
+def test_stacked_bars_fill_the_row() -> None:
+    parts = [("st-working", 0.6, "a"), ("st-down", 0.15, "b"), ("st-starved", 0.25, "c")]
+    canvas = draw_states([StateBar("One", "2 servers", parts, "OEE 60 %")], 800)
+    widths = [float(w) for w in re.findall(r'width="([\d.]+)" height="22"', canvas.svg(""))]
+    # Each is drawn 0.6 narrower than its share, so that neighbours are apart.
+    assert widths[0] + 0.6 == pytest.approx(4 * (widths[1] + 0.6), rel=0.01)
+    assert 'class="t s on-st-down"' in canvas.svg("")
+
+
+def test_gauges_show_a_peak_beyond_the_level() -> None:
+    gauge = Gauge("Hands", "", 0.5, 0.4, 0.6, 1.5, "3 of 6", "tip")
+    text = draw_gauges([gauge], 800).svg("")
+    level, used = (
+        float(re.search(rf'class="{cls} tip"[^>]*width="([\d.]+)"', text)[1])
+        for cls in ("level", "fill s1")
+    )
+    assert used == pytest.approx(level / 2, rel=0.01)
+    assert "150 %" in text
+
+
+def test_ranges_beyond_the_axis_are_arrows() -> None:
+    known = Range("a", "", 1.0, None, 2.0, None, 3.0, 2.5, "tip")
+    beyond = Range("b", "", 1.0, None, None, None, None, 2.5, "tip")
+    text = draw_ranges([known, beyond], [(1.0, "one")], (0.0, 4.0), 800).svg("")
+    assert text.count("<path") == 1
+    assert text.count("<circle") == 1
+    assert text.count('class="peak"') == 2
+
+
+def test_a_histogram_marks_its_quantiles() -> None:
+    bins = [(0.0, 1.0, 0.25, ""), (1.0, 2.0, 0.5, ""), (2.0, 3.0, 0.25, "")]
+    text = draw_histogram(bins, [(1.5, "half"), (9.0, "outside")], str, 400).svg("")
+    assert "half" in text
+    assert "outside" not in text
+    heights = [float(h) for h in re.findall(r'height="([\d.]+)"', text)]
+    assert heights[1] == pytest.approx(2 * heights[0], rel=0.01)
+    assert draw_histogram([], [], str, 400).svg("").count("<rect") == 0
