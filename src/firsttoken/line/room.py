@@ -31,10 +31,11 @@ def check(twin: Twin, name: str, findings: Findings) -> None:
 
 
 def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outcome:
-    """Compile a line, simulate it, and name the results.
+    """Compile a line, simulate it, analyse it, and name the results.
 
-    A line is simulated if simulation is asked for, or if another room needs one of its ports:
-    a plan of a network whose capacity is `model(line.houston.throughput)` needs that line.
+    A line is simulated if simulation or explanation is asked for, or if another room needs one of
+    its ports: a plan of a network whose capacity is `model(line.houston.throughput)` needs that
+    line.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         compiled.users,
         twin.library,
     )
-    if "simulate" not in settings.engines and not _is_needed(twin, name):
+    if not {"simulate", "explain"} & set(settings.engines) and not _is_needed(twin, name):
         return Outcome((inputs,))
     from firsttoken.line.kpi import Kpis
     from firsttoken.line.kpi_ports import line_ports
@@ -65,7 +66,10 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     simulated = _simulate(twin, compiled, settings)
     prefix = f"{name}: " if len(twin.rooms["line"]) > 1 else ""
     kpis = Kpis(scenario, line, compiled, simulated, prefix)
-    return Outcome((inputs, *line_tables(kpis)), line_ports(kpis))
+    tables = [inputs, *line_tables(kpis)]
+    if "explain" in settings.engines:
+        tables += _explanation(twin, line, compiled, simulated, settings)
+    return Outcome(tuple(tables), line_ports(kpis))
 
 
 def _is_needed(twin: Twin, name: str) -> bool:
@@ -89,6 +93,27 @@ def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:
         progress=lambda done, total: settings.say(what, done, total),
         cancel=settings.cancel,
     )
+
+
+def _explanation(
+    twin: Twin, line: model.Line, compiled: System, simulated: LineResult, settings: Settings
+) -> list[ResultTable]:
+    from firsttoken.line.analyse import PAIRS, analyse
+    from firsttoken.line.analyse_tables import analysis_tables
+
+    scenario, name = twin.scenario or "base", compiled.names.line
+    found = analyse(
+        compiled,
+        simulated,
+        twin.seed,
+        replications=min(PAIRS, twin.replications),
+        threads=settings.threads,
+        progress=lambda part, done, total: settings.say(
+            f"explain {name}, {scenario}: {part}", done, total
+        ),
+        cancel=settings.cancel,
+    )
+    return analysis_tables(scenario, line, compiled, found)
 
 
 def line_tables(kpis: Kpis) -> list[ResultTable]:
