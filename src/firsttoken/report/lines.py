@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from firsttoken.report import formats
 from firsttoken.report.line_cards import binding, spoken, title, used_of, weekly
+from firsttoken.report.line_next import forecast, gains
 from firsttoken.report.outlook import fan_of, quantile_table
 from firsttoken.report.page import HALF, DataTable, Figure, Section, figure, half_figure
 from firsttoken.report.reading import Reading, Row, by
@@ -39,7 +40,7 @@ def lines(reading: Reading) -> list[Section]:
     """All sections of all lines, in order."""
     made = []
     for line in reading.lines():
-        for make in (output, limits, times, orders, losses):
+        for make in (output, forecast, limits, gains, times, orders, losses):
             section = make(reading, line)
             if section is not None:
                 made.append(section)
@@ -374,6 +375,7 @@ def _class_range(row: Row) -> Range:
 def orders(reading: Reading, line: str) -> Section | None:
     """When orders are complete, beside their due dates."""
     rows = reading.rows("line_orders", line=line)
+    rows = rows or reading.rows("line_forecast_orders", line=line)
     if not rows:
         return None
     safe = sum(1 for row in rows if row["on_time"] >= 0.8)
@@ -416,7 +418,8 @@ def _order_range(row: Row) -> Range:
 
 
 def _order_table(rows: Sequence[Row]) -> DataTable:
-    headers = ("Order", "Product", "Customer", "Lots", "Due", "P10", "P50", "P80", "P90",
+    dates = [q for q in ("p10", "p50", "p80", "p90") if q in rows[0]]
+    headers = ("Order", "Product", "Customer", "Lots", "Due", *(q.upper() for q in dates),
                "On time", "95 % interval")  # fmt: skip
     cells = [
         (
@@ -425,7 +428,7 @@ def _order_table(rows: Sequence[Row]) -> DataTable:
             str(row["customer"]),
             f"{row['lots']:,}",
             formats.day(row["due"]),
-            *(formats.day(row[q]) for q in ("p10", "p50", "p80", "p90")),
+            *(formats.day(row[q]) for q in dates),
             formats.share(row["on_time"]),
             f"{formats.share(row['on_time_low'])} – {formats.share(row['on_time_high'])}",
         )

@@ -87,7 +87,8 @@ class Reading:
 
     def lines(self) -> list[str]:
         """Names of the production lines, in order."""
-        return unique(row["line"] for row in self.rows("line_summary"))
+        rows = [*self.rows("line_summary"), *self.rows("line_forecast")]
+        return unique(row["line"] for row in rows)
 
     def figure(self, line: str, kpi: str) -> Row | None:
         """A headline figure of a line; None if it is not known."""

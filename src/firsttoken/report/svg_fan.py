@@ -134,7 +134,7 @@ def _parts(
     if not labels or not all(len(label) in (7, 10) for label in labels):
         return []
     if step >= 42 and len(labels[0]) == 10:
-        days = [dt.date.fromisoformat(period) for period in periods]
+        days = [dt.date.fromisoformat(period[:10]) for period in periods]
         return [([i], f"{day.day} {day:%b}") for i, day in enumerate(days)]
     months: dict[str, list[int]] = {}
     for i, period in enumerate(periods):
