@@ -189,7 +189,7 @@ def test_the_changes_of_a_line_and_their_tables_hold_together(line: System) -> N
         ("b", "time", "-5 %"), ("b", "servers", "+1"), ("b", "buffer", "+1"),
         ("b", "mtbf of jam", "+10 %"), ("b", "mttr of jam", "-10 %"), ("b", "pass", "+1 point"),
         ("c", "time", "-5 %"), ("c", "servers", "+1"), ("c", "buffer", "+1"),
-        ("hands", "count", "+1"), ("power", "level", "+5 %"),
+        ("hands", "count", "+1"), ("power", "level", "+10 kW"),
         ("rack.base", "releases", "+5 %"), ("rack.more", "releases", "+1"),
     }  # fmt: skip
     for change in found:

@@ -10,7 +10,8 @@ import pytest
 from tests.line import fake_result
 from tests.line.lines import compiled
 
-from firsttoken.line.analyse_floor import Expected, floor_rows
+from firsttoken.line.analyse_expected import Expected
+from firsttoken.line.analyse_floor import floor_rows
 from firsttoken.line.system import System
 
 HOUR, WEEK = 3600.0, 604800.0

@@ -279,7 +279,7 @@ def _words(parameter: str, step: str) -> str:
         "servers": "one more server",
         "buffer": "one more place in its buffer",
         "count": "one more",
-        "level": "5 % more",
+        "level": f"{step.removeprefix('+')} more",
         "releases": "5 % more releases" if step.endswith("%") else "one more in the line",
         "pass": "one point more first-pass yield",
     }
