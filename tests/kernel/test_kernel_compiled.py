@@ -114,6 +114,34 @@ def test_the_sources_of_a_room_are_what_it_imports_of_it() -> None:
     assert not {"model.py", "kpi.py", "check.py"} & names
 
 
+def _modules() -> list[Path]:
+    return [
+        f
+        for f in sorted(compiled.PACKAGE.rglob("*.py"))
+        if "kernel.compiled import" in f.read_text(encoding="utf-8")
+    ]
+
+
+def imported(file: Path) -> set[Path]:
+    """The files of the folder of ``file`` that it imports, according to Python's own parser."""
+    package = ".".join(file.relative_to(compiled.PACKAGE.parent).parent.parts)
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            names.add((node.module or "").removeprefix(f"{package}."))
+    return {path for name in names if (path := file.parent / f"{name}.py").is_file()}
+
+
+@pytest.mark.parametrize("file", _modules(), ids=lambda f: f.stem)
+def test_no_source_of_a_compiled_module_is_missed(file: Path) -> None:
+    """A file missed would leave old machine code in use after it has changed."""
+    found = compiled.callees(file)
+    assert file in found
+    assert set().union(*(imported(each) for each in found)) <= found
+
+
 def test_folders_have_their_own_cache(chosen: Path) -> None:
     kernel = compiled.cache_folder(compiled.PACKAGE / "kernel" / "random.py")
     room = compiled.cache_folder(compiled.PACKAGE / "supply" / "simulate.py")
@@ -168,14 +196,6 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
-
-
-def _modules() -> list[Path]:
-    return [
-        f
-        for f in sorted(compiled.PACKAGE.rglob("*.py"))
-        if "kernel.compiled import" in f.read_text(encoding="utf-8")
-    ]
 
 
 @pytest.mark.parametrize("file", _modules(), ids=lambda f: f.stem)

@@ -60,11 +60,15 @@ def cumulate(m: Any, rows: int) -> float:
 
 
 @compiled
-def last_column(m: Any, rows: int) -> float:
-    total = 0.0
-    array = memory.pairs(numbers(m), rows)
+def halve_second_column(m: Any, first: int, rows: int) -> float:
+    """Halve the second numbers of some pairs, and return the sum of all numbers of the pairs."""
+    array = memory.pairs(numbers(m), first, rows)
     for i in range(array.shape[0]):
-        total += array[i, 1]
+        array[i, 1] *= 0.5
+    total = 0.0
+    flat = memory.numbers(numbers(m), 2 * first, 2 * rows)
+    for i in range(len(flat)):
+        total += flat[i]
     return total
 
 
@@ -107,8 +111,13 @@ def test_numpy_writes_what_compiled_functions_read() -> None:
     tables[NUMBERS]["v"] = np.arange(8)
     assert cumulate(tables.m, 8) == 28
     assert tables[NUMBERS]["v"].tolist() == [0, 1, 3, 6, 10, 15, 21, 28]
-    assert last_column(tables.m, 4) == 1 + 6 + 15 + 28
-    assert last_column(tables.m, 1) == 1
+
+
+def test_part_of_a_table_of_numbers_is_an_array() -> None:
+    tables = some()
+    tables[NUMBERS]["v"] = np.arange(8)
+    assert halve_second_column(tables.m, 1, 2) == 2 + 1.5 + 4 + 2.5
+    assert tables[NUMBERS]["v"].tolist() == [0, 1, 2, 1.5, 4, 2.5, 6, 7]
 
 
 def with_rule(function: Callable[[float, float, float], float]) -> tuple[memory.Memory, Any]:

@@ -142,14 +142,16 @@ def callees(source: Path) -> set[Path]:
     They hold all that its compiled functions may call outside the kernel.
     """
     package = ".".join(("firsttoken", *source.parent.relative_to(PACKAGE).parts))
-    pattern = re.compile(rf"^\s*from {re.escape(package)}(?:\.(\w+))? import ([\w ,]+)", re.M)
+    pattern = re.compile(
+        rf"^\s*from {re.escape(package)}(?:\.(\w+))? import (\([^)]*|[\w ,]+)", re.M
+    )
     found: set[Path] = set()
     ahead = {source}
     while ahead:
         file = ahead.pop()
         found.add(file)
         for module, names in pattern.findall(file.read_text(encoding="utf-8")):
-            for name in [module] if module else names.replace(",", " ").split():
+            for name in [module] if module else re.findall(r"\w+", names):
                 imported = source.parent / f"{name}.py"
                 if imported.is_file() and imported not in found:
                     ahead.add(imported)
