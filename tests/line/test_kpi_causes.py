@@ -64,7 +64,7 @@ def test_components(tmp_path: Path) -> None:
 def test_load_is_work_and_its_own_losses_of_open_time(tmp_path: Path) -> None:
     """Blocked and short servers wait for others: burn-in works 5.9 of 10, integrate 2.8 of 4."""
     loads = station_loads(kpis(tmp_path))
-    assert loads == pytest.approx([0.5 / 1.5, 2.8 / 4, 5.9 / 10, 0.1])
+    assert loads[0] == pytest.approx([0.5 / 1.5, 2.8 / 4, 5.9 / 10, 0.1])
 
 
 def test_a_station_that_is_used_up(tmp_path: Path) -> None:
@@ -105,6 +105,33 @@ def test_pull_and_saturation(tmp_path: Path, release: str, words: str) -> None:
     first = found(tmp_path, calm(), text)[0]
     assert (first.kind == "wip") == bool(words)
     assert first.sentence.startswith(words)
+
+
+def test_one_future_is_limited_by_this_and_another_by_that(tmp_path: Path) -> None:
+    """Hands are short in one replication of four, power in the other three; neither on average
+    would tell."""
+    short = np.array([[0.9, 0.0], [0.0, 0.7], [0.0, 0.8], [0.05, 0.6]])
+    first, second, *_ = found(tmp_path, calm(pool_short=short))
+    assert (first.name, first.futures, first.binds) == ("test_power", 0.75, True)
+    assert first.sentence.endswith("; it is the limit in 75 % of the futures.")
+    assert (second.name, second.futures, second.binds) == ("hands", 0.25, False)
+    assert second.sentence.endswith("; it is the limit in 25 % of the futures.")
+
+
+def test_releases_set_the_pace_where_nothing_else_does(tmp_path: Path) -> None:
+    short = np.array([[0.9, 0.0], [0.0, 0.1], [0.0, 0.0], [0.0, 0.0]])
+    first, second, *_ = found(tmp_path, calm(pool_short=short))
+    assert (first.kind, first.futures) == ("release", 0.75)
+    assert first.sentence.endswith("; so in 75 % of the futures.")
+    assert (second.name, second.futures) == ("hands", 0.25)
+
+
+def test_hands_that_work_beyond_their_shift(tmp_path: Path) -> None:
+    used = np.array([[9.0, 5e5]] * R)
+    limit = next(x for x in found(tmp_path, {"pool_used": used}) if x.name == "hands")
+    assert limit.sentence == (
+        "Work waits for hands 4 % of the time; all are in use on average, some beyond their shift."
+    )
 
 
 def test_a_full_buffer_names_whom_it_blocks(tmp_path: Path) -> None:

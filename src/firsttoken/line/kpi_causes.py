@@ -2,7 +2,8 @@
 
 Shares of time are means over replications and servers.  A station's own *load* is the share of
 its open time in which it works, is set up, maintained or repaired; time in which it is starved,
-blocked or short of something belongs to whatever it waits for.
+blocked or short of something belongs to whatever it waits for.  Where inputs are uncertain, one
+thing binds in one future and another in the next; so each replication is judged by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ WAITING = 0.5
 """Share of time in which work waits for something, from which that counts as the limit."""
 LONGEST = 0.5
 """Share of time with the longest active period from which a station counts as the bottleneck."""
+_MOST_FUTURES = 0.5
 _NOTABLE = 0.01
+_RARE = 0.05
 _BLOCKED = 0.05
 _PILED = 0.03
 _MOST_STATIONS = 3
@@ -38,14 +41,21 @@ class Limit:
     kind : pool, budget, component, station, buffer, release, or wip (limit on lots in the line).
     share : share of time in which work waited for it; of a station its load; of a buffer the
         share in which the station before it is blocked; of releases 1 less the highest load.
-    binds : whether it sets the pace of the line.
+    futures : share of the replications in which it limits the line: those in which work waits for
+        it half of the time, or in which the station's load is 95 %.
+    binds : whether it sets the pace of the line, in half of the replications at least.
     """
 
     kind: str
     name: str
     share: float
-    binds: bool
+    futures: float
     sentence: str
+
+    @property
+    def binds(self) -> bool:
+        """Whether it sets the pace of the line."""
+        return self.futures >= _MOST_FUTURES
 
 
 def binding_table(kpis: Kpis) -> ResultTable:
@@ -54,7 +64,7 @@ def binding_table(kpis: Kpis) -> ResultTable:
         "line_binding",
         "What limits each line, the strongest first: `binds` if it sets the pace.",
         ("kind", "name"),
-        *("rank", "share", "binds", "sentence"),
+        *("rank", "share", "futures", "binds", "sentence"),
     )
     for rank, limit in enumerate(limits(kpis), 1):
         kpis.add(
@@ -63,6 +73,7 @@ def binding_table(kpis: Kpis) -> ResultTable:
             name=limit.name,
             rank=rank,
             share=limit.share,
+            futures=limit.futures,
             binds=limit.binds,
             sentence=kpis.prefix + limit.sentence,
         )
@@ -70,24 +81,29 @@ def binding_table(kpis: Kpis) -> ResultTable:
 
 
 def limits(kpis: Kpis) -> list[Limit]:
-    """All that may limit the line: first what binds, then by share."""
+    """All that may limit the line: what binds in most futures first, then by share."""
     loads = station_loads(kpis)
     found = _pools(kpis) + _components(kpis) + _stations(kpis, loads) + _buffers(kpis)
-    found.sort(key=lambda limit: (not limit.binds, -limit.share))
-    if not any(limit.binds for limit in found):
-        paced = _releases(kpis, loads)
-        if paced is not None:
-            found.insert(0, paced)
+    paced = _releases(kpis, loads)
+    if paced is not None:
+        found.append(paced)
+    found.sort(key=lambda limit: (-round(limit.futures, 2), -limit.share))
     return found
 
 
 def station_loads(kpis: Kpis) -> Floats:
-    """Load of each station, the mean over replications, [S]; 0 if it is never open."""
+    """Load of each station, [R, S]; 0 if it is never open."""
     time = kpis.result.state_time
     busy = (result.WORKING, result.SETUP, result.DOWN, result.MAINTENANCE)
     opened = time.sum(axis=2) - time[:, :, result.CLOSED]
-    loads: Floats = mean(ratio(time[:, :, busy].sum(axis=2), opened, 0.0))
-    return loads
+    return ratio(time[:, :, busy].sum(axis=2), opened, 0.0)
+
+
+def _in_futures(often: float) -> str:
+    """In how many futures something limits the line, unless that is all or hardly any."""
+    if often < _RARE or often > 1 - _RARE:
+        return ""
+    return f"; it is the limit in {percent(often)} of the futures"
 
 
 def _pools(kpis: Kpis) -> list[Limit]:
@@ -100,13 +116,17 @@ def _pools(kpis: Kpis) -> list[Limit]:
         budget = bool(tables.pool["budget"][n])
         unit = kpis.names.pool_units[n]
         of = f"{amount(used[n], unit)} of {amount(level[n], unit)} are in use on average"
+        if used[n] > level[n]:  # work in hand keeps its people when their shift ends
+            of = "all are in use on average, some beyond their shift"
         place = _where_short(kpis, n)
-        binds = bool(short[n] >= WAITING)
+        often = float((found.pool_short[:, n] >= WAITING).mean())
+        binds = often >= _MOST_FUTURES
         head = f"{pool} is the limit: work" if binds else "work"
         tail = "it" if binds else pool
         sentence = f"{head} waits for {tail} {percent(short[n])} of the time{place}; {of}"
+        sentence += _in_futures(often)
         kind = "budget" if budget else "pool"
-        limits.append(Limit(kind, pool, float(short[n]), binds, _sentence(sentence, binds)))
+        limits.append(Limit(kind, pool, float(short[n]), often, _sentence(sentence, binds)))
     return limits
 
 
@@ -143,14 +163,15 @@ def _components(kpis: Kpis) -> list[Limit]:
     for p, product in enumerate(kpis.names.products):
         if short[p] < _NOTABLE:
             continue
-        binds = bool(short[p] >= WAITING)
+        often = float((kpis.result.product_short[:, p] >= WAITING).mean())
+        binds = often >= _MOST_FUTURES
         source = "it is made on this line" if p in made else "it comes from elsewhere"
         head = f"{product} is the limit: assembly waits for it" if binds else (
             f"assembly waits for {product}"
         )  # fmt: skip
-        sentence = f"{head} {percent(short[p])} of the time; {source}"
+        sentence = f"{head} {percent(short[p])} of the time; {source}{_in_futures(often)}"
         limits.append(
-            Limit("component", product, float(short[p]), binds, _sentence(sentence, binds))
+            Limit("component", product, float(short[p]), often, _sentence(sentence, binds))
         )
     return limits
 
@@ -160,22 +181,27 @@ def _stations(kpis: Kpis, loads: Floats) -> list[Limit]:
     active, queue = mean(found.active_bottleneck), mean(found.queue)
     servers = mean(found.state_time.sum(axis=2))
     limits = []
+    often, loads = (loads >= FULL).mean(axis=0), loads.mean(axis=0)
     busiest = sorted(range(len(loads)), key=lambda s: (-loads[s], -active[s]))[:_MOST_STATIONS]
     longest = int(np.argmax(active)) if active.size and active.max() >= LONGEST else -1
     for s in dict.fromkeys([*busiest, *([longest] if longest >= 0 else [])]):
-        binds = bool(loads[s] >= FULL)
-        if not binds and s != busiest[0] and s != longest:
+        binds = bool(often[s] >= _MOST_FUTURES)
+        if often[s] < _RARE and s != busiest[0] and s != longest:
             continue
         name, count = kpis.names.stations[s], round(float(servers[s]))
         its = "its server is" if count == 1 else f"its {count} servers are"
         role = "is the limit" if binds else "is the busiest station"
+        if not binds and s != busiest[0]:
+            role = "is a busy station"
         if not binds and s == longest and s != busiest[0]:
             role = "has the longest active periods"
         head = f"{name} {role}: {its} busy {percent(loads[s])} of the open time"
         sentence = f"{head}{_busy_with(kpis, s)}; {_waiting(queue[s])}"
         if active[s] >= LONGEST:
             sentence += f"; it has the longest active period {percent(active[s])} of the time"
-        limits.append(Limit("station", name, float(loads[s]), binds, _sentence(sentence, True)))
+        sentence += _in_futures(float(often[s]))
+        found_one = Limit("station", name, float(loads[s]), float(often[s]), f"{sentence}.")
+        limits.append(found_one)
     return limits
 
 
@@ -218,28 +244,37 @@ def _buffers(kpis: Kpis) -> list[Limit]:
             room = int(stations["buffer"][other])
             size = "has no buffer" if room == 0 else f"has a buffer of {room}, often full"
             sentence = f"{name} {size}: {before} stands blocked {percent(blocked[s])} of the time."
-            limits[other] = Limit("buffer", name, float(blocked[s]), False, sentence)
+            limits[other] = Limit("buffer", name, float(blocked[s]), 0.0, sentence)
     return list(limits.values())
 
 
 def _releases(kpis: Kpis, loads: Floats) -> Limit | None:
-    """Releases as what sets the pace, if lots do not pile up and no source is always full."""
+    """Releases as what sets the pace, if lots do not pile up and no source is always full.
+
+    They set it in the replications in which nothing else does.
+    """
+    found = kpis.result
     modes = set(kpis.system.tables.source["mode"].tolist())
-    top = int(np.argmax(loads)) if loads.size else -1
-    if top < 0 or system.BACKLOG in modes or _piles_up(kpis):
+    bound = (loads >= FULL).any(axis=1) | (found.pool_short >= WAITING).any(axis=1)
+    bound |= (found.product_short >= WAITING).any(axis=1)
+    often = float((~bound).mean())
+    if often < _RARE or not loads.size or system.BACKLOG in modes or _piles_up(kpis):
         return None
-    made = float(kpis.shipped(kpis.result.finished).mean()) / kpis.result.time * WEEK
+    mean_load = loads.mean(axis=0)
+    top = int(np.argmax(mean_load))
+    made = float(kpis.shipped(found.finished).mean()) / found.time * WEEK
     unit = plural(kpis.line.unit)
-    busy = f"the busiest station, {kpis.names.stations[top]}, is busy {percent(loads[top])}"
+    busy = f"the busiest station, {kpis.names.stations[top]}, is busy {percent(mean_load[top])}"
     kind = "wip" if modes & {system.WIP, system.STOCK} else "release"
     if kind == "wip":
-        held = figure(float(mean(kpis.shipped(kpis.result.wip))))
+        held = figure(float(mean(kpis.shipped(found.wip))))
         head = f"the limit on lots in the line sets the pace, with {held} {unit} in it on average"
     else:
         head = f"releases set the pace, and the line keeps up: {figure(made)} {unit} a week"
     sentence = f"{head}; {busy} of its open time"
-    share = float(1 - loads[top])
-    return Limit(kind, "releases", share, True, _sentence(sentence, False))
+    if often <= 1 - _RARE:
+        sentence += f"; so in {percent(often)} of the futures"
+    return Limit(kind, "releases", float(1 - mean_load[top]), often, _sentence(sentence, False))
 
 
 def _piles_up(kpis: Kpis) -> bool:

@@ -33,11 +33,15 @@ def line_sentence(reading: Reading) -> str:
         limit = binding(reading, line)
         if limit is None:
             return text
-        if limit["kind"] == "release":
+        often = "" if limit["binds"] else "most often "
+        if limit["kind"] == "release" and limit["binds"]:
             return f"{text}, all that is released"
-        if limit["kind"] == "wip":
-            return f"{text}; the number of lots allowed in the line sets the pace"
-        return f"{text}; {_article(limit)} is the limit"
+        if limit["kind"] in ("wip", "release"):
+            what = (
+                "the number of lots allowed in the line" if limit["kind"] == "wip" else "releases"
+            )
+            return f"{text}; {what} {often}set{'s' * (limit['kind'] == 'wip')} the pace"
+        return f"{text}; {_article(limit)} is {often}the limit"
     return ""
 
 
@@ -53,9 +57,9 @@ def weekly(row: Row, quantile: str = "p50") -> str:
 
 
 def binding(reading: Reading, line: str) -> Row | None:
-    """What limits a line most; None if nothing is known to."""
-    rows = reading.rows("line_binding", line=line)
-    return next((row for row in sorted(rows, key=lambda r: int(r["rank"])) if row["binds"]), None)
+    """What limits a line in most futures; None if nothing is known to."""
+    rows = sorted(reading.rows("line_binding", line=line), key=lambda row: int(row["rank"]))
+    return next((row for row in rows if row["binds"] or row["futures"] > 0), None)
 
 
 def title(reading: Reading, line: str, text: str) -> str:

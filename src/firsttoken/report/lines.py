@@ -182,7 +182,7 @@ def _state_bar(row: Row, hot: bool) -> StateBar:
     servers = float(row["servers"])
     note = "1 server" if servers == 1 else f"{formats.number(servers)} servers"
     if math.isfinite(row["queue"]) and row["queue"] >= 0.05:
-        note += f", queue {formats.number(row['queue'])}"
+        note += f", queue {formats.number(row['queue'], 2)}"
     said = f"OEE {formats.share(row['oee'])}" if math.isfinite(row["oee"]) else ""
     return StateBar(name, note, parts, said, hot)
 
