@@ -162,12 +162,14 @@ def test_calendars(tmp_path: Path) -> None:
         "takes": "uniform(11.01, 16.51) hour",
         "first": "27.3 day",
         "stagger": True,
+        "alone": False,
     }
     assert stations["gun"]["maintenance"]["count"] == {
         "every_pieces": 2500,
         "takes": "uniform(6, 10) hour",
         "first_pieces": 2100.0,
         "stagger": True,
+        "alone": False,
     }
 
 

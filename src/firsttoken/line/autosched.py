@@ -13,7 +13,8 @@ How AutoSched's terms are read:
 * `rank_RSETUP` ranks by the times of the set-up table only: set-ups that have their time in the
   route rank as none, as in the published reference runs;
 * `SVESTN`, `FORSTEP`: the later step needs the tool of the earlier one;
-* the first maintenance of tool k of N falls due at `FOA` k/N;
+* the first maintenance of tool k of N falls due at `FOA` k/N; it does not wait for the end of a
+  breakdown or of other maintenance of the tool;
 * a move between two locations takes the time of the from-to table, and none if it is not there;
 * simulated time begins with the earliest `START`: the twin should start on that day.
 """
@@ -308,7 +309,9 @@ class _Reader:
                 entry = known[name] | ({"first": first} if first else {})
                 key = "failures"
             else:
-                entry, key = known[name] | self._first_pm(view, row, known[name]), "maintenance"
+                # In the published runs outages overlap: none waits for the end of another.
+                entry = known[name] | self._first_pm(view, row, known[name]) | {"alone": False}
+                key = "maintenance"
             for target in targets:
                 self.stations[target].setdefault(key, {})[name] = entry
                 path = ("stations", target, key, name)

@@ -191,6 +191,7 @@ class Stations:
                 need=need,
                 needs=needs,
                 stagger=int(work.stagger),
+                alone=int(work.alone),
             )
             self.maintenance_names.append(f"{name}.{label}")
 

@@ -46,9 +46,9 @@ from firsttoken.line.system import BY_TIME
 
 @compiled_inner
 def is_idle(m: Any, v: int) -> bool:
-    """Tell whether server ``v`` is among the idle ones."""
+    """Tell whether server ``v`` is among the idle ones; an open cascade server may work as well."""
     server = servers(m, v)
-    return bool(server.state == STARVED and server.taken == 0)
+    return bool(server.taken == 0 and (server.state == STARVED or server.state == WORKING))
 
 
 @compiled_inner
@@ -81,6 +81,8 @@ def resume(m: Any, v: int) -> None:
     server = servers(m, v)
     server.down -= 1
     if server.down > 0:
+        if server.down == server.caring:
+            set_state(m, v, int(np.int64(MAINTENANCE)))
         return
     server.open_time += now
     row = server.lot
@@ -117,8 +119,10 @@ def free_server(m: Any, v: int) -> None:
         count = stations(m, server.station).maintenances
         for k in range(count):
             c = int(server.care + k)
-            if cares(m, c).due != 0 and begin_care(m, c):
-                return
+            if cares(m, c).due != 0 and (server.caring == 0 or _goes_along(m, c)):
+                begin_care(m, c)
+        if server.caring > 0:
+            return
     if server.cares > 0 and server.down == 0 and server.lot >= 0:
         # A cascade tool that waits for its last load before maintenance takes no further one.
         server.taken = 1
@@ -190,6 +194,14 @@ def set_due(m: Any, c: int) -> None:
     if is_idle(m, int(care.server)):
         take_idle(m, int(care.server))
         free_server(m, int(care.server))
+    elif server.down > 0 and server.lot < 0 and server.stuck == 0 and _goes_along(m, c):
+        begin_care(m, c)
+
+
+@compiled_inner
+def _goes_along(m: Any, c: int) -> bool:
+    """Tell whether maintenance may be done while the server is down for another reason."""
+    return bool(maintenances(m, cares(m, c).maintenance).alone == 0)
 
 
 @compiled_inner
@@ -212,6 +224,7 @@ def begin_care(m: Any, c: int) -> bool:
         line(m, 0).repairs_waiting -= 1
     care.due = 0
     servers(m, v).cares -= 1
+    servers(m, v).caring += 1
     if maintenance.clock != BY_TIME:
         care.left = value(m, maintenance.every).v
     # Not among the idle servers any more: suspend must not take it out of them again.
@@ -227,6 +240,7 @@ def cared(m: Any, c: int) -> None:
     care = cares(m, c)
     maintenance = maintenances(m, care.maintenance)
     give_needs(m, care.taken, int(maintenance.need), int(maintenance.needs))
+    servers(m, care.server).caring -= 1
     resume(m, int(care.server))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.events import clock
-from firsttoken.line.result import BLOCKED, CLOSED, STARVED
+from firsttoken.line.result import BLOCKED, CLOSED, STARVED, WORKING
 from firsttoken.line.state import agenda, line, places, servers, source_states, state_times
 
 N_STATES = 8
@@ -158,7 +158,8 @@ def release_server(m: Any, v: int) -> None:
     if server.closed == 0 and place.opened > place.open:
         close_server(m, v)
     if server.down == 0 and server.closed == 0:
-        set_state(m, v, STARVED)
+        # A cascade server that is open for the next load may have others in hand.
+        set_state(m, v, WORKING if server.lot >= 0 else STARVED)
         make_idle(m, v)
         consider(m, int(server.station))
 

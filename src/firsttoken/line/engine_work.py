@@ -12,7 +12,7 @@ from firsttoken.line.engine_lots import block, create_lot, enter, follow, go, ha
 from firsttoken.line.engine_pools import add_stock, give, give_needs
 from firsttoken.line.engine_servers import consider, set_state
 from firsttoken.line.engine_start import draw_outcome, duration, leave_queue, start, wear
-from firsttoken.line.result import BLOCKED
+from firsttoken.line.result import BLOCKED, STARVED, WORKING
 from firsttoken.line.state import (
     FINISH,
     KIND_BITS,
@@ -72,6 +72,8 @@ def finish(m: Any, row: int) -> None:
         return
     if step.interval < 0 or (server.taken != 0 and server.lot < 0 and server.open_time > 1e300):
         _after_load(m, v)
+    elif server.taken == 0 and server.lot < 0 and server.state == WORKING:
+        set_state(m, v, int(np.int64(STARVED)))
 
 
 @compiled_inner

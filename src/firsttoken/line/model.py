@@ -144,6 +144,10 @@ class Maintenance(Declared):
         False,
         description="Spread the first due dates of the servers evenly over one interval.",
     )
+    alone: bool = Field(
+        True,
+        description="Wait for the end of repairs and other maintenance; no: do it meanwhile.",
+    )
     crew: dict[str, Number] = Field({}, description="People needed.")
 
 

@@ -138,6 +138,7 @@ SERVER: Final = np.dtype(
         ("closed", "i1"),
         ("paused", "i1"),
         ("cares", "i4"),  # kinds of maintenance that are due
+        ("caring", "i4"),  # kinds of maintenance that are being done
         ("last_finish", "f8"),  # cascade: loads leave in the order in which they came
         ("open_time", "f8"),  # cascade: when the next load may enter
         ("fault", "i4"),  # first row of FAULT

@@ -181,6 +181,7 @@ MAINTENANCE: Final = np.dtype(
         ("need", "i4"),
         ("needs", "i4"),
         ("stagger", "i1"),
+        ("alone", "i1"),  # not during repairs and other maintenance
     ]
 )
 """Kinds of planned maintenance."""
