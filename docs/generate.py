@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("", "run", "plan", "simulate", "check", "compare", "schema", "report")
+COMMANDS = ("", "run", "plan", "simulate", "explain", "check", "compare", "schema", "report")
 
 
 def write_reference(folder: Path) -> None:
