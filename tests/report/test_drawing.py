@@ -168,10 +168,11 @@ def test_weeks_are_told_by_months_and_years() -> None:
     first = dt.date(2026, 11, 2)
     weeks = [(first + dt.timedelta(days=7 * i)).isoformat() for i in range(13)]
     assert axis_of(weeks, 500) == ["Nov", "Dec", "Jan", "2026", "2027"]
-    # Three weeks have room for their days; a hundred have none for their months.
+    # Three weeks have room for their days; a hundred for quarters, or for years only.
     assert axis_of(weeks[:3], 300) == ["2 Nov", "9 Nov", "16 Nov", "2026"]
     many = [(first + dt.timedelta(days=7 * i)).isoformat() for i in range(104)]
-    assert axis_of(many, 400) == ["2026", "2027", "2028"]
+    assert axis_of(many, 400)[:5] == ["Q4", "Q1", "Q2", "Q3", "Q4"]
+    assert axis_of(many, 150) == ["2027", "2028"]
 
 
 def test_dates_are_marked_in_round_steps() -> None:

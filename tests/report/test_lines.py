@@ -134,10 +134,22 @@ def test_lines_of_one_twin_are_told_apart(tables: list[ResultTable], tmp_path: P
     other.prefix = "dallas: "
     page = page_of(tmp_path, [*tables, *line_tables(other)])
     assert Page(page).problems == []
-    assert "Dallas: Output" in page
-    assert "Houston: Output" in page
+    assert "Dallas: output" in page
+    assert "Houston: output" in page
     assert "dallas: " not in page.partition("<table")[0]
     assert len(set(sections(page))) == len(sections(page))
+
+
+def test_what_binds_may_differ_from_future_to_future(
+    tables: list[ResultTable], tmp_path: Path
+) -> None:
+    (binding,) = [table for table in tables if table.name == "line_binding"]
+    futures = [0.35, 0.25] + [0.0] * (len(binding) - 2)
+    columns = {**binding.columns, "futures": futures, "binds": [False] * len(binding)}
+    changed = ResultTable(binding.name, columns, binding.units, binding.description)
+    page = page_of(tmp_path, [t for t in tables if t is not binding] + [changed])
+    assert "“Test power” is most often the limit" in page
+    assert "What binds differs from future to future: test power in 35\N{NO-BREAK SPACE}%" in page
 
 
 def test_each_section_stands_on_its_own_tables(tables: list[ResultTable], tmp_path: Path) -> None:

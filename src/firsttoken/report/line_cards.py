@@ -63,8 +63,12 @@ def binding(reading: Reading, line: str) -> Row | None:
 
 
 def title(reading: Reading, line: str, text: str) -> str:
-    """A text with the line's name before it, where there are several lines."""
-    return text if len(reading.lines()) == 1 else f"{formats.label(line)}: {text}"
+    """A text with the line's name before it, where the run tells of other things too."""
+    alone = len(reading.lines()) == 1 and len(reading.tables("_summary")) <= 1
+    if alone:
+        return text
+    rest = text[:1].lower() + text[1:] if text[1:2].islower() else text
+    return f"{formats.label(line)}: {rest}"
 
 
 def _output(reading: Reading, line: str) -> Card | None:
@@ -87,17 +91,35 @@ def _limit(reading: Reading, line: str) -> Card | None:
     limit = binding(reading, line)
     if limit is None:
         return None
-    name = {"release": "Releases", "wip": "Lots in the line"}.get(
-        limit["kind"], formats.label(limit["name"])
-    )
-    return Card(title(reading, line, "What sets the pace"), name, spoken(reading, line, limit))
+    if limit["binds"]:
+        said = spoken(reading, line, limit)
+        return Card(
+            title(reading, line, "What sets the pace"), formats.sentence(named(limit)), said
+        )
+    detail = f"the limit in {formats.share(limit['futures'])} of the futures"
+    others = [f"{named(row)} in {formats.share(row['futures'])}" for row in rivals(reading, line)]
+    if len(others) > 1:
+        detail += f"; {', '.join(others[1:])}"
+    name = title(reading, line, "What sets the pace most often")
+    return Card(name, formats.sentence(named(limit)), detail)
+
+
+def rivals(reading: Reading, line: str, most: int = 4) -> list[Row]:
+    """What limits a line in some futures, that of most futures first."""
+    rows = sorted(reading.rows("line_binding", line=line), key=lambda row: int(row["rank"]))
+    return [row for row in rows if row["futures"] >= 0.05][:most]
+
+
+def named(row: Row) -> str:
+    """What binds as words within a sentence."""
+    words = {"release": "releases", "wip": "the number of lots in the line"}
+    return words.get(row["kind"]) or formats.words(row["name"])
 
 
 def spoken(reading: Reading, line: str, row: Row) -> str:
     """The sentence of a row on what binds, for people: names as words."""
     sentence, name = str(row["sentence"]), str(row["name"])
-    if len(reading.lines()) > 1:
-        sentence = sentence.removeprefix(f"{line}: ")
+    sentence = sentence.removeprefix(f"{line}: ")
     names = rf"\b{re.escape(name)}\b|{_IDENTIFIER}"
     return formats.sentence(re.sub(names, lambda match: formats.words(match[0]), sentence))
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from firsttoken.report import formats
-from firsttoken.report.line_cards import binding, spoken, title, used_of, weekly
+from firsttoken.report.line_cards import binding, named, rivals, spoken, title, used_of, weekly
 from firsttoken.report.line_next import forecast, gains
 from firsttoken.report.outlook import fan_of, quantile_table
 from firsttoken.report.page import HALF, DataTable, Figure, Section, figure, half_figure
@@ -140,6 +140,11 @@ def _limit_title(reading: Reading, line: str, points: Sequence[Row]) -> str:
     limit = binding(reading, line)
     if limit is None and not points:
         return "Nothing is known to limit the line"
+    if limit is not None and not limit["binds"]:
+        often = [
+            f"{named(row)} in {formats.share(row['futures'])}" for row in rivals(reading, line)
+        ]
+        return f"What binds differs from future to future: {', '.join(often)}"
     return spoken(reading, line, limit or points[0]).partition(";")[0].rstrip(".")
 
 

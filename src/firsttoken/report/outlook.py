@@ -26,13 +26,12 @@ def headline(reading: Reading) -> Section | None:
     cards = [_goal_card(row) for row in reading.rows("supply_goal_date")]
     cards += _year_cards(reading)
     cards += [card for card in (_binding_card(reading), _next_card(reading)) if card]
-    supplied = bool(cards)
     cards += line_cards(reading)
     if not cards:
         return None
     first = reading.rows("supply_goal_date")
-    title = "The answers in short" if supplied else line_sentence(reading)
-    title = _goal_sentence(first[0]) if first else title or "The answers in short"
+    title = _goal_sentence(first[0]) if first else line_sentence(reading)
+    title = title or "The answers in short"
     lead = (
         "P10, P50, P80 and P90 are the values that 10, 50, 80 and 90 per cent of "
         f"{reading.run.replications:,} simulated futures stay at or below. For a date, P80 is the "

@@ -133,20 +133,20 @@ def _parts(
         return [([i], label[4:]) for i, label in enumerate(labels)] if step >= 24 else []
     if not labels or not all(len(label) in (7, 10) for label in labels):
         return []
+    days = [dt.date.fromisoformat(period[:10]) for period in periods]
     if step >= 42 and len(labels[0]) == 10:
-        days = [dt.date.fromisoformat(period[:10]) for period in periods]
         return [([i], f"{day.day} {day:%b}") for i, day in enumerate(days)]
-    months: dict[str, list[int]] = {}
-    for i, period in enumerate(periods):
-        months.setdefault(period[:7], []).append(i)
-    usual = max(len(members) for members in months.values())
-    if step * usual < 27:
-        return []
-    return [
-        (members, f"{dt.date.fromisoformat(month + '-01'):%b}")
-        for month, members in months.items()
-        if step * len(members) >= 27
-    ]
+    months = [f"{day:%b}" for day in days]
+    for names in (months, [f"Q{(day.month + 2) // 3}" for day in days]):
+        groups: dict[tuple[str, str], list[int]] = {}
+        for i, name in enumerate(names):
+            groups.setdefault((periods[i][:4], name), []).append(i)
+        sizes = sorted(len(members) for members in groups.values())
+        if step * sizes[len(sizes) // 2] >= 26:
+            return [
+                (members, text) for (_, text), members in groups.items() if step * len(members) > 25
+            ]
+    return []
 
 
 def _position(fan: Fan, iso: str) -> float:
