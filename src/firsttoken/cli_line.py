@@ -230,22 +230,25 @@ def _print_bottlenecks(rows: list[Row]) -> None:
         turning = row["turning"] == row["turning"] and row["turning"] >= 0.5
         name = f"{row['name']} (turning point)" if turning else row["name"]
         shares = [_percent(row[key]) for key in ("blocked", "starved", "short")]
-        gain = _percent(row["gain"], "+") if row["gain_low"] > 0 else "-"
-        table.add_row(row["kind"], name, _percent(row["use"]), active, *shares, row["change"], gain)
+        step = (row["change"], _percent(row["gain"], "+")) if row["sure"] else ("-", "-")
+        table.add_row(row["kind"], name, _percent(row["use"]), active, *shares, *step)
     _print(table)
     print()
 
 
 def _print_steps(rows: list[Row]) -> None:
     print("What to change next")
-    helpful = [row for row in rows if row["sure"] or row["cycle_time_high"] < 0]
+    helpful = [row for row in rows if row["sure"] or row["quicker"]]
     for row in helpful[:MOST_STEPS]:
         print(f"  {row['sentence']}")
     if not helpful:
         print("  nothing: no single small step brings a gain that could be seen")
     others = len(rows) - len(helpful)
     if others and helpful:
-        print(f"  {others} other steps bring nothing that could be seen")
+        word = "step brings" if others == 1 else "steps bring"
+        print(
+            f"  {others} other {word} nothing that could be seen in {rows[0]['replications']} runs"
+        )
     print()
 
 

@@ -22,8 +22,10 @@ from firsttoken.line.analyse_floor import FloorRow, floor_rows
 from firsttoken.line.result import LineResult
 from firsttoken.line.system import System
 
-PAIRS: Final = 32
+PAIRS: Final = 24
 """Most replications of each change; their differences are paired, so few are enough."""
+BLOCKED: Final = 0.01
+"""Share of time for which some station must be blocked for buffers to be worth a search."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Analysis:
     Attributes
     ----------
     result : the simulation that bottlenecks and floor were read off.
-    buffers : None where no two buffers are limited.
+    buffers : None where no two buffers are limited, or where nothing is ever blocked.
     """
 
     result: LineResult
@@ -58,8 +60,8 @@ def analyse(
     Parameters
     ----------
     system : the line.
-    result : a simulation of it.
-    seed : of the streams of the paired runs.
+    result : a simulation of it with this seed.
+    seed : of the streams, also of the paired runs.
     replications : pairs of runs of each change.
     threads, cancel : as of `simulate`.
     progress : called as ``progress(what, done, total)``; total 0: not known.
@@ -78,10 +80,9 @@ def analyse(
         return lambda done, total: progress(what, done, total)
 
     runs = Runs(seed, threads, None, cancel)
-    return Analysis(
-        result,
-        bottlenecks(system, result),
-        sensitivity(system, replications, runs, say=say("changes")),
-        allocate(system, runs, say=say("buffers")),
-        floor_rows(system, result),
-    )
+    found = bottlenecks(system, result)
+    effects = sensitivity(system, replications, runs, say=say("changes"))
+    buffers = None
+    if found.blocked.max(initial=0.0) >= BLOCKED:
+        buffers = allocate(system, runs, say=say("buffers"))
+    return Analysis(result, found, effects, buffers, floor_rows(system, result, seed))

@@ -81,7 +81,7 @@ def allocate(
     total : places in all; None: as many as there are.
     zone : differences below this share of the throughput do not matter.
     most : most batches of `BATCH` replications.
-    say : called as ``say(done, total)``; total 0: not known.
+    say : called as ``say(0, 0)`` before the search, whose length is not known.
 
     Returns
     -------
@@ -99,8 +99,10 @@ def allocate(
         return None
     now = tuple(int(b) for b in system.tables.station["buffer"][list(stations)])
     places = sum(now) if total is None else total
+    if say is not None:
+        say(0, 0)
     samples = Samples(lambda split: set_buffers(system, stations, split), run)
-    search = _Search(samples, zone * float(samples.of(now, 1).mean()), most, say)
+    search = _Search(samples, zone * float(samples.of(now, 1).mean()), most)
     exhaustive = comb(places + len(stations) - 1, places) <= EXHAUSTIVE
     if exhaustive:
         best, decided = search.best_of(list(splits(places, len(stations))))
@@ -124,22 +126,14 @@ def allocate(
 class _Search:
     """A search for the best split."""
 
-    def __init__(
-        self,
-        samples: Samples,
-        zone: float,
-        most: int,
-        say: Callable[[int, int], object] | None,
-    ) -> None:
-        self.samples, self.zone, self.most, self.say = samples, max(zone, 1e-300), most, say
+    def __init__(self, samples: Samples, zone: float, most: int) -> None:
+        self.samples, self.zone, self.most = samples, max(zone, 1e-300), most
         self.batches = 1
 
     def best_of(self, candidates: list[Split]) -> tuple[Split, bool]:
         """The best of some splits, and whether it is so beyond doubt."""
 
         def sample(line: int, batches: int) -> Floats:
-            if self.say is not None:
-                self.say(self.samples.lines, 0)
             return self.samples.of(candidates[line], batches)
 
         choice = select(sample, len(candidates), self.zone, most=self.most)

@@ -43,20 +43,28 @@ class FloorRow:
     level: float
 
 
-def floor_rows(system: System, result: LineResult) -> list[FloorRow]:
-    """Law and simulation for every station that draws on a budget, and for each budget in all."""
-    expected = Expected(system)
+def floor_rows(system: System, result: LineResult, seed: int) -> list[FloorRow]:
+    """Law and simulation for every station that draws on a budget, and for each budget in all.
+
+    The law is applied to each replication with the parameters that it has drawn.
+
+    Parameters
+    ----------
+    result : R replications of `system` with this seed.
+    """
     tables = system.tables
-    rates = np.zeros(len(tables.product))
-    np.add.at(rates, list(system.names.class_product), result.throughput.mean(axis=0))
-    visits = [expected.visits(p) for p in range(len(tables.product))]
-    budgets = np.flatnonzero(tables.pool["budget"]).tolist()
-    work = np.zeros(len(tables.step))  # operations per second
+    expected = Expected.drawn(system, len(result.finished), seed)
+    rates = np.zeros((expected.count, len(tables.product)))
+    for c, p in enumerate(system.names.class_product):
+        rates[:, p] += result.throughput[:, c]
+    work = np.zeros((expected.count, len(tables.step)))  # operations per second
     for p, row in enumerate(tables.product):
-        for j in range(len(visits[p])):
+        visits = expected.visits(p)
+        for j in range(visits.shape[1]):
             k = int(row["step"]) + j
-            share = expected.x(int(tables.step["share"][k]), 1.0)
-            work[k] = np.nan_to_num(rates[p] * visits[p][j]) * share / expected.lots_in_load(k)
+            lots = np.nan_to_num(rates[:, p] * visits[:, j]) * expected.share(k)
+            work[:, k] = lots / expected.lots_in_load(k)
+    budgets = np.flatnonzero(tables.pool["budget"]).tolist()
     rows = [
         _station_row(system, result, expected, rates, work, s, budget)
         for budget in budgets
@@ -75,27 +83,27 @@ def _station_row(
     station: int,
     budget: int,
 ) -> FloorRow:
-    steps = steps_at(system, station)
-    rate = float(rates[np.unique(system.tables.step["product"][steps])].sum())
-    slots = np.array([work[k] * expected.in_test(int(k)) for k in steps])
-    draws = np.array([expected.draws(int(k)).get(budget, 0.0) for k in steps])
-    total, draw = float(slots.sum()), float(slots @ draws)
-    weights = work[steps] if work[steps].sum() > 0 else np.ones(len(steps))
-    weights = weights / weights.sum()
+    steps = steps_at(system, station).tolist()
+    made = np.unique(system.tables.step["product"][steps])
+    slots = np.array([work[:, k] * expected.in_test(k) for k in steps])
+    draws = np.array([slots[i] * expected.draws(k).get(budget, 0.0) for i, k in enumerate(steps)])
+    total, draw = slots.sum(axis=0), draws.sum(axis=0)
+    weights = work[:, steps].mean(axis=0)
+    weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(steps), 1 / len(steps))
     busy = result.state_time[:, station, WORKING]
-    each = draw / total if total > 0 else 0.0
+    each = np.divide(draw, total, out=np.zeros_like(draw), where=total > 0)
     return FloorRow(
         station=station,
         budget=budget,
-        rate=rate,
-        time=float(weights @ [expected.time(int(k)) for k in steps]),
-        passes=float(weights @ [expected.passes(int(k)) for k in steps]),
-        slots=total,
-        draw=draw,
+        rate=float(rates[:, made].sum(axis=1).mean()),
+        time=float(weights @ [expected.time(k).mean() for k in steps]),
+        passes=float(weights @ [expected.passes(k).mean() for k in steps]),
+        slots=float(total.mean()),
+        draw=float(draw.mean()),
         slots_simulated=mean_interval(busy),
         draw_simulated=mean_interval(busy * each),
         servers=int(system.tables.station["servers"][station]),
-        needed=servers_for(total, 1.0),
+        needed=servers_for(float(total.mean()), 1.0),
         level=float(result.pool_level[:, budget].mean()),
     )
 
