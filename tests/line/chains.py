@@ -49,13 +49,14 @@ def expected(chain: dict[Any, float], value: Callable[[Any], float]) -> float:
 IDLE, WORKING, BLOCKED = 0, 1, 2
 
 
-def serial_line(rates: Sequence[float], buffers: Sequence[int]) -> float:
+def serial_line(rates: Sequence[float], buffers: Sequence[int], lots: float = math.inf) -> float:
     """Throughput of a saturated line of exponential stations, blocking after service.
 
     Parameters
     ----------
     rates : service rates, one a station.
     buffers : places between the stations, the part on a machine not among them.
+    lots : most parts in the line; a part that leaves lets the next in.
     """
     last = len(rates) - 1
 
@@ -69,7 +70,8 @@ def serial_line(rates: Sequence[float], buffers: Sequence[int]) -> float:
                     machines[i] = IDLE
                     if i < last:
                         waiting[i] += 1
-                if machines[i] == IDLE and (i == 0 or waiting[i - 1] > 0):
+                inside = len(machines) - machines.count(IDLE) + sum(waiting)
+                if machines[i] == IDLE and (waiting[i - 1] > 0 if i else inside < lots):
                     machines[i] = WORKING
                     if i:
                         waiting[i - 1] -= 1
