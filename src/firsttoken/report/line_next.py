@@ -143,7 +143,7 @@ def forecast(reading: Reading, line: str) -> Section | None:
     if not made or not total:
         return None
     last, unit = total[-1], str(total[-1]["unit"])
-    low, high = (formats.quantity(last[q], unit) for q in ("p10", "p90"))
+    low, high = formats.number(last["p10"]), formats.number(last["p90"])
     said = f"{formats.quantity(last['p50'], unit)} by {formats.day(str(last['end']))} in the median"
     said += f" future, {low} to {high} in eight of ten"
     section = Section(f"line-{line}-forecast", title(reading, line, "Forecast"), said)
