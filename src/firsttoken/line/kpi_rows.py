@@ -69,7 +69,9 @@ def mean(samples: Samples) -> Floats:
 def ratio(part: Samples, whole: Samples, otherwise: float = np.nan) -> Floats:
     """Part over whole, elementwise; `otherwise` where there is no whole."""
     part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
-    return np.divide(part, whole, out=np.full(part.shape, otherwise), where=whole > 0)
+    out: Floats = np.full(part.shape, otherwise)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out
 
 
 def figure(value: float) -> str:
