@@ -22,6 +22,7 @@ MOST_STEPS = 8  # of what to change next
 MOST_PLACES = 6  # of what limits a line
 MOST_PERIODS = 16  # of a forecast
 MOST_ORDERS = 20
+NOTABLE = 0.001  # of the throughput or the cycle time
 WIDTH = 160  # where nobody watches, lines are as long as they need to be
 
 Row = dict[str, Any]
@@ -145,11 +146,11 @@ def _forecast_text(results: Results) -> None:
 
 
 def _print_bands(title: str, rows: list[Row]) -> None:
-    table = _table(title, ("from",), ("P5", "P10", "P50", "P90", "P95", "mean"))
+    table = _table(("from",), ("P5", "P10", "P50", "P90", "P95", "mean"))
     for row in rows[:MOST_PERIODS]:
         cells = [figure(row[key]) for key in ("p5", "p10", "p50", "p90", "p95", "mean")]
         table.add_row(row["period"], *cells)
-    _print(table)
+    _print(title, table)
     if len(rows) > MOST_PERIODS:
         print(f"  and {len(rows) - MOST_PERIODS} more periods in the table line_forecast")
 
@@ -158,14 +159,14 @@ def _print_orders(rows: list[Row]) -> None:
     if not rows:
         return
     left = ("order", "product", "due", "P10", "P50", "P90")
-    table = _table("Orders, the least sure first", left, ("on time", "95 % interval"))
+    table = _table(left, ("on time", "95 % interval"))
     rows = sorted(rows, key=lambda row: (row["on_time"], row["due"]))
     for row in rows[:MOST_ORDERS]:
         dates = [row[key] or "beyond" for key in ("p10", "p50", "p90")]
         low, high = (f"{100 * row[key]:.0f}" for key in ("on_time_low", "on_time_high"))
         chance = f"{100 * row['on_time']:.0f} %"
         table.add_row(row["order"], row["product"], row["due"], *dates, chance, f"{low} to {high}")
-    _print(table)
+    _print("Orders, the least sure first", table)
     if len(rows) > MOST_ORDERS:
         print(f"  and {len(rows) - MOST_ORDERS} more in the table line_forecast_orders")
     print()
@@ -221,7 +222,7 @@ def _explain_lines(results: Results, scenario: str) -> None:
 
 def _print_bottlenecks(rows: list[Row]) -> None:
     right = ("used", "longest active", "blocked", "starved", "short", "best step", "gain")
-    table = _table("What binds", ("", ""), right)
+    table = _table(("", ""), right)
     for row in rows[:MOST_PLACES]:
         active = "-"
         if row["active_low"] == row["active_low"]:
@@ -232,13 +233,13 @@ def _print_bottlenecks(rows: list[Row]) -> None:
         shares = [_percent(row[key]) for key in ("blocked", "starved", "short")]
         step = (row["change"], _percent(row["gain"], "+")) if row["sure"] else ("-", "-")
         table.add_row(row["kind"], name, _percent(row["use"]), active, *shares, *step)
-    _print(table)
+    _print("Stations, pools and budgets", table)
     print()
 
 
 def _print_steps(rows: list[Row]) -> None:
     print("What to change next")
-    helpful = [row for row in rows if row["sure"] or row["quicker"]]
+    helpful = [row for row in rows if _notable(row)]
     for row in helpful[:MOST_STEPS]:
         print(f"  {row['sentence']}")
     if not helpful:
@@ -246,10 +247,14 @@ def _print_steps(rows: list[Row]) -> None:
     others = len(rows) - len(helpful)
     if others and helpful:
         word = "step brings" if others == 1 else "steps bring"
-        print(
-            f"  {others} other {word} nothing that could be seen in {rows[0]['replications']} runs"
-        )
+        print(f"  {others} other {word} little or nothing ({rows[0]['replications']} paired runs)")
     print()
+
+
+def _notable(row: Row) -> bool:
+    """Whether a step surely brings something that is worth a line."""
+    more = row["sure"] and row["share"] >= NOTABLE
+    return bool(more or (row["quicker"] and row["cycle_time_share"] <= -NOTABLE))
 
 
 def _print_buffers(rows: list[Row]) -> None:
@@ -271,7 +276,7 @@ def _print_floor(rows: list[Row]) -> None:
     if not rows:
         return
     right = ("slots", "by the law", "of", "draw", "by the law", "of", "unit")
-    table = _table("Test floor", ("", ""), right)
+    table = _table(("", ""), right)
     for row in rows:
         whole = row["station"] == "all"
         table.add_row(
@@ -285,7 +290,7 @@ def _print_floor(rows: list[Row]) -> None:
             figure(row["level"]) if whole else "",
             row["unit"],
         )
-    _print(table)
+    _print("Test floor", table)
     print()
 
 
@@ -309,10 +314,10 @@ def _rows(results: Results, name: str) -> list[Row]:
     return [dict(zip(table, values, strict=True)) for values in zip(*cells, strict=True)]
 
 
-def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
+def _table(left: tuple[str, ...], right: tuple[str, ...]) -> Table:
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=None)
+    table = Table(box=None, padding=(0, 1, 0, 2))
     for column in left:
         table.add_column(column)
     for column in right:
@@ -320,9 +325,10 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
     return table
 
 
-def _print(table: Table) -> None:
+def _print(title: str, table: Table) -> None:
     from rich.console import Console
 
+    print(title)
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 

@@ -11,7 +11,7 @@ from tests.cli.conftest import call
 from firsttoken.cli_output import figures_of
 from firsttoken.results.figures import figure
 
-COMMANDS = ("run", "plan", "simulate", "check", "compare", "schema", "report")
+COMMANDS = ("run", "plan", "simulate", "explain", "check", "compare", "schema", "report")
 
 
 def test_help_lists_the_commands_with_examples() -> None:

@@ -153,9 +153,11 @@ class _Writer:
             "doubt, among so many, it raises the throughput or shortens the cycle time.",
             ("kind", "name", "parameter"),
             *("rank", "step", "unit", "throughput", "low", "high", "share", "cycle_time"),
-            *("cycle_time_low", "cycle_time_high", "sure", "quicker", "replications", "sentence"),
+            *("cycle_time_low", "cycle_time_high", "cycle_time_share", "sure", "quicker"),
+            *("replications", "sentence"),
         )
         rate = self.found.sensitivity.throughput.estimate
+        cycle = self.found.sensitivity.cycle_time.estimate
         for rank, effect in enumerate(self.found.sensitivity.effects, 1):
             more, sooner = effect.throughput, effect.cycle_time
             rows.add(
@@ -173,6 +175,7 @@ class _Writer:
                 cycle_time=sooner.estimate / HOUR,
                 cycle_time_low=sooner.low / HOUR,
                 cycle_time_high=sooner.high / HOUR,
+                cycle_time_share=sooner.estimate / cycle if cycle > 0 else np.nan,
                 sure=effect.sure,
                 quicker=effect.quicker,
                 replications=effect.replications,
@@ -242,7 +245,8 @@ class _Writer:
         rows = self.rows(
             "line_test_floor",
             "The law of the test floor (slots = rate x time / first-pass yield; draw = slots x "
-            "draw of one) beside the simulation, for each station that draws on a budget.",
+            "draw of one) beside the simulation, for each station that draws on a budget: slots at "
+            "work; `all` is what is drawn, also by work in hand on servers that stand still.",
             ("station", "budget"),
             *("rate_unit", "rate", "time", "first_pass", "slots_law", "slots", "slots_low"),
             *("slots_high", "unit", "draw_law", "draw", "draw_low", "draw_high", "level"),
