@@ -75,12 +75,7 @@ def best(prepare: Callable[[], Any], work: Callable[[Any], object], count: int) 
 
 def heap_of(times: Any) -> Memory:
     """Return a memory whose heap holds an event at each of the times."""
-    tables = Memory(
-        {
-            events.CLOCK_SLOT: aligned(1, events.CLOCK),
-            events.EVENT_SLOT: aligned(len(times), events.EVENT),
-        }
-    )
+    tables = Memory(events.event_tables(len(times)))
     start(tables.m, times)
     return tables
 

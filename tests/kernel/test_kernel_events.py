@@ -4,17 +4,25 @@ import heapq
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import config
 
 from firsttoken.kernel import events
 from firsttoken.kernel.compiled import compiled
-from firsttoken.kernel.memory import Memory, aligned
+from firsttoken.kernel.memory import Memory
 
 # Few different times, so that most events have company
+SOME = 500 if config.DISABLE_JIT else 3_000
+HOLDS = 2_000 if config.DISABLE_JIT else 30_000
+
 TIMES = st.integers(0, 5).map(float)
 PLANS = st.lists(st.one_of(TIMES, st.none()), max_size=80)
 """The time from now of an event to schedule, or None: take the next one."""
+
+
+SLOTS = (events.CLOCK_SLOT, events.EVENT_SLOT, events.LATER_SLOT, events.WHEEL_SLOT)
 
 
 @compiled
@@ -39,6 +47,11 @@ def schedule_all(m: Any, times: np.ndarray) -> None:
 
 
 @compiled
+def gather(m: Any) -> None:
+    events.gather(m)
+
+
+@compiled
 def drain(m: Any, times: np.ndarray, carried: np.ndarray) -> int:
     n = 0
     while events.next_time(m) < np.inf:
@@ -56,12 +69,7 @@ def hold(m: Any, increments: np.ndarray, carried: np.ndarray) -> None:
 
 
 def memory(rows: int) -> Memory:
-    return Memory(
-        {
-            events.CLOCK_SLOT: aligned(1, events.CLOCK),
-            events.EVENT_SLOT: aligned(rows, events.EVENT),
-        }
-    )
+    return Memory(events.event_tables(rows))
 
 
 def drained(tables: Memory) -> tuple[list[float], list[int]]:
@@ -125,6 +133,7 @@ def test_hold_model_in_a_growing_table() -> None:
     tables = memory(100)
     schedule_all(tables.m, starts[:100])
     tables.grow(events.EVENT_SLOT, 200)
+    tables.grow(events.LATER_SLOT, 200)
     for i in range(100, 200):
         schedule(tables.m, starts[i], i)
     carried = np.empty(len(increments), np.int64)
@@ -141,13 +150,100 @@ def test_a_copy_of_the_state_goes_on_the_same_way(past: list[float], future: lis
     carried = np.empty(len(future), np.int64)
     half = len(future) // 2
     hold(tables.m, np.array(future[:half]), carried[:half])
-    state = tables.copy({"clock": events.CLOCK_SLOT, "events": events.EVENT_SLOT})
+    state = tables.copy({str(slot): slot for slot in SLOTS})
     hold(tables.m, np.array(future[half:]), carried[half:])
-    other = Memory(
-        {events.CLOCK_SLOT: state["clock"].copy(), events.EVENT_SLOT: state["events"].copy()}
-    )
+    other = Memory({slot: state[str(slot)] for slot in SLOTS})
     again = np.empty(len(future) - half, np.int64)
     hold(other.m, np.array(future[half:]), again)
     assert again.tolist() == carried[half:].tolist()
     assert drained(other) == drained(tables)
     assert other[events.CLOCK_SLOT].tobytes() == tables[events.CLOCK_SLOT].tobytes()
+
+
+INCREMENTS = {
+    "exponential": lambda rng, n: rng.exponential(1, n),
+    "all at once": lambda rng, n: np.ones(n),
+    "rounded": lambda rng, n: np.round(rng.exponential(5, n)),
+    "near and far": lambda rng, n: rng.exponential(1, n) * np.where(rng.random(n) < 0.9, 1, 5000),
+    "shifts": lambda rng, n: np.where(rng.random(n) < 0.3, 0.0, rng.exponential(1, n) ** 8),
+    "some never": lambda rng, n: np.where(rng.random(n) < 0.001, np.inf, rng.exponential(1, n)),
+}
+
+
+@pytest.mark.parametrize("name", INCREMENTS)
+@pytest.mark.parametrize("pending", [1, 20, 200, SOME])
+def test_long_hold_models(name: str, pending: int) -> None:
+    """Every way of the wheel: turns, the list beyond it, new paces, few events and many."""
+    rng = np.random.default_rng(pending)
+    starts = INCREMENTS[name](rng, pending)
+    increments = INCREMENTS[name](rng, HOLDS)
+    queue = [(time, i, i) for i, time in enumerate(starts.tolist())]
+    heapq.heapify(queue)
+    expected = []
+    for i, step in enumerate(increments.tolist()):
+        time, _, what = queue[0]
+        expected.append(what)
+        heapq.heapreplace(queue, (time + step, pending + i, what))
+    tables = memory(pending)
+    schedule_all(tables.m, starts)
+    carried = np.empty(HOLDS, np.int64)
+    hold(tables.m, increments, carried)
+    assert carried.tolist() == expected
+    if name != "some never":
+        left = [(time, what) for time, _, what in sorted(queue)]
+        assert list(zip(*drained(tables), strict=True)) == left
+
+
+def test_more_and_more_events() -> None:
+    rng = np.random.default_rng(7)
+    tables = memory(4_000)
+    queue: list[tuple[float, int, int]] = []
+    scheduled = 0
+    for pending in (30, 200, 1_000, 4_000, 4_000):
+        now = float(tables[events.CLOCK_SLOT]["now"][0])
+        times = now + rng.exponential(10, pending - len(queue))
+        for time in times.tolist():
+            heapq.heappush(queue, (time, scheduled, scheduled))
+            schedule(tables.m, time, scheduled)
+            scheduled += 1
+        increments = np.round(rng.exponential(10, HOLDS // 2), 3)
+        carried = np.empty(len(increments), np.int64)
+        hold(tables.m, increments, carried)
+        for step, found in zip(increments.tolist(), carried.tolist(), strict=True):
+            time, _, what = queue[0]
+            assert found == what
+            heapq.heapreplace(queue, (time + step, scheduled, what))
+            scheduled += 1
+    left = [(time, what) for time, _, what in sorted(queue)]
+    assert list(zip(*drained(tables), strict=True)) == left
+
+
+def test_many_events_at_once_need_no_wheel() -> None:
+    """All pending events at one moment have no rate; they stay a heap."""
+    tables = memory(100)
+    schedule_all(tables.m, np.zeros(100))
+    carried = np.empty(HOLDS, np.int64)
+    hold(tables.m, np.zeros(HOLDS), carried)
+    assert carried.tolist() == [i % 100 for i in range(HOLDS)]
+    assert drained(tables)[0] == [0.0] * 100
+
+
+@pytest.mark.parametrize("pending", [5, 300])
+def test_all_events_are_gathered_in_the_heap(pending: int) -> None:
+    rng = np.random.default_rng(8)
+    tables, other = memory(pending), memory(pending)
+    starts, increments = rng.exponential(1, pending), rng.exponential(1, HOLDS) ** 4
+    for each in (tables, other):
+        schedule_all(each.m, starts)
+        hold(each.m, increments, np.empty(HOLDS, np.int64))
+    gather(tables.m)
+    rows = tables[events.EVENT_SLOT]
+    assert tables[events.CLOCK_SLOT]["near"] == pending
+    assert sorted(rows["what"]) == list(range(pending))
+    parents = (np.arange(1, pending) - 1) // events.WAYS
+    assert (rows["time"][parents] <= rows["time"][1:]).all()
+    carried, expected = np.empty((2, HOLDS), np.int64)
+    hold(tables.m, increments, carried)
+    hold(other.m, increments, expected)
+    assert (carried == expected).all()
+    assert drained(tables) == drained(other)

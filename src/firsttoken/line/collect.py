@@ -41,7 +41,7 @@ class Collector:
         c, s, b = len(system.names.classes), len(tables.station), len(system.edges) - 1
         n, p, k = len(tables.pool), len(tables.product), len(tables.step)
         whole = {
-            **{name: (r, c) for name in _COUNTS},
+            **dict.fromkeys(_COUNTS, (r, c)),
             "period_finished": (r, b, c), "period_wip": (r, b, c),
             "operations": (r, s), "pieces": (r, s), "failed": (r, s),
             "limit_missed": (r, k), "rework": (r, k), "events": (r,), "steps_done": (r,),
@@ -142,7 +142,7 @@ class Collector:
         out["period_pool"][row] = used[:, :pools] / np.diff(system.edges)[:, None]
 
     def _check(self, machine: Machine, row: int) -> None:
-        """The books: lots begun are lots ended and lots in the line; nobody owes a pool anything."""
+        """The books: lots begun are lots ended and lots in the line; no pool is owed anything."""
         count = len(self.system.names.classes)
         state = machine.memory[DYNAMIC["lot_class"]][:count]
         line = machine.memory[DYNAMIC["line"]][0]

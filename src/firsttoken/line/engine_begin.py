@@ -21,6 +21,7 @@ from firsttoken.line.state import (
     cares,
     changes,
     classes,
+    counts,
     failures,
     families,
     faults,
@@ -106,10 +107,26 @@ def _begin_stations(m: Any) -> None:
             _begin_cares(m, v, k)
         place.watched = station.buffer >= 0
         place.plain = _is_plain(m, s)
+    for k in range(state.steps):
+        counts(m, k).simple = _is_simple(m, k)
     for k in range(state.sources):
         source = sources(m, k)
         if source.mode == BACKLOG:
             places(m, steps(m, products(m, source.product).step).station).watched = 1
+
+
+@compiled_inner
+def _is_simple(m: Any, k: int) -> bool:
+    """Tell whether a step of a plain station does nothing but take its drawn time."""
+    step = steps(m, k)
+    station = stations(m, step.station)
+    if places(m, step.station).plain == 0 or station.maintenances > 0:
+        return False
+    counted = step.gives + step.makes + step.branches + step.per_piece
+    if step.time < 0 or counted > 0:
+        return False
+    extra = max(step.load, step.unload, step.tasks, step.pass_, step.inspect, step.defects)
+    return bool(max(extra, step.mark, step.tool_put) < 0)
 
 
 @compiled_inner

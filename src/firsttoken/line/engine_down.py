@@ -40,6 +40,7 @@ from firsttoken.line.state import (
     servers,
     source_states,
     stations,
+    steps,
 )
 from firsttoken.line.system import BY_TIME
 
@@ -307,6 +308,7 @@ def _open_servers(m: Any, s: int, count: int) -> None:
             place.opened += 1
             if server.paused != 0:
                 server.paused = 0
+                _crew_comes(m, v)
                 resume(m, v)
             elif server.down == 0:
                 set_state(m, v, STARVED)
@@ -325,4 +327,27 @@ def _open_servers(m: Any, s: int, count: int) -> None:
                 server.paused = 1
                 place.opened -= 1
                 suspend(m, v, int(np.int64(CLOSED)))
+                _crew_leaves(m, v)
     consider(m, s)
+
+
+@compiled_inner
+def _crew_leaves(m: Any, v: int) -> None:
+    """Give back what paused work has seized: people go home, the test power is free."""
+    row = int(servers(m, v).lot)
+    while row >= 0:
+        lot = lots(m, row)
+        step = steps(m, lot.step)
+        give_needs(m, lot.taken, int(step.need), int(step.needs))
+        row = int(lot.next)
+
+
+@compiled_inner
+def _crew_comes(m: Any, v: int) -> None:
+    """Seize for work that goes on what it had before; it does not wait for it."""
+    row = int(servers(m, v).lot)
+    while row >= 0:
+        lot = lots(m, row)
+        step = steps(m, lot.step)
+        seize_needs(m, lot.taken, int(step.need), int(step.needs))
+        row = int(lot.next)

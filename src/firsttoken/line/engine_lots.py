@@ -9,7 +9,7 @@ from firsttoken.kernel.sketch import BUCKETS, bucket
 from firsttoken.line.engine_pools import add_stock
 from firsttoken.line.engine_queue import enqueue, set_timer
 from firsttoken.line.engine_servers import consider, consider_source, take_idle
-from firsttoken.line.engine_start import start
+from firsttoken.line.engine_start import start_plain
 from firsttoken.line.state import (
     ARRIVE,
     KIND_BITS,
@@ -164,7 +164,7 @@ def join(m: Any, row: int) -> None:
         place.waits += 1
         v = int(place.free_head)
         take_idle(m, v)
-        start(m, row, v)
+        start_plain(m, row, v)
         if place.watched != 0:
             consider(m, s)
         return
@@ -282,6 +282,7 @@ def _count_finished(m: Any, row: int) -> None:
             group.late += now - lot.due
     histograms(m, lot.lot_class * BUCKETS + bucket(cycle)).v += 1
     state = line(m, 0)
-    period = periods(m, state.period * state.classes + lot.lot_class)
+    at = min(state.period, state.periods - 1)  # the last moment belongs to the last period
+    period = periods(m, at * state.classes + lot.lot_class)
     period.finished += 1
     period.cycle += cycle

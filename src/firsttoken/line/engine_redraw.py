@@ -20,7 +20,7 @@ from typing import Any, Final
 from firsttoken.kernel import codes
 from firsttoken.kernel.compiled import compiled, compiled_inner
 from firsttoken.kernel.draws import next_number, stream
-from firsttoken.kernel.events import WAYS, clock, event, schedule
+from firsttoken.kernel.events import WAYS, clock, event, gather, schedule
 from firsttoken.line.engine_down import apply_level
 from firsttoken.line.engine_periods import next_edge, start_statistics
 from firsttoken.line.engine_start import draw_outcome, duration
@@ -91,6 +91,7 @@ def _change_levels(m: Any) -> None:
     time = math.inf
     if state.change < state.changes:
         time = changes(m, state.change).time
+    gather(m)
     count = clock(m, 0).pending
     found = False
     for i in range(count):
@@ -112,6 +113,7 @@ def redraw(m: Any) -> None:
             if steps(m, lots(m, row).step).interval < 0:
                 _redraw_work(m, row, v)
             row = int(lots(m, row).next)
+    gather(m)
     for i in range(clock(m, 0).pending):
         _redraw_event(m, i)
     _order_events(m)

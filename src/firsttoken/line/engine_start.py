@@ -19,6 +19,7 @@ from firsttoken.line.state import (
     OPEN,
     WORKED,
     change_overs,
+    counts,
     failures,
     families,
     faults,
@@ -90,6 +91,38 @@ def start(m: Any, row: int, v: int) -> None:
     server.lot = row
     lot.pending = 1
     places(m, s).pieces += pieces
+    line(m, 0).working += 1
+    schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
+
+
+@compiled_inner
+def start_plain(m: Any, row: int, v: int) -> None:
+    """Begin an operation at a plain station: the short way if its step is simple."""
+    lot = lots(m, row)
+    if counts(m, lot.step).simple == 0:
+        start(m, row, v)
+        return
+    now = clock(m, 0).now
+    step = steps(m, lot.step)
+    server = servers(m, v)
+    server.taken = 1
+    if server.state != WORKING:
+        set_state(m, v, WORKING)
+    time = next_number(m, int(step.time))
+    lot.finish = now + time
+    if stations(m, step.station).failures > 0:
+        lot.finish += wear(m, v, time)
+    lot.server = v
+    lot.mate = -1
+    lot.raw += time
+    lot.began = now
+    lot.failed = 0
+    lot.place = WORKED
+    lot.prev = -1
+    lot.next = -1
+    lot.pending = 1
+    server.lot = row
+    places(m, step.station).pieces += lot.pieces
     line(m, 0).working += 1
     schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
 

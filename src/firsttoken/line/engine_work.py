@@ -11,7 +11,7 @@ from firsttoken.line.engine_down import free_server, set_due
 from firsttoken.line.engine_lots import block, create_lot, enter, follow, go, has_room, resolve
 from firsttoken.line.engine_pools import add_stock, give, give_needs
 from firsttoken.line.engine_servers import consider, set_state
-from firsttoken.line.engine_start import draw_outcome, duration, leave_queue, start, wear
+from firsttoken.line.engine_start import draw_outcome, duration, leave_queue, start_plain, wear
 from firsttoken.line.result import BLOCKED, STARVED, WORKING
 from firsttoken.line.state import (
     FINISH,
@@ -48,6 +48,9 @@ def finish(m: Any, row: int) -> None:
         return
     lot.pending = 0
     at = int(lot.step)
+    if counts(m, at).simple != 0:
+        _finish_simple(m, row)
+        return
     v = int(lot.server)
     state = line(m, 0)
     state.operations += 1
@@ -77,6 +80,29 @@ def finish(m: Any, row: int) -> None:
 
 
 @compiled_inner
+def _finish_simple(m: Any, row: int) -> None:
+    """End the operation of one lot at a simple step: there is but one way for it to go."""
+    lot = lots(m, row)
+    step = steps(m, lot.step)
+    v = int(lot.server)
+    server = servers(m, v)
+    server.lot = -1
+    state = line(m, 0)
+    state.operations += 1
+    state.working -= 1
+    places(m, step.station).operations += 1
+    target = resolve(m, int(step.next))
+    if has_room(m, target):
+        go(m, row, target)
+        if not next_load(m, v):
+            free_server(m, v)
+    else:
+        server.stuck += 1
+        set_state(m, v, BLOCKED)
+        block(m, row, target)
+
+
+@compiled_inner
 def next_load(m: Any, v: int) -> bool:
     """Let the first lot of a plain station go on server ``v``, which has just finished one."""
     s = int(servers(m, v).station)
@@ -85,7 +111,7 @@ def next_load(m: Any, v: int) -> bool:
         return False
     row = int(queues(m, stations(m, s).family).head)
     leave_queue(m, row)
-    start(m, row, v)
+    start_plain(m, row, v)
     if place.watched != 0:
         consider(m, s)
     return True

@@ -17,7 +17,13 @@ from firsttoken.kernel.draws import (
     TABLE_SLOT,
     VALUE_SLOT,
 )
-from firsttoken.kernel.events import CLOCK, CLOCK_SLOT, EVENT, EVENT_SLOT
+from firsttoken.kernel.events import (
+    CLOCK_SLOT,
+    EVENT_SLOT,
+    LATER_SLOT,
+    WHEEL_SLOT,
+    event_tables,
+)
 from firsttoken.kernel.memory import NUMBER, Memory, aligned
 from firsttoken.kernel.parameters import draw_parameters
 from firsttoken.kernel.sampling import mean
@@ -43,7 +49,14 @@ from firsttoken.line.system import TIMED, System
 Floats = npt.NDArray[np.float64]
 
 SPARE_LOTS: Final = 256
-_STATE: Final = {**DYNAMIC, "clock": CLOCK_SLOT, "event": EVENT_SLOT, "stream": STREAM_SLOT}
+_STATE: Final = {
+    **DYNAMIC,
+    "clock": CLOCK_SLOT,
+    "event": EVENT_SLOT,
+    "later": LATER_SLOT,
+    "wheel": WHEEL_SLOT,
+    "stream": STREAM_SLOT,
+}
 
 
 class Machine:
@@ -150,8 +163,7 @@ class Machine:
             + len(tables.family) + 64
         )  # fmt: skip
         found = {DYNAMIC[name]: aligned(max(size, 1), DTYPES[name]) for name, size in sizes.items()}
-        found[CLOCK_SLOT] = aligned(1, CLOCK)
-        found[EVENT_SLOT] = aligned(self._fixed_events + 2 * self._lots, EVENT)
+        found |= event_tables(self._fixed_events + 2 * self._lots)
         found[STREAM_SLOT] = aligned(streams, STREAM_STATE)
         found[BLOCK_SLOT] = aligned(streams * BLOCK, NUMBER)
         found[VALUE_SLOT] = aligned(len(self.x), NUMBER)
@@ -305,7 +317,8 @@ class Machine:
         memory.grow(DYNAMIC["lot"], self._lots)
         memory.grow(DYNAMIC["mark"], max(self._lots * system.marks, 1))
         memory.grow(DYNAMIC["tool"], max(self._lots * system.tools, 1))
-        memory.grow(EVENT_SLOT, self._fixed_events + 2 * self._lots)
+        for slot in (EVENT_SLOT, LATER_SLOT):
+            memory.grow(slot, self._fixed_events + 2 * self._lots)
         line = memory[DYNAMIC["line"]]
         lots = memory[DYNAMIC["lot"]]
         lots["next"][old:] = np.arange(old + 1, self._lots + 1)

@@ -71,12 +71,16 @@ def simulate(
     ------
     DeadlockError
         If lots block each other for ever.
+    ValueError
+        If the horizon is later than the system's.
     TwinError
         If the snapshot belongs to another line, or events go on without time passing.
     BalanceError
         If lots or pieces do not balance: a defect of the engine.
     """
     end = system.horizon if horizon is None else horizon
+    if end > system.horizon:
+        raise ValueError(f"the end at {end:g} s lies after the horizon at {system.horizon:g} s")
     if initial_state is not None:
         check_snapshot(system, initial_state, end)
     rule = rule_address(system.user_rule)

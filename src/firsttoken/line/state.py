@@ -282,8 +282,8 @@ TRACE: Final = np.dtype(
 )
 """What happened, if asked for."""
 
-LIMIT_COUNT: Final = np.dtype([("missed", "i8"), ("rework", "i8")])
-"""Counts of steps."""
+STEP_STATE: Final = np.dtype([("missed", "i8"), ("rework", "i8"), ("simple", "i8")])
+"""Counts of steps; `simple`: nothing happens there but the passing of a drawn time."""
 
 _static = (
     ("station", layout.STATION),
@@ -323,7 +323,7 @@ _dynamic = (
     ("period", PERIOD),
     ("period_pool", NUMBER),
     ("histogram", INTEGER),
-    ("count", LIMIT_COUNT),
+    ("count", STEP_STATE),
     ("mark", NUMBER),
     ("tool", INTEGER),
     ("agenda", INTEGER),
