@@ -243,11 +243,11 @@ def _print_steps(rows: list[Row]) -> None:
     for row in helpful[:MOST_STEPS]:
         print(f"  {row['sentence']}")
     if not helpful:
-        print("  nothing: no single small step brings a gain that could be seen")
+        print("  no single small step brings a gain that could be seen")
     others = len(rows) - len(helpful)
     if others and helpful:
         word = "step brings" if others == 1 else "steps bring"
-        print(f"  {others} other {word} little or nothing ({rows[0]['replications']} paired runs)")
+        print(f"  {others} other {word} little or nothing ({rows[0]['replications']} runs)")
     print()
 
 

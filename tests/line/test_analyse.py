@@ -17,6 +17,7 @@ from firsttoken.line.analyse_bottleneck import bottlenecks
 from firsttoken.line.analyse_buffers import allocate, even, exchanges, servers_needed, splits
 from firsttoken.line.analyse_changes import Change, Runs, changes, sensitivity
 from firsttoken.line.analyse_tables import analysis_tables
+from firsttoken.line.result import LineResult
 from firsttoken.line.simulate import simulate
 from firsttoken.line.system import System
 
@@ -71,6 +72,31 @@ def test_sensitivities_are_those_of_the_markov_chain(tmp_path: Path) -> None:
             assert high - low < gain
     best = found.effects[0].change
     assert (best.name, best.parameter) == max(truth, key=lambda key: truth[key])
+
+
+def test_of_many_changes_the_promising_ones_are_looked_at_closely(tmp_path: Path) -> None:
+    system = line(tmp_path)
+    asked: list[tuple[int, int]] = []
+    runs = Runs(11)
+
+    def run(changed: System, replications: int, stream: int = 0) -> LineResult:
+        asked.append((replications, stream))
+        return runs(changed, replications, stream)
+
+    said: list[tuple[int, int]] = []
+    found = sensitivity(system, 30, run, say=lambda *a: said.append(a), finalists=4)
+    count = len(changes(system))
+    assert asked == [(8, 0)] * (1 + count) + [(30, 1)] * 5
+    assert said[0] == (0, 8 * count + 120)
+    assert said[-1] == (8 * count + 120,) * 2
+    # The four that bring most by the Markov chain are among them, and come out on top.
+    assert {(e.change.name, e.change.parameter) for e in found.effects if e.replications == 30} >= {
+        ("s1", "servers"),
+        ("s1", "time"),
+    }
+    first = found.effects[0].change
+    assert (first.name, first.parameter) == ("s1", "servers")
+    assert not any(e.sure or e.quicker for e in found.effects if e.replications == 8)
 
 
 def test_the_slowest_station_is_the_bottleneck(tmp_path: Path) -> None:

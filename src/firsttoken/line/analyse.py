@@ -22,8 +22,8 @@ from firsttoken.line.analyse_floor import FloorRow, floor_rows
 from firsttoken.line.result import LineResult
 from firsttoken.line.system import System
 
-PAIRS: Final = 24
-"""Most replications of each change; their differences are paired, so few are enough."""
+PAIRS: Final = 64
+"""Most replications of each change that is looked at closely; their differences are paired."""
 BLOCKED: Final = 0.01
 """Share of time for which some station must be blocked for buffers to be worth a search."""
 

@@ -11,7 +11,7 @@ derivative estimators, Operations Research 42 (1994) 643-656.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -35,6 +35,11 @@ POINT: Final = 0.01
 """Added to the probability that work passes."""
 WIDER: Final = 1.05
 """Factor on a budget, and on the rate of releases."""
+
+SCREEN: Final = 8
+"""Pairs of runs after which it is decided which changes are looked at closely."""
+FINALISTS: Final = 12
+"""Most changes that are looked at closely."""
 
 STATION: Final = "station"
 POOL: Final = "pool"
@@ -232,40 +237,85 @@ def sensitivity(
     run: Run,
     wanted: list[Change] | None = None,
     say: Callable[[int, int], object] | None = None,
+    *,
+    finalists: int = FINALISTS,
 ) -> Sensitivity:
     """Estimate what each change of a line brings.
 
+    Where there are many changes, a few runs of each say which are worth looking at more closely;
+    these are run again, with other streams, so that what looked good by chance is found out.
+
     Parameters
     ----------
-    replications : pairs of runs of each; two at least for an interval.
+    replications : pairs of runs of each finalist; two at least for an interval.
     run : simulates a line, with the same streams each time (`Runs`).
     wanted : changes to look at; None: all.
-    say : called as ``say(done, changes)``.
+    say : called as ``say(done, pairs of runs)``.
+    finalists : most changes that are looked at closely.
     """
     looked_at = changes(system) if wanted is None else wanted
-    base = run(system, replications)
-    rate, cycle = throughput(system, base), cycle_time(system, base)
-    effects = []
-    strict = 1 - 0.05 / (2 * max(len(looked_at), 1))  # both throughput and cycle time
-    for done, change in enumerate(looked_at):
-        if say is not None:
-            say(done, len(looked_at))
-        changed = change.apply(system)
-        result = run(changed, replications)
-        more, sooner = throughput(changed, result) - rate, cycle_time(changed, result) - cycle
-        effects.append(
-            Effect(
-                change,
-                mean_interval(more),
-                known_interval(sooner),
-                replications,
-                sure=mean_interval(more, strict).low > 0,
-                quicker=known_interval(sooner, strict).high < 0,
-            )
-        )
-    if say is not None:
-        say(len(looked_at), len(looked_at))
+    screened = len(looked_at) > finalists and replications > SCREEN
+    first = SCREEN if screened else replications
+    total = first * len(looked_at) + (replications * finalists if screened else 0)
+    pairs = _Pairs(system, run, say, total)
+    effects = [pairs.effect(change, first, 0, len(looked_at)) for change in looked_at]
+    if screened:
+        chosen = _promising(effects, finalists)
+        again = [pairs.effect(effects[i].change, replications, 1, finalists) for i in chosen]
+        rest = [replace(e, sure=False, quicker=False) for e in effects]
+        effects = again + [rest[i] for i in range(len(rest)) if i not in chosen]
+    rate, cycle = pairs.base(replications, int(screened))
     return Sensitivity(mean_interval(rate), known_interval(cycle), tuple(ranked(effects)))
+
+
+def _promising(effects: list[Effect], count: int) -> list[int]:
+    """Rows of the changes that seem best: three of four by throughput, the others by time."""
+    by_rate = sorted(range(len(effects)), key=lambda i: -effects[i].throughput.estimate)
+    by_time = sorted(
+        range(len(effects)), key=lambda i: np.nan_to_num(effects[i].cycle_time.estimate)
+    )
+    most = count - count // 4
+    return list(dict.fromkeys([*by_rate[:most], *by_time, *by_rate[most:]]))[:count]
+
+
+class _Pairs:
+    """Runs a line and changed copies of it with the same streams."""
+
+    def __init__(
+        self, system: System, run: Run, say: Callable[[int, int], object] | None, total: int
+    ) -> None:
+        self.system, self.run, self.say = system, run, say
+        self.done, self.total = 0, total
+        self._bases: dict[tuple[int, int], tuple[Floats, Floats]] = {}
+
+    def base(self, replications: int, stream: int) -> tuple[Floats, Floats]:
+        """Throughput and cycle time of the line as it is, [R]."""
+        key = replications, stream
+        if key not in self._bases:
+            result = self.run(self.system, replications, stream)
+            self._bases[key] = throughput(self.system, result), cycle_time(self.system, result)
+        return self._bases[key]
+
+    def effect(self, change: Change, replications: int, stream: int, among: int) -> Effect:
+        """What a change brings, of which there are so many."""
+        if self.say is not None:
+            self.say(self.done, self.total)
+        rate, cycle = self.base(replications, stream)
+        changed = change.apply(self.system)
+        result = self.run(changed, replications, stream)
+        more, sooner = throughput(changed, result) - rate, cycle_time(changed, result) - cycle
+        strict = 1 - 0.05 / (2 * among)  # of both throughput and cycle time
+        self.done += replications
+        if self.say is not None and self.done >= self.total:
+            self.say(self.total, self.total)
+        return Effect(
+            change,
+            mean_interval(more),
+            known_interval(sooner),
+            replications,
+            sure=mean_interval(more, strict).low > 0,
+            quicker=known_interval(sooner, strict).high < 0,
+        )
 
 
 def ranked(effects: list[Effect]) -> list[Effect]:
