@@ -109,6 +109,10 @@ def _begin_stations(m: Any) -> None:
         place.plain = _is_plain(m, s)
     for k in range(state.steps):
         counts(m, k).simple = _is_simple(m, k)
+        step = steps(m, k)
+        limited = stations(m, step.station).buffer >= 0
+        sure = step.share < 0 and step.transport < 0 and not limited
+        counts(m, k).direct = counts(m, k).simple != 0 and sure
     for k in range(state.sources):
         source = sources(m, k)
         if source.mode == BACKLOG:

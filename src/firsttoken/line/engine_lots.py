@@ -19,6 +19,7 @@ from firsttoken.line.state import (
     STUCK,
     branches,
     classes,
+    counts,
     families,
     histograms,
     line,
@@ -79,6 +80,10 @@ def create_lot(
 @compiled_inner
 def enter(m: Any, row: int, target: int) -> None:
     """Let a lot come into the line at a step, or wait outside for room."""
+    if target >= 0 and counts(m, target).direct != 0:
+        lots(m, row).step = target
+        join(m, row)
+        return
     target = resolve(m, target)
     if has_room(m, target):
         go(m, row, target)

@@ -27,6 +27,7 @@ def consider_source(m: Any, source: int) -> None:
     state = source_states(m, source)
     if state.listed == 0:
         state.listed = 1
+        line(m, 0).pulling += 1
         _list(m, line(m, 0).stations + source)
 
 
@@ -52,6 +53,7 @@ def next_on_agenda(m: Any) -> int:
         places(m, what).listed = 0
     else:
         source_states(m, what - state.stations).listed = 0
+        state.pulling -= 1
     return what
 
 

@@ -71,7 +71,8 @@ def finish(m: Any, row: int) -> None:
         mate = after
     _count_work(m, v, pieces)
     server = servers(m, v)
-    if server.cares == 0 and server.stuck == 0 and server.down == 0 and next_load(m, v):
+    free = server.cares == 0 and server.stuck == 0 and server.down == 0
+    if free and state.pulling == 0 and next_load(m, v):
         return
     if step.interval < 0 or (server.taken != 0 and server.lot < 0 and server.open_time > 1e300):
         _after_load(m, v)
@@ -91,10 +92,12 @@ def _finish_simple(m: Any, row: int) -> None:
     state.operations += 1
     state.working -= 1
     places(m, step.station).operations += 1
-    target = resolve(m, int(step.next))
-    if has_room(m, target):
+    target = int(step.next)
+    if target >= 0 and steps(m, target).share >= 0:
+        target = resolve(m, target)
+    if target < 0 or has_room(m, target):
         go(m, row, target)
-        if not next_load(m, v):
+        if state.pulling != 0 or not next_load(m, v):
             free_server(m, v)
     else:
         server.stuck += 1

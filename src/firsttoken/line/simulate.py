@@ -72,7 +72,7 @@ def simulate(
     DeadlockError
         If lots block each other for ever.
     ValueError
-        If the horizon is later than the system's.
+        If the horizon is later than the system's, or not after the warm-up.
     TwinError
         If the snapshot belongs to another line, or events go on without time passing.
     BalanceError
@@ -81,6 +81,9 @@ def simulate(
     end = system.horizon if horizon is None else horizon
     if end > system.horizon:
         raise ValueError(f"the end at {end:g} s lies after the horizon at {system.horizon:g} s")
+    since = system.warmup if initial_state is None else initial_state.time
+    if end <= since:
+        raise ValueError(f"the end at {end:g} s leaves nothing after the warm-up of {since:g} s")
     if initial_state is not None:
         check_snapshot(system, initial_state, end)
     rule = rule_address(system.user_rule)

@@ -58,6 +58,7 @@ LINE: Final = np.dtype(
         ("changes", "i8"),
         ("agenda", "i8"),  # stations and sources on the agenda, a ring
         ("agenda_first", "i8"),
+        ("pulling", "i8"),  # sources on the agenda
         ("cyclic", "i8"),  # limited buffers form a circle: deadlocks are possible
         ("operations", "i8"),
         ("bottleneck", "i8"),  # station with the longest active period; -1
@@ -282,8 +283,9 @@ TRACE: Final = np.dtype(
 )
 """What happened, if asked for."""
 
-STEP_STATE: Final = np.dtype([("missed", "i8"), ("rework", "i8"), ("simple", "i8")])
-"""Counts of steps; `simple`: nothing happens there but the passing of a drawn time."""
+STEP_STATE: Final = np.dtype([("missed", "i8"), ("rework", "i8"), ("simple", "i4"), ("direct", "i4")])
+"""Counts of steps; `simple`: nothing happens there but the passing of a drawn time; `direct`: and
+every lot may come there at once."""
 
 _static = (
     ("station", layout.STATION),
