@@ -29,9 +29,7 @@ from firsttoken.kernel.parameters import draw_parameters
 from firsttoken.kernel.sampling import mean
 from firsttoken.kernel.sketch import BUCKETS
 from firsttoken.line.cycles import buffers_form_circle
-from firsttoken.line.engine import run
-from firsttoken.line.engine_begin import begin, close
-from firsttoken.line.engine_redraw import go_on
+from firsttoken.line.engine import BEGIN, CLOSE, GO_ON, GUESS, RUN, operate
 from firsttoken.line.levels import LevelPaths
 from firsttoken.line.result import Snapshot
 from firsttoken.line.state import (
@@ -101,7 +99,19 @@ class Machine:
             for source in tables.source[~timed]
             if source["level"] >= 0
         )
-        return most + made + pulled + 8
+        fed = sum(self._at_once(int(source["product"])) for source in tables.source[~timed])
+        return most + made + pulled + fed + 8
+
+    def _at_once(self, product: int) -> int:
+        """Most lots that can start at the first station of a product at one moment."""
+        tables = self.system.tables
+        first = int(tables.product["step"][product])
+        if first < 0:
+            return 0
+        station = tables.station[tables.step["station"][first]]
+        rows = slice(int(station["family"]), int(station["family"] + station["families"]))
+        load = max(1, int(tables.family["batch_max"][rows].max(initial=1)))
+        return int(station["servers"]) * load
 
     def _static(self) -> dict[int, npt.NDArray[Any]]:
         tables = self.system.tables
@@ -198,7 +208,7 @@ class Machine:
             self.system.order_lots
         )
         self.memory[DYNAMIC["order_finished"]]["v"] = np.inf
-        begin(self.memory.m)
+        operate(self.memory.m, BEGIN)
 
     def _draw(self, seed: int, replication: int) -> None:
         if len(self.system.parameters.code):
@@ -290,14 +300,14 @@ class Machine:
     def run(self) -> int:
         """Run to the horizon; return DONE, DEADLOCK or ENDLESS."""
         while True:
-            status = run(self.memory.m)
+            status = operate(self.memory.m, RUN)
             if status == FULL:
                 self._grow()
             elif status == TRACE_FULL:
                 self.flush()
             else:
                 if status == DONE:
-                    close(self.memory.m)
+                    operate(self.memory.m, CLOSE)
                 self.flush()
                 return int(status)
 
@@ -368,7 +378,7 @@ class Machine:
         line["until"] = horizon
         line["changes"] = self.levels.count
         line["change"] = self._set_levels(snapshot.time)
-        go_on(memory.m, int(redraw))
+        operate(memory.m, GUESS if redraw else GO_ON)
 
     def _set_levels(self, now: float) -> int:
         """Set the levels to those of a moment; return how many changes lie before it."""
