@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firsttoken.results.store import Results
 
 MOST_STEPS = 8  # of what to change next
+MOST_HOPES = 4  # of these, if few are sure
 MOST_PLACES = 6  # of what limits a line
 MOST_PERIODS = 16  # of a forecast
 MOST_ORDERS = 20
@@ -240,14 +241,16 @@ def _print_bottlenecks(rows: list[Row]) -> None:
 def _print_steps(rows: list[Row]) -> None:
     print("What to change next")
     helpful = [row for row in rows if _notable(row)]
-    for row in helpful[:MOST_STEPS]:
+    hopeful = [row for row in rows if row["low"] > 0 and not (row["sure"] or row["quicker"])]
+    hopeful.sort(key=lambda row: -row["throughput"])
+    shown = [*helpful[:MOST_STEPS], *hopeful[: max(MOST_HOPES - len(helpful), 0)]]
+    for row in shown:
         print(f"  {row['sentence']}")
-    if not helpful:
+    if not shown:
         print("  no single small step brings a gain that could be seen")
-    others = len(rows) - len(helpful)
-    if others and helpful:
-        word = "step brings" if others == 1 else "steps bring"
-        print(f"  {others} other {word} little or nothing ({rows[0]['replications']} runs)")
+    elif len(shown) < len(rows):
+        others = len(rows) - len(shown)
+        print(f"  {others} other {'step brings' if others == 1 else 'steps bring'} less or nothing")
     print()
 
 

@@ -211,6 +211,7 @@ def test_tables_of_a_floor_that_lacks_power(tmp_path: Path) -> None:
     assert first["gain"] == pytest.approx(1 / 11, abs=0.03)
     assert (second["kind"], second["name"]) == ("station", "burn_in")
     steps = {(r["name"], r["parameter"]): r for r in tables["line_sensitivity"]}
+    assert steps["hands", "count"]["step"] == "+2"  # one more makes no crew of two
     assert steps["burn_in", "time"]["sure"]
     assert steps["burn_in", "time"]["share"] == pytest.approx(0.05, abs=0.02)
     assert steps["burn_in", "pass"]["sure"]

@@ -22,10 +22,14 @@ from firsttoken.line.analyse_floor import FloorRow, floor_rows
 from firsttoken.line.result import LineResult
 from firsttoken.line.system import System
 
-PAIRS: Final = 64
+PAIRS: Final = 48
 """Most replications of each change that is looked at closely; their differences are paired."""
-BLOCKED: Final = 0.01
+BLOCKED: Final = 0.05
 """Share of time for which some station must be blocked for buffers to be worth a search."""
+BATCHES: Final = 8
+"""Most batches of replications of each split of the buffers."""
+ZONE: Final = 1e-3
+"""Differences between splits below this share of the throughput do not matter."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Analysis:
     Attributes
     ----------
     result : the simulation that bottlenecks and floor were read off.
-    buffers : None where no two buffers are limited, or where nothing is ever blocked.
+    buffers : None where no two buffers are limited, or where stations are hardly ever blocked.
     """
 
     result: LineResult
@@ -84,5 +88,5 @@ def analyse(
     effects = sensitivity(system, replications, runs, say=say("changes"))
     buffers = None
     if found.blocked.max(initial=0.0) >= BLOCKED:
-        buffers = allocate(system, runs, say=say("buffers"))
+        buffers = allocate(system, runs, zone=ZONE, most=BATCHES, say=say("buffers"))
     return Analysis(result, found, effects, buffers, floor_rows(system, result, seed))

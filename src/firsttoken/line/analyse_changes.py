@@ -10,6 +10,7 @@ derivative estimators, Operations Research 42 (1994) 643-656.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -112,12 +113,9 @@ def changes(system: System) -> list[Change]:
     found: list[Change] = []
     for s, name in enumerate(system.names.stations):
         found += _station_changes(system, s, name)
+    expected = Expected.of_means(system)
     for n, name in enumerate(system.names.pools):
-        if system.tables.pool["budget"][n]:
-            found.append(_budget_change(system, n, name))
-        else:
-            apply = partial(edit.add_pool, pool=n, units=1)
-            found.append(Change(POOL, name, "count", "+1", apply))
+        found.append(_pool_change(system, expected, n, name))
     for k, name in enumerate(system.names.sources):
         row = system.tables.source[k]
         apply = partial(edit.scale_releases, source=k, factor=WIDER)
@@ -128,18 +126,21 @@ def changes(system: System) -> list[Change]:
     return found
 
 
-def _budget_change(system: System, n: int, name: str) -> Change:
-    """More of a budget: 5 %, but at least what one more operation draws, or it may bring nothing.
+def _pool_change(system: System, expected: Expected, n: int, name: str) -> Change:
+    """More of a pool or budget: enough for one more operation, or it may bring nothing.
 
-    Eleven slots of 132 kW take 1.45 MW; 1.5 MW feed no twelfth, and neither do 5 % more.
+    Eleven slots of 132 kW take 1.45 MW; 1.5 MW feed no twelfth, and neither do 5 % more.  One more
+    person makes no team of four.
     """
-    expected = Expected.of_means(system)
-    drawn = [expected.draws(k) for k in range(len(system.tables.step))]
-    draw = max((float(step[n][0]) for step in drawn if n in step), default=0.0)
-    if draw > (WIDER - 1) * expected.least(int(system.tables.pool["level"][n])):
+    needed = expected.most_needed(n)
+    if not system.tables.pool["budget"][n]:
+        units = max(1, math.ceil(needed - 1e-9))
+        apply = partial(edit.add_pool, pool=n, units=units)
+        return Change(POOL, name, "count", f"+{units}", apply)
+    if needed > (WIDER - 1) * expected.least(int(system.tables.pool["level"][n])):
         more, scale = shown_unit(system.names.pool_units[n])
-        step = f"+{figure(draw * scale)} {more}"
-        return Change(BUDGET, name, "level", step, partial(edit.add_pool, pool=n, units=draw))
+        step = f"+{figure(needed * scale)} {more}"
+        return Change(BUDGET, name, "level", step, partial(edit.add_pool, pool=n, units=needed))
     apply = partial(edit.scale_pool, pool=n, factor=WIDER)
     return Change(BUDGET, name, "level", "+5 %", apply)
 

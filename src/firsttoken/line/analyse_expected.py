@@ -142,6 +142,17 @@ class Expected:
                 found[pool] = found.get(pool, 0.0) + self.x(int(need["amount"]))
         return found
 
+    def most_needed(self, pool: int) -> float:
+        """The most that one operation needs of a pool or budget at a time, in the mean."""
+        tables = self.system.tables
+        rows = [
+            int(need["amount"])
+            for need in tables.need
+            if pool in tables.alternative["pool"][need["pool"] : need["pool"] + need["pools"]]
+        ]
+        rows += [int(hold["amount"]) for hold in tables.hold if hold["pool"] == pool]
+        return max((float(self.x(row).mean()) for row in rows), default=0.0)
+
     def lots_in_load(self, k: int) -> float:
         """Most lots that share one operation of step k."""
         step = self.system.tables.step[k]

@@ -190,7 +190,7 @@ class _Writer:
         change = effect.change
         head = f"{change.name}: {_words(change.parameter, change.step)}"
         rate = self.found.sensitivity.throughput.estimate
-        if effect.sure:
+        if effect.sure or (effect.throughput.low > 0 and not effect.quicker):
             more = effect.throughput
             low, high = (figure(value * WEEK) for value in (more.low, more.high))
             share = percent(more.estimate / rate)
@@ -198,6 +198,8 @@ class _Writer:
             tail = f"+{figure(more.estimate * WEEK)} {many} a week (+{share}; {low} to {high})"
             if effect.quicker:
                 tail += f", {figure(-effect.cycle_time.estimate / HOUR)} h sooner"
+            if not effect.sure:
+                tail += ", perhaps"
         elif effect.quicker:
             least, most = (figure(-value / HOUR) for value in effect.cycle_time[:0:-1])
             tail = f"each {self.line.unit} {figure(-effect.cycle_time.estimate / HOUR)} h sooner"
@@ -284,7 +286,7 @@ def _words(parameter: str, step: str) -> str:
     more = {
         "servers": "one more server",
         "buffer": "one more place in its buffer",
-        "count": "one more",
+        "count": "one more" if step == "+1" else f"{step.removeprefix('+')} more",
         "level": f"{step.removeprefix('+')} more",
         "releases": "5 % more releases" if step.endswith("%") else "one more in the line",
         "pass": "one point more first-pass yield",
