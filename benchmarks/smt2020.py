@@ -18,14 +18,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import firsttoken
+from firsttoken.chain.ports import Resolver
 from firsttoken.line.compile import compile_line
 from firsttoken.line.result import LineResult
 from firsttoken.line.simulate import simulate
 from firsttoken.line.system import System
-from firsttoken.twin.values import Reference
 
 DAY = 86400.0
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "smt2020" / "SMT2020_HVLM.tar.xz"
@@ -78,14 +77,11 @@ def tables(data: Path) -> Iterator[Path]:
 
 def fab(folder: Path, warmup: float) -> System:
     """The compiled line."""
-
-    def resolve(reference: Reference) -> NoReturn:
-        raise LookupError(f"the tables refer to nothing, not to {reference}")
-
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "twin.yaml"
         path.write_text(TWIN.format(tables=folder, warmup=f"{warmup:g}"))
-        return compile_line(firsttoken.load(path), "fab", resolve)
+        twin = firsttoken.load(path)
+        return compile_line(twin, "fab", Resolver(twin))
 
 
 def timed(system: System, days: float, seed: int = 1) -> tuple[LineResult, float]:
