@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,7 +37,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PACKAGE: Final = Path(__file__).resolve().parent.parent
 KEPT_SECONDS: Final = 30 * 86400.0
-OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
+NATIVE, INNER, APART = 0, 1, 2
+OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "forceinline": False}
+"""What is not said here a function inherits from the one for which it is first compiled."""
 
 
 def compiled(function: F) -> F:
@@ -77,10 +80,26 @@ def compiled_inner(function: F) -> F:
 
     It has no machine code of its own, only as part of the functions that call it.
     """
+    return _compile_inner(function, INNER)
+
+
+def compiled_fused(function: F) -> F:
+    """Compile like :func:`compiled_inner` what LLVM must inline: the way that every event takes."""
+    return _compile_inner(function, INNER, forceinline=True)
+
+
+def compiled_apart(function: F) -> F:
+    """Compile like :func:`compiled_inner` what LLVM must not inline: large, and called rarely."""
+    return _compile_inner(function, APART)
+
+
+def _compile_inner(function: F, kind: int, **extra: Any) -> F:
     if config.DISABLE_JIT:
         return function
-    extra = {"_nrt": False, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
-    return _during_compilation(numba.njit(**OPTIONS, **extra)(function), inner=True)
+    bare = {"_nrt": False, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+    decorator: Any = numba.njit(**(OPTIONS | bare | extra))
+    inner: F = _during_compilation(decorator(function), kind)
+    return inner
 
 
 def is_cold(function: Callable[..., object]) -> bool:
@@ -109,30 +128,36 @@ def _compile(function: F, extra: dict[str, Any]) -> F:
         return function
     source = Path(inspect.getfile(function))
     folder = cache_folder(source) if source.is_file() else None
-    decorator: Callable[[F], F] = numba.njit(cache=folder is not None, **OPTIONS, **extra)
+    decorator: Callable[[F], F] = numba.njit(cache=folder is not None, **(OPTIONS | extra))
     user_folder = config.CACHE_DIR
     config.CACHE_DIR = str(folder or user_folder)
     try:
-        return _during_compilation(decorator(function), inner=False)
+        native: F = _during_compilation(decorator(function), NATIVE)
     finally:
         config.CACHE_DIR = user_folder
+    return native
 
 
-_compiling: list[bool] = []
-"""Whether each function that is being compiled is an inner one; the last is the innermost.  Numba's
-own lock lets one thread compile at a time."""
+class _Compiling(threading.local):
+    """Kinds of the functions that a thread is compiling; the last is the innermost."""
+
+    def __init__(self) -> None:
+        self.kinds: list[int] = [NATIVE]
 
 
-def _during_compilation(dispatcher: Any, inner: bool) -> Any:
-    """Let numba's linker know while a function is compiled whether it is an inner one."""
+_compiling = _Compiling()
+
+
+def _during_compilation(dispatcher: Any, kind: int) -> Any:
+    """Let numba's linker know while a function is compiled of what kind it is."""
     compile_once = dispatcher.compile
 
     def compile_marked(signature: Any) -> Any:
-        _compiling.append(inner)
+        _compiling.kinds.append(kind)
         try:
             return compile_once(signature)
         finally:
-            _compiling.pop()
+            _compiling.kinds.pop()
 
     dispatcher.compile = compile_marked
     return dispatcher
@@ -140,9 +165,13 @@ def _during_compilation(dispatcher: Any, inner: bool) -> Any:
 
 def _finalize_library(library: Any) -> None:
     """Finish the LLVM module of a function: of an inner one without machine code."""
-    if not (_compiling and _compiling[-1]):
+    if _compiling.kinds[-1] == NATIVE:
         _finalize_natively(library)
         return
+    if _compiling.kinds[-1] == APART:
+        for function in library._final_module.functions:
+            if not function.is_declaration:
+                function.add_function_attribute("noinline")
     for linked in dict.fromkeys(library._linking_libraries):
         library._reload_init.update(linked._reload_init)
         library._final_module.link_in(linked._get_module_for_linking(), preserve=True)
@@ -156,10 +185,12 @@ def _set_environment(codegen: Any, name: str, environment: Any) -> None:
         _set_native_environment(codegen, name, environment)
 
 
-_finalize_natively = CPUCodeLibrary.finalize
-_set_native_environment = JITCPUCodegen.set_env
-CPUCodeLibrary.finalize = _finalize_library
-JITCPUCodegen.set_env = _set_environment
+_Library: Any = CPUCodeLibrary
+_Codegen: Any = JITCPUCodegen
+_finalize_natively = _Library.finalize
+_set_native_environment = _Codegen.set_env
+_Library.finalize = _finalize_library
+_Codegen.set_env = _set_environment
 
 
 def cache_folder(source: Path) -> Path | None:

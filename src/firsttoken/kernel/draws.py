@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from firsttoken.kernel import codes
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.events import clock
 from firsttoken.kernel.memory import NUMBER, base, element, numbers, pairs, table
 from firsttoken.kernel.random import log_normal_float, uniform2
@@ -53,7 +53,7 @@ _table = base(TABLE_SLOT)
 _number = element(NUMBER)
 
 
-@compiled_inner
+@compiled_fused
 def next_number(m: Any, s: int) -> float:
     """Return the next number of stream ``s``; a CONSTANT stream gives the same for ever."""
     state = stream(m, s)
@@ -66,7 +66,7 @@ def next_number(m: Any, s: int) -> float:
     return float(_number(_block(m), s * BLOCK + used).v)
 
 
-@compiled_inner
+@compiled_apart
 def fill(m: Any, s: int) -> None:
     """Draw the next block of stream ``s``."""
     state = stream(m, s)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.memory import INTEGER, aligned, table
 
 CLOCK_SLOT: Final = 0
@@ -102,7 +102,7 @@ def schedule(m: Any, time: float, what: int) -> None:
         _push(m, time, sequence, what)
 
 
-@compiled_inner
+@compiled_fused
 def next_time(m: Any) -> float:
     """Return the time of the next event, infinite if there is none."""
     c = clock(m, 0)
@@ -113,7 +113,7 @@ def next_time(m: Any) -> float:
     return float(event(m, 0).time)
 
 
-@compiled_inner
+@compiled_fused
 def advance(m: Any) -> int:
     """Move the clock to the next event, take it out and return what it carries.
 
@@ -234,7 +234,7 @@ def _hang(m: Any, row: int) -> None:
         c.beyond = row
 
 
-@compiled_inner
+@compiled_apart
 def _refill(m: Any) -> None:
     """Fill the empty heap from the next spoke that has events."""
     c = clock(m, 0)
@@ -289,7 +289,7 @@ def _turn(m: Any) -> None:
         row = after
 
 
-@compiled_inner
+@compiled_apart
 def _spread(m: Any) -> None:
     """Move all events, of heap and wheel, to the list beyond the wheel; a turn comes next."""
     c = clock(m, 0)

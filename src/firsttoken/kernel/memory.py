@@ -22,16 +22,23 @@ holds ``m`` must keep the :class:`Memory` alive.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import numba
+import numba.core.cgutils
+import numba.extending
+import numba.np.arrayobj
+import numba.np.numpy_support
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
-from numba.np.numpy_support import from_dtype
+from llvmlite import ir  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from firsttoken.kernel.compiled import config
+
+# What numba offers to those who extend it is not typed.
+types: Any = numba.types
+cgutils: Any = numba.core.cgutils
+intrinsic: Any = numba.extending.intrinsic
+populate_array: Any = numba.np.arrayobj.populate_array
+from_dtype: Any = numba.np.numpy_support.from_dtype
 
 Accessor = Callable[[Any, int], Any]
 
@@ -64,7 +71,6 @@ def table(slot: int, dtype: np.dtype[Any]) -> Accessor:
     if config.DISABLE_JIT:
         return lambda m, i: record(start(m), i)
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def row(typing: Any, m: Any, i: Any) -> Any:
         kind = from_dtype(dtype)
 
@@ -74,7 +80,8 @@ def table(slot: int, dtype: np.dtype[Any]) -> Accessor:
 
         return kind(types.int64, types.int64), generate
 
-    return row  # type: ignore[no-any-return]
+    compiled: Accessor = intrinsic(row)
+    return compiled
 
 
 def base(slot: int) -> Callable[[Any], Any]:
@@ -82,14 +89,14 @@ def base(slot: int) -> Callable[[Any], Any]:
     if config.DISABLE_JIT:
         return lambda m: m[slot]
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def start(typing: Any, m: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return _load(builder, args[0], slot)
 
         return types.int64(types.int64), generate
 
-    return start  # type: ignore[no-any-return]
+    compiled: Callable[[Any], Any] = intrinsic(start)
+    return compiled
 
 
 def element(dtype: np.dtype[Any]) -> Accessor:
@@ -97,7 +104,6 @@ def element(dtype: np.dtype[Any]) -> Accessor:
     if config.DISABLE_JIT:
         return lambda start, i: start[i]
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def record(typing: Any, start: Any, i: Any) -> Any:
         kind = from_dtype(dtype)
 
@@ -106,7 +112,8 @@ def element(dtype: np.dtype[Any]) -> Accessor:
 
         return kind(types.int64, types.int64), generate
 
-    return record  # type: ignore[no-any-return]
+    compiled: Accessor = intrinsic(record)
+    return compiled
 
 
 def callback(slot: int, arguments: int) -> Callable[..., float]:
@@ -118,7 +125,6 @@ def callback(slot: int, arguments: int) -> Callable[..., float]:
     if config.DISABLE_JIT:
         return lambda m, given: float(m[slot](*given))
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def call(typing: Any, m: Any, given: Any) -> Any:
         kind = types.UniTuple(types.float64, arguments)
 
@@ -133,14 +139,14 @@ def callback(slot: int, arguments: int) -> Callable[..., float]:
 
         return types.float64(types.int64, kind), generate
 
-    return call  # type: ignore[no-any-return]
+    compiled: Callable[..., float] = intrinsic(call)
+    return compiled
 
 
 def _numbers(shape: tuple[int, ...]) -> Callable[..., Any]:
     """Return the function that gives part of a table of plain numbers as an array."""
     kind = types.Array(types.float64, len(shape) + 1, "C")
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def numbers(typing: Any, start: Any, first: Any, rows: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array = context.make_array(kind)(context, builder)
@@ -161,7 +167,8 @@ def _numbers(shape: tuple[int, ...]) -> Callable[..., Any]:
 
         return kind(types.int64, types.int64, types.int64), generate
 
-    return numbers  # type: ignore[no-any-return]
+    compiled: Callable[..., Any] = intrinsic(numbers)
+    return compiled
 
 
 if config.DISABLE_JIT:

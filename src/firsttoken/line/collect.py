@@ -157,7 +157,7 @@ class Collector:
 
     def result(self) -> LineResult:
         """Return the arrays as a result."""
-        arrays = dict(self.arrays)
+        arrays: dict[str, Any] = dict(self.arrays)
         histograms = arrays.pop("histograms")
         total = arrays["cycle_histogram"]
         for row in histograms:

@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from firsttoken.kernel.compiled import compiled, compiled_inner, is_cold
+import numpy as np
+
+from firsttoken.kernel.compiled import compiled, compiled_fused, compiled_inner, is_cold
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import advance, clock, next_time, schedule
+from firsttoken.line.engine_begin import begin
 from firsttoken.line.engine_dispatch import release, serve_source, serve_station
 from firsttoken.line.engine_down import cared, change_level, due, fail, repaired, serve_repairs
 from firsttoken.line.engine_lots import join
-from firsttoken.line.engine_periods import end_period
+from firsttoken.line.engine_periods import end_period, settle
 from firsttoken.line.engine_queue import set_timer
+from firsttoken.line.engine_redraw import go_on
 from firsttoken.line.engine_servers import consider_source, next_on_agenda
 from firsttoken.line.engine_work import finish, open_again
 from firsttoken.line.state import (
@@ -39,25 +43,44 @@ from firsttoken.line.state import (
 )
 from firsttoken.line.system import ORDER, TIMED
 
+BEGIN, GO_ON, GUESS, RUN, CLOSE = 0, 1, 2, 3, 4
 LOW = (1 << KIND_BITS) - 1
 LOOK = (1 << 20) - 1
 """Events between two looks at whether time passes."""
 
 
 @compiled
-def run(m: Any) -> int:
-    """Run a line until its time, or until it needs attention; calling again goes on.
+def operate(m: Any, action: int) -> int:
+    """Do something with a line: the only function of the engine that Python calls.
 
     Parameters
     ----------
     m
         Memory of the line, see :mod:`firsttoken.line.state`.
+    action
+        BEGIN: build the state at time 0; GO_ON or GUESS: prepare a state that was taken over, GUESS
+        with what nobody knows drawn anew; RUN: run to the end, or until the line needs attention
+        (calling again goes on); CLOSE: bring the statistics up to the end.
 
     Returns
     -------
     int
-        DONE, FULL (the lot table must grow), DEADLOCK, TRACE_FULL or ENDLESS.
+        DONE; of RUN also FULL (the lot table must grow), DEADLOCK, TRACE_FULL or ENDLESS.
     """
+    if action == RUN:
+        return int(run(m))
+    if action == BEGIN:
+        begin(m)
+    elif action == CLOSE:
+        settle(m)
+    else:
+        go_on(m, int(action == GUESS))
+    return int(np.int64(DONE))
+
+
+@compiled_inner
+def run(m: Any) -> int:
+    """Take event after event."""
     state = line(m, 0)
     time = clock(m, 0)
     look = -1.0
@@ -88,7 +111,7 @@ def run(m: Any) -> int:
             look = time.now
 
 
-@compiled_inner
+@compiled_fused
 def handle(m: Any, kind: int, row: int) -> None:
     """Do what an event says."""
     if kind == FINISH:
@@ -132,7 +155,7 @@ def serve_agenda(m: Any) -> None:
             serve_repairs(m)
 
 
-@compiled_inner
+@compiled_fused
 def release_on_time(m: Any, source: int) -> None:
     """Release the lots of a timed source or an order, and schedule the next release."""
     given = sources(m, source)
@@ -175,4 +198,4 @@ def note(m: Any, what: int) -> None:
 
 def must_compile() -> bool:
     """Tell whether the first run has to wait for the compiler."""
-    return is_cold(run)
+    return is_cold(operate)

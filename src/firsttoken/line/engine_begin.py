@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import schedule
 from firsttoken.line.engine_down import apply_level
 from firsttoken.line.engine_lots import create_lot, join
-from firsttoken.line.engine_periods import next_edge, settle
+from firsttoken.line.engine_periods import next_edge
 from firsttoken.line.engine_servers import consider_source, make_idle
 from firsttoken.line.result import STARVED
 from firsttoken.line.state import (
@@ -42,7 +42,7 @@ from firsttoken.line.state import (
 from firsttoken.line.system import BACKLOG, BY_TIME, BY_WORK, CR, ORDER, STOCK, TIMED, USER, WIP
 
 
-@compiled
+@compiled_inner
 def begin(m: Any) -> None:
     """Build the state at time 0 from the static tables; all tables of the state are zero before."""
     state = line(m, 0)
@@ -231,9 +231,3 @@ def _begin_wip(m: Any, k: int) -> None:
         lots(m, row).released = given.released
         lots(m, row).step = given.step
         join(m, row)
-
-
-@compiled
-def close(m: Any) -> None:
-    """Bring all statistics up to the end of the run."""
-    settle(m)

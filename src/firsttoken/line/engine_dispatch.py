@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.draws import value
 from firsttoken.kernel.events import clock
 from firsttoken.kernel.memory import callback
@@ -108,7 +108,7 @@ def release_one(m: Any, source: int) -> bool:
     return True
 
 
-@compiled_inner
+@compiled_fused
 def release(m: Any, source: int) -> None:
     """Release one lot of a source."""
     given = sources(m, source)
@@ -186,7 +186,7 @@ def lack_of(m: Any, row: int) -> int:
     return lacking(m, row)
 
 
-@compiled_inner
+@compiled_apart
 def missed(m: Any, row: int) -> bool:
     """Check the queue-time limit of a lot that is about to start; tell whether it was sent away."""
     lot = lots(m, row)
@@ -206,7 +206,7 @@ def missed(m: Any, row: int) -> bool:
     return True
 
 
-@compiled_inner
+@compiled_apart
 def choose(m: Any, s: int) -> tuple[int, int, int]:
     """Choose among all families and idle servers of a station.
 

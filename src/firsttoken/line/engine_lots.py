@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.kernel.sketch import BUCKETS, bucket
@@ -34,10 +34,10 @@ from firsttoken.line.state import (
     steps,
     tools,
 )
-from firsttoken.line.system import SCRAP, SHIP
+from firsttoken.line.system import SHIP
 
 
-@compiled_inner
+@compiled_fused
 def create_lot(
     m: Any, product: int, lot_class: int, priority: float, due: float, order: int
 ) -> int:
@@ -119,7 +119,7 @@ def follow(m: Any, at: int) -> int:
     return int(step.next)
 
 
-@compiled_inner
+@compiled_fused
 def has_room(m: Any, target: int) -> bool:
     """Tell whether a lot may come to a step: a free place in the buffer, or an idle server."""
     if target < 0:
@@ -135,11 +135,8 @@ def has_room(m: Any, target: int) -> bool:
 @compiled_inner
 def go(m: Any, row: int, target: int) -> None:
     """Move a lot to a step that has room for it, or out of the line."""
-    if target == SHIP:
-        end_lot(m, row, False)
-        return
-    if target == SCRAP:
-        end_lot(m, row, True)
+    if target < 0:
+        end_lot(m, row, target != SHIP)
         return
     lot = lots(m, row)
     lot.step = target
@@ -195,7 +192,7 @@ def wait_for_room(m: Any, row: int, target: int) -> None:
     place.blocked += 1
 
 
-@compiled_inner
+@compiled_apart
 def block(m: Any, row: int, target: int) -> None:
     """Keep a finished lot on its server until there is room for it."""
     lot = lots(m, row)
@@ -207,7 +204,7 @@ def block(m: Any, row: int, target: int) -> None:
         _search_deadlock(m, int(server_station))
 
 
-@compiled_inner
+@compiled_apart
 def _search_deadlock(m: Any, s: int) -> None:
     """Find stations whose every open server waits for room at another such station.
 
@@ -239,7 +236,7 @@ def _search_deadlock(m: Any, s: int) -> None:
         state.stuck = s
 
 
-@compiled_inner
+@compiled_fused
 def end_lot(m: Any, row: int, scrapped: bool) -> None:
     """End a lot: count it, put a component into stock, and let pulling sources follow."""
     now = clock(m, 0).now
@@ -268,7 +265,7 @@ def end_lot(m: Any, row: int, scrapped: bool) -> None:
     state.lots -= 1
 
 
-@compiled_inner
+@compiled_fused
 def _count_finished(m: Any, row: int) -> None:
     now = clock(m, 0).now
     lot = lots(m, row)

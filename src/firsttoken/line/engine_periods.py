@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_inner
 from firsttoken.kernel.events import clock
 from firsttoken.kernel.sketch import BUCKETS
 from firsttoken.line.engine_pools import account
@@ -35,7 +35,7 @@ def next_edge(m: Any) -> None:
         state.next_edge = state.warmup
 
 
-@compiled_inner
+@compiled_apart
 def end_period(m: Any) -> None:
     """Close a report period, or begin the statistics at the end of the warm-up."""
     state = line(m, 0)
@@ -54,7 +54,7 @@ def end_period(m: Any) -> None:
     next_edge(m)
 
 
-@compiled_inner
+@compiled_apart
 def start_statistics(m: Any) -> None:
     """Forget what was counted so far; what is under way counts from now on."""
     state = line(m, 0)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_fused, compiled_inner
 from firsttoken.kernel.draws import value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.line.engine_servers import consider
@@ -20,7 +20,7 @@ from firsttoken.line.state import (
 from firsttoken.line.system import EDD, SPT
 
 
-@compiled_inner
+@compiled_fused
 def enqueue(m: Any, lot_row: int) -> None:
     """Put a lot into the queue of its step, behind its equals."""
     now = clock(m, 0).now
@@ -64,7 +64,7 @@ def enqueue(m: Any, lot_row: int) -> None:
     place.queue_area -= now
 
 
-@compiled_inner
+@compiled_fused
 def dequeue(m: Any, lot_row: int) -> None:
     """Take a lot out of its queue."""
     now = clock(m, 0).now

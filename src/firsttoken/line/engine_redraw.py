@@ -18,7 +18,7 @@ import math
 from typing import Any, Final
 
 from firsttoken.kernel import codes
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.draws import next_number, stream
 from firsttoken.kernel.events import WAYS, clock, event, gather, schedule
 from firsttoken.line.engine_down import apply_level
@@ -52,7 +52,7 @@ TRIES: Final = 1000
 """Numbers drawn before the old one is kept: it lasts longer than its distribution allows."""
 
 
-@compiled
+@compiled_inner
 def go_on(m: Any, unknown: int) -> None:
     """Prepare a state that was taken over for going on.
 

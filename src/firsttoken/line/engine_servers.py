@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.events import clock
 from firsttoken.line.result import BLOCKED, CLOSED, STARVED, WORKING
 from firsttoken.line.state import agenda, line, places, servers, source_states, state_times
@@ -12,7 +12,7 @@ from firsttoken.line.state import agenda, line, places, servers, source_states, 
 N_STATES = 8
 
 
-@compiled_inner
+@compiled_fused
 def consider(m: Any, s: int) -> None:
     """Put station ``s`` on the agenda: something there may have become possible."""
     place = places(m, s)
@@ -84,7 +84,7 @@ def set_state(m: Any, v: int, state: int) -> None:
                     line(m, 0).bottleneck_since = now
 
 
-@compiled_inner
+@compiled_apart
 def _end_active(m: Any, s: int, now: float) -> None:
     """End the active period of station ``s``; the longest of those that go on is next.
 

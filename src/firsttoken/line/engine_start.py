@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.kernel.random import normal_quantile
@@ -95,7 +95,7 @@ def start(m: Any, row: int, v: int) -> None:
     schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
 
 
-@compiled_inner
+@compiled_fused
 def start_plain(m: Any, row: int, v: int) -> None:
     """Begin an operation at a plain station: the short way if its step is simple."""
     lot = lots(m, row)
@@ -127,7 +127,7 @@ def start_plain(m: Any, row: int, v: int) -> None:
     schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
 
 
-@compiled_inner
+@compiled_apart
 def _open_later(m: Any, row: int, v: int, pieces: int, extra: float) -> None:
     """A cascade server: schedule when the next load may enter; loads do not overtake."""
     now = clock(m, 0).now
@@ -146,7 +146,7 @@ def _open_later(m: Any, row: int, v: int, pieces: int, extra: float) -> None:
         server.open_time = np.inf
 
 
-@compiled_inner
+@compiled_fused
 def leave_queue(m: Any, row: int) -> None:
     """Take a lot out of its queue because it starts; count its wait."""
     dequeue(m, row)
@@ -159,7 +159,7 @@ def leave_queue(m: Any, row: int) -> None:
         marks(m, row * line(m, 0).mark + step.limit_mark).v = -1.0
 
 
-@compiled_inner
+@compiled_apart
 def gather(m: Any, row: int, v: int) -> int:
     """Take the mates of a lot that opens a load out of the queue; return the pieces of the load."""
     lot = lots(m, row)
@@ -197,7 +197,7 @@ def may_use(m: Any, row: int, v: int) -> bool:
     return bool(tool < 0 or tool == v)
 
 
-@compiled_inner
+@compiled_apart
 def change_over(m: Any, row: int, v: int) -> float:
     """Change the set-up of server ``v`` for a lot if need be; return the time it takes."""
     step = steps(m, lots(m, row).step)
@@ -239,7 +239,7 @@ def duration(m: Any, row: int, pieces: int) -> float:
     return time
 
 
-@compiled_inner
+@compiled_apart
 def task_time(m: Any, k: int) -> float:
     """Time of many equal tasks of which a binomial number needs recovery.
 
@@ -298,7 +298,7 @@ def draw_outcome(m: Any, row: int, time: float) -> float:
     return time
 
 
-@compiled_inner
+@compiled_apart
 def wear(m: Any, v: int, time: float) -> float:
     """Return the repair time of failures by working time that interrupt ``time`` of work."""
     server = servers(m, v)

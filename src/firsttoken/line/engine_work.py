@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.line.engine_down import free_server, set_due
@@ -35,7 +35,7 @@ from firsttoken.line.state import (
 from firsttoken.line.system import BY_LOADS, BY_TIME, RESTART, SCRAP
 
 
-@compiled_inner
+@compiled_fused
 def finish(m: Any, row: int) -> None:
     """End an operation: its server becomes free, its lots go on or wait for room."""
     lot = lots(m, row)
@@ -80,7 +80,7 @@ def finish(m: Any, row: int) -> None:
         set_state(m, v, int(np.int64(STARVED)))
 
 
-@compiled_inner
+@compiled_fused
 def _finish_simple(m: Any, row: int) -> None:
     """End the operation of one lot at a simple step: there is but one way for it to go."""
     lot = lots(m, row)
@@ -105,7 +105,7 @@ def _finish_simple(m: Any, row: int) -> None:
         block(m, row, target)
 
 
-@compiled_inner
+@compiled_fused
 def next_load(m: Any, v: int) -> bool:
     """Let the first lot of a plain station go on server ``v``, which has just finished one."""
     s = int(servers(m, v).station)
@@ -120,7 +120,7 @@ def next_load(m: Any, v: int) -> bool:
     return True
 
 
-@compiled_inner
+@compiled_fused
 def _after_load(m: Any, v: int) -> None:
     """Server ``v`` has finished a load: it is free, or blocked by lots that cannot leave."""
     server = servers(m, v)
@@ -131,7 +131,7 @@ def _after_load(m: Any, v: int) -> None:
         free_server(m, v)
 
 
-@compiled_inner
+@compiled_apart
 def _again(m: Any, row: int) -> bool:
     """Count a failed operation; if it is to be restarted on the spot, do so and return True."""
     now = clock(m, 0).now
@@ -168,7 +168,7 @@ def _again(m: Any, row: int) -> bool:
     return True
 
 
-@compiled_inner
+@compiled_fused
 def _leave_server(m: Any, row: int) -> None:
     """Take an operation out of those its server has in hand."""
     lot = lots(m, row)
@@ -213,7 +213,7 @@ def _end_step(m: Any, row: int, at: int, failed: bool) -> None:
         block(m, row, target)
 
 
-@compiled_inner
+@compiled_apart
 def _produce(m: Any, product: int, pieces: float) -> None:
     """Release what disassembly makes: lots that go their way, or pieces that go to stock."""
     made = products(m, product)
@@ -226,7 +226,7 @@ def _produce(m: Any, product: int, pieces: float) -> None:
         enter(m, row, int(made.step))
 
 
-@compiled_inner
+@compiled_fused
 def _count_work(m: Any, v: int, pieces: int) -> None:
     """Count a load at its station and towards maintenance."""
     server = servers(m, v)
