@@ -139,7 +139,7 @@ def handle(m: Any, kind: int, row: int) -> None:
         set_timer(m, row)
 
 
-@compiled_inner
+@compiled_fused
 def serve_agenda(m: Any) -> None:
     """Let stations and sources decide until nothing more is possible at this moment."""
     state = line(m, 0)

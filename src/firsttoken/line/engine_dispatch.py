@@ -40,7 +40,7 @@ RULE_ARGUMENTS = 9
 user_rule = callback(RULE_SLOT, RULE_ARGUMENTS)
 
 
-@compiled_inner
+@compiled_fused
 def serve_station(m: Any, s: int) -> None:
     """Start what can start at a station, and let blocked lots come in where room has become."""
     place = places(m, s)
@@ -58,7 +58,7 @@ def serve_station(m: Any, s: int) -> None:
             more = True
 
 
-@compiled_inner
+@compiled_fused
 def _admit(m: Any, s: int) -> None:
     """Let the first blocked lot come to station ``s``; the server it leaves is free."""
     place = places(m, s)

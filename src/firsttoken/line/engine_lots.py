@@ -132,7 +132,7 @@ def has_room(m: Any, target: int) -> bool:
     return bool(place.queued + place.coming < limit + place.free)
 
 
-@compiled_inner
+@compiled_fused
 def go(m: Any, row: int, target: int) -> None:
     """Move a lot to a step that has room for it, or out of the line."""
     if target < 0:
@@ -154,7 +154,7 @@ def go(m: Any, row: int, target: int) -> None:
     join(m, row)
 
 
-@compiled_inner
+@compiled_fused
 def join(m: Any, row: int) -> None:
     """Let a lot that has arrived start at once if nothing hinders it, or put it into its queue."""
     lot = lots(m, row)

@@ -31,7 +31,7 @@ def consider_source(m: Any, source: int) -> None:
         _list(m, line(m, 0).stations + source)
 
 
-@compiled_inner
+@compiled_fused
 def _list(m: Any, what: int) -> None:
     state = line(m, 0)
     room = state.stations + state.sources
@@ -40,7 +40,7 @@ def _list(m: Any, what: int) -> None:
     state.agenda += 1
 
 
-@compiled_inner
+@compiled_fused
 def next_on_agenda(m: Any) -> int:
     """Take the first entry off the agenda: a station, or stations + source."""
     state = line(m, 0)
@@ -57,7 +57,7 @@ def next_on_agenda(m: Any) -> int:
     return what
 
 
-@compiled_inner
+@compiled_fused
 def set_state(m: Any, v: int, state: int) -> None:
     """Account for the time in the old state of server ``v`` and begin the new one."""
     now = clock(m, 0).now
@@ -108,7 +108,7 @@ def _end_active(m: Any, s: int, now: float) -> None:
             state.bottleneck = k
 
 
-@compiled_inner
+@compiled_fused
 def make_idle(m: Any, v: int) -> None:
     """Put server ``v`` behind the idle servers of its station."""
     server = servers(m, v)
@@ -124,7 +124,7 @@ def make_idle(m: Any, v: int) -> None:
     place.free += 1
 
 
-@compiled_inner
+@compiled_fused
 def take_idle(m: Any, v: int) -> None:
     """Take server ``v`` out of the idle servers of its station."""
     server = servers(m, v)
@@ -151,7 +151,7 @@ def _short_area(m: Any, s: int) -> None:
         place.short_since = now
 
 
-@compiled_inner
+@compiled_fused
 def release_server(m: Any, v: int) -> None:
     """Server ``v`` has nothing to do: idle it, or keep it away if it is down or closed."""
     server = servers(m, v)

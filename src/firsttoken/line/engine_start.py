@@ -298,7 +298,7 @@ def draw_outcome(m: Any, row: int, time: float) -> float:
     return time
 
 
-@compiled_apart
+@compiled_fused
 def wear(m: Any, v: int, time: float) -> float:
     """Return the repair time of failures by working time that interrupt ``time`` of work."""
     server = servers(m, v)
