@@ -194,7 +194,9 @@ def cycle_time(system: System, result: LineResult) -> Floats:
     counted = result.finished * shipped(system)
     total = np.where(counted > 0, np.nan_to_num(result.cycle_mean) * counted, 0.0).sum(axis=1)
     lots = counted.sum(axis=1)
-    return np.divide(total, lots, out=np.full(len(lots), np.nan), where=lots > 0)
+    mean: Floats = np.full(len(lots), np.nan)
+    np.divide(total, lots, out=mean, where=lots > 0)
+    return mean
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,9 @@ class Expected:
         back = np.swapaxes(moves[:, :, :count], 1, 2)
         arrivals = np.asarray(np.linalg.solve(np.eye(count) - back, start))[:, :, 0]
         ships = (arrivals * moves[:, :, count]).sum(axis=1, keepdims=True)
-        return np.divide(arrivals, ships, out=np.full(arrivals.shape, np.nan), where=ships > 0)
+        visits: Floats = np.full(arrivals.shape, np.nan)
+        np.divide(arrivals, ships, out=visits, where=ships > 0)
+        return visits
 
     def _targets(self, k: int) -> list[tuple[int, Floats]]:
         """(target, probability) of where lots go from step k."""

@@ -151,11 +151,14 @@ def _declared(view: View) -> None:
         crews |= set(part.crew or {})
         budgets |= set(part.draws or {})
     for station in line.stations.values():
-        for care in (*station.failures.values(), *station.maintenance.values()):
+        for failure in station.failures.values():
+            crews |= set(failure.crew)
+        for care in station.maintenance.values():
             crews |= set(care.crew)
     holds = {pool for route in view.routes.values() for v in route for pool in v.step.holds}
-    users = (*line.stations.values(), *line.pools.values())
-    calendars |= {user.available for user in users if user.available is not None}
+    named = [station.available for station in line.stations.values()]
+    named += [pool.available for pool in line.pools.values()]
+    calendars |= {name for name in named if name is not None}
     for name, pool in line.pools.items():
         if name not in holds and not crews & {name, *pool.skills}:
             _idle(view, ("pools", name), "nothing needs or holds it")

@@ -14,6 +14,7 @@ from firsttoken.line.compile_routes import (
     Visit,
 )
 from firsttoken.twin.slots import nearest
+from firsttoken.twin.values import Value
 
 WORDS = (SHIP_WORD, SCRAP_WORD, RESTART_WORD, COUNT_WORD)
 
@@ -93,7 +94,7 @@ def _work(view: View, keys: Keys, work: model.Work) -> None:
             view.unknown((*keys, side, product), "product", product, line.products)
 
 
-def _crew(view: View, keys: Keys, crew: dict[str, model.Value]) -> None:
+def _crew(view: View, keys: Keys, crew: dict[str, Value]) -> None:
     line = view.line
     skills = [skill for pool in line.pools.values() for skill in pool.skills]
     for name in crew:

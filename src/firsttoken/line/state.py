@@ -283,7 +283,9 @@ TRACE: Final = np.dtype(
 )
 """What happened, if asked for."""
 
-STEP_STATE: Final = np.dtype([("missed", "i8"), ("rework", "i8"), ("simple", "i4"), ("direct", "i4")])
+STEP_STATE: Final = np.dtype(
+    [("missed", "i8"), ("rework", "i8"), ("simple", "i4"), ("direct", "i4")]
+)
 """Counts of steps; `simple`: nothing happens there but the passing of a drawn time; `direct`: and
 every lot may come there at once."""
 
