@@ -12,11 +12,17 @@ nothing; :mod:`~firsttoken.kernel.statistics` needs numpy; the others import num
 __all__ = [
     "codes",
     "compiled",
+    "draws",
+    "events",
+    "expressions",
+    "memory",
     "parameters",
     "random",
     "replicate",
     "sampling",
     "series",
+    "sketch",
     "statistics",
+    "streamed",
     "streams",
 ]
