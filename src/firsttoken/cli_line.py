@@ -241,7 +241,9 @@ def _print_bottlenecks(rows: list[Row]) -> None:
 def _print_steps(rows: list[Row]) -> None:
     print("What to change next")
     helpful = [row for row in rows if _notable(row)]
-    hopeful = [row for row in rows if row["low"] > 0 and not (row["sure"] or row["quicker"])]
+    closely = max((row["replications"] for row in rows), default=0)
+    looked_at = [row for row in rows if row["replications"] == closely]
+    hopeful = [row for row in looked_at if row["low"] > 0 and not (row["sure"] or row["quicker"])]
     hopeful.sort(key=lambda row: -row["throughput"])
     shown = [*helpful[:MOST_STEPS], *hopeful[: max(MOST_HOPES - len(helpful), 0)]]
     for row in shown:
