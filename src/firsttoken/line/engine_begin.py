@@ -105,7 +105,6 @@ def _begin_stations(m: Any) -> None:
             make_idle(m, v)
             _begin_faults(m, v)
             _begin_cares(m, v, k)
-        place.watched = station.buffer >= 0
         place.plain = _is_plain(m, s)
     for k in range(state.steps):
         counts(m, k).simple = _is_simple(m, k)
@@ -113,10 +112,6 @@ def _begin_stations(m: Any) -> None:
         limited = stations(m, step.station).buffer >= 0
         sure = step.share < 0 and step.transport < 0 and not limited
         counts(m, k).direct = counts(m, k).simple != 0 and sure
-    for k in range(state.sources):
-        source = sources(m, k)
-        if source.mode == BACKLOG:
-            places(m, steps(m, products(m, source.product).step).station).watched = 1
 
 
 @compiled_inner

@@ -167,7 +167,7 @@ def join(m: Any, row: int) -> None:
         v = int(place.free_head)
         take_idle(m, v)
         start_plain(m, row, v)
-        if place.watched != 0:
+        if place.blocked > 0 or place.feed >= 0:
             consider(m, s)
         return
     enqueue(m, row)

@@ -115,7 +115,7 @@ def next_load(m: Any, v: int) -> bool:
     row = int(queues(m, stations(m, s).family).head)
     leave_queue(m, row)
     start_plain(m, row, v)
-    if place.watched != 0:
+    if place.blocked > 0 or place.feed >= 0:
         consider(m, s)
     return True
 

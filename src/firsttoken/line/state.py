@@ -82,7 +82,8 @@ LINE: Final = np.dtype(
         ("repairs_waiting", "i8"),
         ("stuck", "i8"),  # station that closes a deadlock
         ("periods", "i8"),
-    ]
+    ],
+    align=True,
 )
 """The line as a whole, one row."""
 
@@ -118,7 +119,8 @@ LOT: Final = np.dtype(
         ("wait", "i4"),  # next blocked lot of the same station
         ("serial", "i8"),
         ("taken", "i2", (MOST_NEEDS,)),  # pool that serves each need
-    ]
+    ],
+    align=True,
 )
 """Lots in the line."""
 
@@ -144,7 +146,8 @@ SERVER: Final = np.dtype(
         ("open_time", "f8"),  # cascade: when the next load may enter
         ("fault", "i4"),  # first row of FAULT
         ("care", "i4"),  # first row of CARE
-    ]
+    ],
+    align=True,
 )
 """Servers."""
 
@@ -156,7 +159,8 @@ FAULT: Final = np.dtype(
         ("waiting", "i1"),  # for its crew
         ("asked", "f8"),  # since when it is down; of a server that works, since when it does
         ("taken", "i2", (MOST_NEEDS,)),
-    ]
+    ],
+    align=True,
 )
 """One row a server and kind of failure."""
 
@@ -169,7 +173,8 @@ CARE: Final = np.dtype(
         ("left", "f8"),  # pieces or loads to the next due date
         ("asked", "f8"),
         ("taken", "i2", (MOST_NEEDS,)),
-    ]
+    ],
+    align=True,
 )
 """One row a server and kind of maintenance."""
 
@@ -181,7 +186,8 @@ QUEUE: Final = np.dtype(
         ("pieces", "i4"),
         ("overdue", "i1"),
         ("timer", "i1"),
-    ]
+    ],
+    align=True,
 )
 """Queues of families; `overdue`: its first lot has waited long enough; `timer`: a
 WAITED event is scheduled."""
@@ -202,7 +208,6 @@ PLACE: Final = np.dtype(
         ("listed", "i1"),  # on the agenda
         ("marked", "i1"),  # in the search for a deadlock
         ("plain", "i1"),  # one queue, and nothing but an idle server is needed to start
-        ("watched", "i1"),  # others may wait for room here: it must be considered after a start
         ("short", "i4"),  # resource that is lacking: pool, or pools + product; -1
         ("idle", "i4"),  # servers that are not active: idle or blocked
         ("feed", "i4"),  # source that keeps a backlog here; -1
@@ -216,7 +221,8 @@ PLACE: Final = np.dtype(
         ("pieces", "i8"),
         ("failed", "i8"),
         ("bottleneck", "f8"),
-    ]
+    ],
+    align=True,
 )
 """Stations while they run, with their statistics."""
 
@@ -234,7 +240,8 @@ RESOURCE: Final = np.dtype(
         ("short", "i4"),  # stations that lack it
         ("short_since", "f8"),
         ("short_time", "f8"),
-    ]
+    ],
+    align=True,
 )
 """Pools and budgets, then products (`used` is then the stock)."""
 
@@ -255,7 +262,8 @@ CLASS: Final = np.dtype(
         ("escapes", "i8"),
         ("ever", "i8"),  # released, finished and scrapped since the beginning: the books
         ("ended", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Lot classes."""
 
@@ -279,7 +287,8 @@ TRACE: Final = np.dtype(
         ("lot_class", "i4"),
         ("step", "i4"),
         ("server", "i4"),
-    ]
+    ],
+    align=True,
 )
 """What happened, if asked for."""
 
