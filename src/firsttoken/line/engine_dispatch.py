@@ -13,7 +13,8 @@ from firsttoken.line.engine_lots import create_lot, enter, go, has_room, resolve
 from firsttoken.line.engine_pools import lacking, set_short, wait_for
 from firsttoken.line.engine_queue import dequeue
 from firsttoken.line.engine_servers import take_idle
-from firsttoken.line.engine_start import leave_queue, may_use, start
+from firsttoken.line.engine_start import leave_queue, may_use, start, start_plain
+from firsttoken.line.engine_work import next_load
 from firsttoken.line.state import (
     RULE_SLOT,
     STUCK,
@@ -75,7 +76,9 @@ def _admit(m: Any, s: int) -> None:
         go(m, row, target)
         if server.stuck == 0:
             if server.down == 0:
-                free_server(m, v)
+                waits = server.cares == 0 and line(m, 0).pulling == 0
+                if not (waits and next_load(m, v)):
+                    free_server(m, v)
             elif server.lot < 0:
                 server.taken = 0
     else:
@@ -174,7 +177,10 @@ def start_all(m: Any, s: int) -> None:
             continue
         leave_queue(m, row)
         take_idle(m, v)
-        start(m, row, v)
+        if place.plain != 0:
+            start_plain(m, row, v)
+        else:
+            start(m, row, v)
 
 
 @compiled_inner
