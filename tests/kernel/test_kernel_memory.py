@@ -12,7 +12,12 @@ from hypothesis.extra import numpy as hnp
 from numba import cfunc, config, types
 
 from firsttoken.kernel import memory
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import (
+    compiled,
+    compiled_apart,
+    compiled_fused,
+    compiled_inner,
+)
 
 PURE = bool(config.DISABLE_JIT)
 
@@ -48,6 +53,24 @@ def add_all(m: Any, rows: int, amount: int) -> int:
     for i in range(rows):
         add(m, i, amount)
     return int(first(m, 0).v)
+
+
+@compiled_apart
+def scaled(m: Any, i: int, factor: float) -> float:
+    return float(number(numbers(m), i).v * factor)
+
+
+@compiled_fused
+def scaled_twice(m: Any, i: int) -> float:
+    return scaled(m, i, 2.0) + scaled(m, i, 3.0)
+
+
+@compiled
+def scaled_total(m: Any, rows: int) -> float:
+    total = 0.0
+    for i in range(rows):
+        total += scaled_twice(m, i)
+    return total
 
 
 @compiled
@@ -208,3 +231,16 @@ def test_records_of_a_table_are_its_rows(values: np.ndarray) -> None:
     tables[LOTS]["d"] = 0
     add_all(tables.m, len(values), 1)
     np.testing.assert_array_equal(tables[LOTS]["d"], values.astype(np.int64) + 2)
+
+
+def test_fused_functions_are_inlined_and_those_apart_are_not() -> None:
+    values = memory.aligned(10, memory.NUMBER)
+    values["v"] = np.arange(10.0)
+    kept = memory.Memory({NUMBERS: values})
+    assert scaled_total(kept.m, 10) == 5 * 45
+    if PURE:
+        return
+    (code,) = scaled_total.inspect_llvm().values()  # type: ignore[attr-defined]
+    defined = [line for line in code.splitlines() if line.startswith("define ")]
+    assert any("6scaledB" in line for line in defined)
+    assert not any("12scaled_twiceB" in line for line in defined)
