@@ -20,7 +20,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mini-fab"
 STARTS = {"pa": 51, "pb": 30, "tw": 3}
 KEPT = 0.976  # share of the lots that an operation on Mc or Md does not lose
 WEEK = 7 * 24 * 60.0
-SCENARIOS = ("base", "fifo", "critical-ratio", "min-run-3", "no-emergencies", "conwip-24")
+SCENARIOS = ("base", "fifo", "critical-ratio", "last-buffer-first", "no-emergencies", "conwip-24")
 
 
 @pytest.fixture(scope="module")
