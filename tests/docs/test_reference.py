@@ -61,7 +61,7 @@ def test_every_result_table_is_on_the_results_page() -> None:
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
-    listed = set(re.findall(r"^([a-z-]+/[a-z-]+)$", page("index.md"), re.M))
+    listed = set(re.findall(r"^([a-z-]+/[a-z0-9-]+)$", page("index.md"), re.M))
     pages = {
         path.relative_to(DOCS).with_suffix("").as_posix()
         for path in DOCS.glob("*/*.md")
