@@ -21,7 +21,7 @@ _RULES = {
 }
 
 FamilyKey = tuple[str, str]
-"""(set-up, batch family or step); empty where there is none."""
+"""(set-up; batch family or step, or what lots need to start); empty where there is none."""
 
 
 class Stations:
@@ -140,7 +140,7 @@ class Stations:
         for visit in self.visits[name]:
             setup = visit.work("setup")[2] or ""
             _, keys, batch = visit.work("batch")
-            kind = "" if batch is None else batch.family or ".".join(visit.key)
+            kind = _needs(visit) if batch is None else batch.family or ".".join(visit.key)
             if (setup, kind) not in known:
                 row = self.families.add(
                     station=station,
@@ -209,3 +209,10 @@ class Stations:
             return system.BY_LOADS, slots.x(work, "every_loads", keys), system.NONE
         hint = "give one of every, every_pieces and every_loads"
         raise slots.error("maintenance has no interval", keys, hint, "missing-key")
+
+
+def _needs(visit: Visit) -> str:
+    """What a lot needs to start besides a server: who needs something else does not wait for it."""
+    needed = [visit.work(name)[2] for name in ("crew", "draws", "consumes")]
+    needed.append({pool: hold.count for pool, hold in visit.step.holds.items()})
+    return repr(needed) if any(needed) else ""

@@ -6,7 +6,7 @@ import numpy as np
 
 from firsttoken.kernel.compiled import compiled, compiled_fused, compiled_inner, is_cold
 from firsttoken.kernel.draws import next_number, value
-from firsttoken.kernel.events import advance, clock, next_time, schedule
+from firsttoken.kernel.events import advance, clock, event, next_time, schedule
 from firsttoken.line.engine_begin import begin
 from firsttoken.line.engine_dispatch import release, serve_source, serve_station
 from firsttoken.line.engine_down import cared, change_level, due, fail, repaired, serve_repairs
@@ -84,7 +84,8 @@ def run(m: Any) -> int:
     state = line(m, 0)
     time = clock(m, 0)
     look = -1.0
-    serve_agenda(m)
+    if not releases_next(m):
+        serve_agenda(m)
     while True:
         ahead = next_time(m)
         while state.next_edge <= ahead and state.next_edge <= state.until:
@@ -99,7 +100,7 @@ def run(m: Any) -> int:
         if state.trace_rows > 0:
             note(m, what)
         handle(m, what >> KIND_BITS, what & LOW)
-        if state.agenda > 0 or state.repairs_waiting > 0:
+        if (state.agenda > 0 or state.repairs_waiting > 0) and state.gathering == 0:
             serve_agenda(m)
         if state.stuck >= 0:
             return DEADLOCK
@@ -121,6 +122,7 @@ def handle(m: Any, kind: int, row: int) -> None:
         places(m, steps(m, lots(m, row).step).station).coming -= 1
         join(m, row)
     elif kind == RELEASE:
+        line(m, 0).gathering = releases_next(m)
         release_on_time(m, row)
     elif kind == OPEN:
         open_again(m, row)
@@ -137,6 +139,14 @@ def handle(m: Any, kind: int, row: int) -> None:
     else:
         queues(m, row).timer = 0
         set_timer(m, row)
+
+
+@compiled_inner
+def releases_next(m: Any) -> bool:
+    """Tell whether the next event is a release at this very moment."""
+    if next_time(m) > clock(m, 0).now:
+        return False
+    return bool(event(m, 0).what >> KIND_BITS == RELEASE)
 
 
 @compiled_fused

@@ -67,8 +67,10 @@ def begin(m: Any) -> None:
         schedule(m, changes(m, 0).time, LEVEL_CHANGE << KIND_BITS)
     for k in range(state.sources):
         _begin_source(m, k)
+    state.gathering = 1
     for k in range(state.wip):
         _begin_wip(m, k)
+    state.gathering = 0
     next_edge(m)
 
 

@@ -10,7 +10,7 @@ from firsttoken.kernel.events import clock
 from firsttoken.kernel.memory import callback
 from firsttoken.line.engine_down import free_server
 from firsttoken.line.engine_lots import create_lot, enter, go, has_room, resolve
-from firsttoken.line.engine_pools import lacking, set_short, wait_for
+from firsttoken.line.engine_pools import lacking, set_short, wait_for_all
 from firsttoken.line.engine_queue import dequeue
 from firsttoken.line.engine_servers import take_idle
 from firsttoken.line.engine_start import leave_queue, may_use, start, start_plain
@@ -55,7 +55,7 @@ def serve_station(m: Any, s: int) -> None:
         while place.blocked > 0 and has_room(m, int(lots(m, place.blocked_head).target)):
             _admit(m, s)
             more = True
-        if place.feed >= 0 and feed(m, int(place.feed), s):
+        while place.feed >= 0 and feed(m, int(place.feed), s):
             more = True
 
 
@@ -169,7 +169,6 @@ def start_all(m: Any, s: int) -> None:
             row, v, lack = choose(m, s)
         if lack >= 0:
             set_short(m, s, lack)
-            wait_for(m, s, lack)
             return
         if row < 0:
             return
@@ -252,6 +251,7 @@ def choose(m: Any, s: int) -> tuple[int, int, int]:
             r = lack_of(m, row)
             if r >= 0:
                 lack = r
+                wait_for_all(m, row)
                 continue
             best = row
             server = v

@@ -166,11 +166,32 @@ def repaired(m: Any, f: int) -> None:
     """A repair is done: the server goes on, and the clock of its next failure starts."""
     fault = faults(m, f)
     failure = failures(m, fault.failure)
-    fault.asked = clock(m, 0).now  # since when it works
+    v = int(fault.server)
     time = next_number(m, int(failure.mtbf))
-    schedule(m, clock(m, 0).now + time, (FAIL << KIND_BITS) + f)
     give_needs(m, fault.taken, int(failure.need), int(failure.needs))
-    resume(m, int(fault.server))
+    fault.asked = clock(m, 0).now  # since when it works
+    if failure.clock == BY_TIME:
+        schedule(m, clock(m, 0).now + time, (FAIL << KIND_BITS) + f)
+        resume(m, v)
+        return
+    fault.left = time
+    resume(m, v)
+    row = int(servers(m, v).lot)
+    if row >= 0 and servers(m, v).down == 0:
+        arm(m, f, lots(m, row).finish - clock(m, 0).now, 0.0)
+
+
+@compiled_inner
+def arm(m: Any, f: int, work: float, after: float) -> None:
+    """Schedule the failure by working time that will stop ``work``, which begins ``after`` a time.
+
+    Of failures whose repair needs nobody the operation knows the repair time from the start.
+    """
+    fault = faults(m, f)
+    if fault.left < work:
+        schedule(m, clock(m, 0).now + after + fault.left, (FAIL << KIND_BITS) + f)
+    else:
+        fault.left -= work
 
 
 @compiled_inner

@@ -161,7 +161,8 @@ def join(m: Any, row: int) -> None:
     step = steps(m, lot.step)
     s = int(step.station)
     place = places(m, s)
-    if place.plain != 0 and place.free > 0 and place.queued == 0:
+    idle = place.plain != 0 and place.free > 0 and place.queued == 0
+    if idle and line(m, 0).gathering == 0:
         lot.arrived = clock(m, 0).now
         place.waits += 1
         v = int(place.free_head)

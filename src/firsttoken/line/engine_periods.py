@@ -9,12 +9,14 @@ from firsttoken.kernel.events import clock
 from firsttoken.kernel.sketch import BUCKETS
 from firsttoken.line.engine_pools import account
 from firsttoken.line.engine_servers import N_STATES
+from firsttoken.line.result import DOWN, SETUP, WORKING
 from firsttoken.line.state import (
     classes,
     counts,
     edges,
     histograms,
     line,
+    lots,
     period_pools,
     periods,
     places,
@@ -97,6 +99,30 @@ def start_statistics(m: Any) -> None:
     for k in range(state.steps):
         counts(m, k).missed = 0
         counts(m, k).rework = 0
+    _lie_ahead(m, 1.0)
+
+
+@compiled_inner
+def _lie_ahead(m: Any, sign: float) -> None:
+    """Count change-overs and repairs within operations in hand that are still to come, or not.
+
+    They were counted in full when the operation began: the part after now is taken away (-1) from
+    the time that ends, and given (1) to the time that begins.
+    """
+    now = clock(m, 0).now
+    for v in range(line(m, 0).servers):
+        server = servers(m, v)
+        row = int(server.lot)
+        while row >= 0:
+            lot = lots(m, row)
+            left = lot.left if lot.finish > 1e300 else lot.finish - now
+            worn = min(max(left - lot.work, 0.0), lot.worn)
+            setup = min(max(left - lot.work - lot.worn, 0.0), lot.setup)
+            at = server.station * N_STATES
+            state_times(m, at + DOWN).v += sign * worn
+            state_times(m, at + SETUP).v += sign * setup
+            state_times(m, at + WORKING).v -= sign * (worn + setup)
+            row = int(lot.next)
 
 
 @compiled_inner
@@ -104,6 +130,7 @@ def settle(m: Any) -> None:
     """Bring all integrals up to now."""
     state = line(m, 0)
     now = clock(m, 0).now
+    _lie_ahead(m, -1.0)
     for v in range(state.servers):
         server = servers(m, v)
         state_times(m, server.station * N_STATES + server.state).v += now - server.since

@@ -87,6 +87,21 @@ def wait_for(m: Any, s: int, r: int) -> None:
 
 
 @compiled_inner
+def wait_for_all(m: Any, lot_row: int) -> None:
+    """Let the station of a lot wait for everything with which the lot might start."""
+    step = steps(m, lots(m, lot_row).step)
+    s = int(step.station)
+    for k in range(step.needs):
+        need = needs(m, step.need + k)
+        for j in range(need.pools):
+            wait_for(m, s, int(alternatives(m, need.pool + j).pool))
+    for k in range(step.holds):
+        wait_for(m, s, int(holds(m, step.hold + k).pool))
+    for k in range(step.parts):
+        wait_for(m, s, int(line(m, 0).pools + takes(m, step.part + k).product))
+
+
+@compiled_inner
 def set_short(m: Any, s: int, r: int) -> None:
     """Note that station ``s`` lacks resource ``r``, or with -1 that it lacks nothing any more."""
     place = places(m, s)

@@ -9,6 +9,7 @@ from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.kernel.random import normal_quantile
+from firsttoken.line.engine_down import arm
 from firsttoken.line.engine_pools import seize, seize_needs, take_stock
 from firsttoken.line.engine_queue import dequeue, set_timer
 from firsttoken.line.engine_servers import N_STATES, set_state
@@ -77,8 +78,17 @@ def start(m: Any, row: int, v: int) -> None:
         state_times(m, s * N_STATES + SETUP).v += setup
         state_times(m, s * N_STATES + WORKING).v -= setup
     if stations(m, s).failures > 0:
-        extra += wear(m, v, time)
-    lot.raw += time
+        extra += wear(m, v, time, setup)
+    lot.setup = setup
+    lot.worn = extra - setup
+    lot.work = time
+    mate = row
+    while mate >= 0:
+        lots(m, mate).raw += time
+        if mate != row and step.defects >= 0:
+            hit = next_number(m, int(step.chance)) < value(m, step.defects).v
+            lots(m, mate).defect = max(lots(m, mate).defect, int(hit))
+        mate = int(lots(m, mate).mate)
     lot.began = now + setup
     lot.finish = now + extra + time
     if step.interval >= 0:
@@ -109,9 +119,12 @@ def start_plain(m: Any, row: int, v: int) -> None:
     if server.state != WORKING:
         set_state(m, v, WORKING)
     time = next_number(m, int(step.time))
-    lot.finish = now + time
+    lot.setup = 0.0
+    lot.worn = 0.0
+    lot.work = time
     if stations(m, step.station).failures > 0:
-        lot.finish += wear(m, v, time)
+        lot.worn = wear(m, v, time, 0.0)
+    lot.finish = now + lot.worn + time
     lot.server = v
     lot.mate = -1
     lot.raw += time
@@ -299,15 +312,20 @@ def draw_outcome(m: Any, row: int, time: float) -> float:
 
 
 @compiled_fused
-def wear(m: Any, v: int, time: float) -> float:
-    """Return the repair time of failures by working time that interrupt ``time`` of work."""
+def wear(m: Any, v: int, time: float, after: float) -> float:
+    """Return the repair time of failures by working time that interrupt ``time`` of work.
+
+    The work begins ``after`` a time.  Failures whose repair needs a crew become events.
+    """
     server = servers(m, v)
     station = stations(m, server.station)
     extra = 0.0
     for k in range(station.failures):
         fault = faults(m, server.fault + k)
         failure = failures(m, fault.failure)
-        if failure.clock == BY_WORK:
+        if failure.clock == BY_WORK and failure.needs > 0:
+            arm(m, int(server.fault + k), time, after)
+        elif failure.clock == BY_WORK:
             rest = time
             while fault.left < rest:
                 rest -= fault.left

@@ -158,7 +158,10 @@ def _again(m: Any, row: int) -> bool:
     time = draw_outcome(m, row, duration(m, row, pieces))
     extra = repair
     if stations(m, step.station).failures > 0:
-        extra += wear(m, int(lot.server), time)
+        extra += wear(m, int(lot.server), time, repair)
+    lot.setup = 0.0
+    lot.worn = extra - repair
+    lot.work = time + repair
     lot.raw += time
     lot.began = now + repair
     lot.finish = now + extra + time

@@ -83,7 +83,7 @@ class Work(Declared):
     )
     draws: dict[str, Draw] | None = Field(None, description="Drawn from budgets while working.")
     pass_: Share | None = Field(
-        None, alias="pass", description="Probability that the work succeeds."
+        None, alias="pass", description="Probability that the work succeeds: of a whole load."
     )
     on_fail: str | None = Field(
         None, description="What follows a failure: `restart`, `scrap`, or a step's name."

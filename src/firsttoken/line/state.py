@@ -59,6 +59,7 @@ LINE: Final = np.dtype(
         ("agenda", "i8"),  # stations and sources on the agenda, a ring
         ("agenda_first", "i8"),
         ("pulling", "i8"),  # sources on the agenda
+        ("gathering", "i8"),  # more lots are released at this moment: none starts yet
         ("cyclic", "i8"),  # limited buffers form a circle: deadlocks are possible
         ("operations", "i8"),
         ("bottleneck", "i8"),  # station with the longest active period; -1
@@ -111,6 +112,9 @@ LOT: Final = np.dtype(
         ("released", "f8"),
         ("due", "f8"),
         ("raw", "f8"),  # processing time so far
+        ("setup", "f8"),  # change-over, repairs and work of the operation in hand, in this order
+        ("worn", "f8"),
+        ("work", "f8"),
         ("product", "i4"),
         ("order", "i4"),
         ("attempts", "i4"),
