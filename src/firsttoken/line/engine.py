@@ -4,7 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled, compiled_fused, compiled_inner, is_cold
+from firsttoken.kernel.compiled import (
+    compiled,
+    compiled_apart,
+    compiled_fused,
+    compiled_inner,
+    is_cold,
+)
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import advance, clock, event, next_time, schedule
 from firsttoken.line.engine_begin import begin
@@ -36,6 +42,8 @@ from firsttoken.line.state import (
     lots,
     places,
     queues,
+    resources,
+    servers,
     source_states,
     sources,
     steps,
@@ -93,7 +101,7 @@ def run(m: Any) -> int:
             end_period(m)
         if ahead > state.until:
             time.now = state.until
-            return DONE
+            return DEADLOCK if held_up(m) else DONE
         if state.free_lots < state.margin:
             return FULL
         what = advance(m)
@@ -139,6 +147,31 @@ def handle(m: Any, kind: int, row: int) -> None:
     else:
         queues(m, row).timer = 0
         set_timer(m, row)
+
+
+@compiled_apart
+def held_up(m: Any) -> bool:
+    """Tell whether nothing can move any more because waiting lots hold what others wait for.
+
+    So it is when no operation or move is in hand, no level will change, no server is down, and
+    every station with a queue has an idle server but lacks a pool, of which units are in use.
+    """
+    state = line(m, 0)
+    if state.working > 0 or state.lots == 0 or state.change < state.changes:
+        return False
+    for v in range(state.servers):
+        if servers(m, v).down > 0:
+            return False
+    found = False
+    for s in range(state.stations):
+        place = places(m, s)
+        if place.queued > 0:
+            lacks = place.short >= 0 and place.short < state.pools
+            if not lacks or resources(m, place.short).used <= 0.0:
+                return False
+            state.stuck = s
+            found = True
+    return found
 
 
 @compiled_inner

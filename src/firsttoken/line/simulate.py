@@ -205,6 +205,8 @@ def _deadlock(machine: Machine, system: System) -> DeadlockError:
                 waits.setdefault(int(step_station[lots["step"][row]]), int(station))
             row = int(lots["wait"][row])
     at = int(machine.memory[DYNAMIC["line"]]["stuck"][0])
+    if at not in waits:
+        return _held_up(machine, system)
     circle: list[int] = []
     while at in waits and at not in circle:
         circle.append(at)
@@ -218,6 +220,23 @@ def _deadlock(machine: Machine, system: System) -> DeadlockError:
             "every server of each of these stations holds a lot that waits for room at the next",
             "give one of their buffers more room, or send rework to a station outside the circle",
             f"line.{line}.stations.{names[0]}.buffer",
+            "deadlock",
+        )
+    )
+
+
+def _held_up(machine: Machine, system: System) -> DeadlockError:
+    """Say which stations wait for which pools, whose units waiting lots hold."""
+    names, line = system.names, system.names.line
+    places = machine.memory[DYNAMIC["place"]][: len(names.stations)]
+    waiting = [int(s) for s in np.flatnonzero(places["queued"])]
+    told = [f"{names.stations[s]} for {names.pools[int(places['short'][s])]}" for s in waiting]
+    return DeadlockError(
+        Finding(
+            f"deadlock: nothing moves any more; {', '.join(told)}",
+            "the lots that wait there hold, until a later step, what others of them wait for",
+            "let all products seize what they hold in one order, or limit the lots in the line",
+            f"line.{line}.stations.{names.stations[waiting[0]]}",
             "deadlock",
         )
     )
