@@ -240,3 +240,30 @@ def test_losing_a_hall_costs_less_than_its_share_of_the_time(results: Results) -
     base, down = racks(results, "base"), racks(results, "one-cdu-down")
     assert 0.9 * base < down < base
     assert racks(results, "coolant-down") < base
+
+
+# The plant in its chain ---------------------------------------------------------------------------
+
+
+def test_the_line_is_the_capacity_of_the_chain(tmp_path: Path) -> None:
+    """A change on the floor comes out at the end of the chain, and no rack that no line made."""
+    scenarios = ("base", "burn-in-72h")
+    with simulated(EXAMPLE / "plant.yaml", scenarios, tmp_path, 6) as found:
+        delivered, made = (
+            [
+                float(row["x"])
+                for scenario in scenarios
+                for row in rows(
+                    found,
+                    f"select mean as x from {table} where scenario = '{scenario}' "
+                    f"and kpi = '{kpi}'",
+                )
+            ]
+            for table, kpi in (
+                ("supply_summary", "delivered.clouds"),
+                ("line_summary", "houston.throughput"),
+            )
+        )
+    assert delivered[1] < 0.93 * delivered[0]
+    for racks_delivered, racks_a_week in zip(delivered, made, strict=True):
+        assert 0.8 * 52 * racks_a_week < racks_delivered <= 1.02 * 52 * racks_a_week
