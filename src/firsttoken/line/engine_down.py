@@ -279,7 +279,22 @@ def serve_repairs(m: Any) -> None:
                 first = fault.asked
                 best = f
         if best < 0 or not _try_repair(m, best):
-            return
+            break
+    if line(m, 0).repairs_waiting > 0:
+        _serve_cares(m)
+
+
+@compiled_inner
+def _serve_cares(m: Any) -> None:
+    """Begin waiting maintenance of idle servers whose crew has become free."""
+    for c in range(line(m, 0).cares):
+        care = cares(m, c)
+        v = int(care.server)
+        if care.waiting != 0 and is_idle(m, v) and servers(m, v).down == 0:
+            maintenance = maintenances(m, care.maintenance)
+            if choose_pools(m, care.taken, int(maintenance.need), int(maintenance.needs)) < 0:
+                take_idle(m, v)
+                free_server(m, v)
 
 
 @compiled_inner
