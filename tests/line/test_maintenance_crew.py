@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from tests.line.lines import compiled
 
 from firsttoken.line.simulate import simulate
-from tests.line.lines import compiled
 
 LINE = """
     pools: {technician: {count: 1}}
