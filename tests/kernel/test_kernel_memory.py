@@ -55,9 +55,14 @@ def add_all(m: Any, rows: int, amount: int) -> int:
     return int(first(m, 0).v)
 
 
+@compiled_inner
+def number_of(m: Any, i: int) -> float:
+    return float(number(numbers(m), i).v)
+
+
 @compiled_apart
 def scaled(m: Any, i: int, factor: float) -> float:
-    return float(number(numbers(m), i).v * factor)
+    return number_of(m, i) * factor
 
 
 @compiled_fused
