@@ -60,6 +60,8 @@ class StepPlan:
     transport: float = 0.0
     per_piece: bool = False
     setup: str | None = None
+    crew: tuple[str, int] | None = None
+    """A skill and how many are needed; of the pools that have it, the first that has enough."""
 
 
 @dataclass
@@ -77,8 +79,11 @@ class ProductPlan:
 
 @dataclass
 class LinePlan:
+    """Pools are given by the people they have and their skill."""
+
     stations: dict[str, StationPlan]
     products: dict[str, ProductPlan]
+    pools: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def declared(self, warmup: float) -> dict[str, Any]:
         """The line as it stands in a twin file."""
@@ -86,6 +91,10 @@ class LinePlan:
             "warmup": f"{warmup} s",
             "stations": {name: _station(plan) for name, plan in self.stations.items()},
             "products": {name: _product(name, plan) for name, plan in self.products.items()},
+            "pools": {
+                name: {"count": count, "skills": [skill]}
+                for name, (count, skill) in self.pools.items()
+            },
         }
 
 
@@ -125,6 +134,7 @@ def _product(name: str, plan: ProductPlan) -> dict[str, Any]:
             "per": "piece" if step.per_piece else "load",
             "transport": f"{step.transport} s",
             **({"setup": step.setup} if step.setup else {}),
+            **({"crew": dict([step.crew])} if step.crew else {}),
         }
         for i, step in enumerate(plan.route)
     ]
@@ -157,6 +167,7 @@ class Server:
     setup: str | None = None
     run: int = 0
     due: set[int] = field(default_factory=set)
+    crew: tuple[str, int] | None = None
     to_failure: list[float] = field(default_factory=list)
     to_care: list[float] = field(default_factory=list)
 
@@ -200,6 +211,7 @@ class Reference:
         self.order = itertools.count()
         self.stations = {name: Station(station) for name, station in plan.stations.items()}
         self.tallies = {name: Tally() for name in plan.products}
+        self.free = {name: count for name, (count, _) in plan.pools.items()}
         for station in self.stations.values():
             for _ in range(station.plan.servers):
                 self._new_server(station)
@@ -392,7 +404,7 @@ class Reference:
         """Lots of one kind stand in one queue."""
         if station.plan.batch:
             return lot.product, lot.at
-        return self._step(lot).setup
+        return self._step(lot).setup, self._step(lot).crew
 
     def _may_start(self, station: Station, lots: list[Lot], server: Server) -> bool:
         batch = station.plan.batch
@@ -401,6 +413,8 @@ class Reference:
             late = batch.wait is not None and self.now >= first + batch.wait
             if not late and self._pieces(lots) < batch.minimum:
                 return False
+        if self._step(lots[0]).crew and not self._pool(lots[0]):
+            return False
         setup = self._step(lots[0]).setup
         if setup is None or server.setup is None or setup == server.setup:
             return True
@@ -415,6 +429,12 @@ class Reference:
                 load.append(lot)
         return load
 
+    def _pool(self, lot: Lot) -> str | None:
+        """The first pool that can serve a lot now."""
+        skill, count = self._step(lot).crew or ("", 0)
+        able = (name for name, (_, has) in self.plan.pools.items() if has == skill)
+        return next((name for name in able if self.free[name] >= count), None)
+
     def _pieces(self, lots: list[Lot]) -> int:
         return sum(self.plan.products[lot.product].pieces for lot in lots)
 
@@ -424,6 +444,9 @@ class Reference:
         plan, step = server.station.plan, self._step(load[0])
         setup = repair = 0.0
         server.run += 1
+        if step.crew:
+            server.crew = str(self._pool(load[0])), step.crew[1]
+            self.free[server.crew[0]] -= step.crew[1]
         if step.setup is not None and step.setup != server.setup:
             setup = plan.setups.get(step.setup, 0.0)
             server.setup, server.run = step.setup, 1
@@ -451,6 +474,9 @@ class Reference:
         station, load = server.station, server.load
         server.load = []
         station.operations += 1
+        if server.crew:
+            self.free[server.crew[0]] += server.crew[1]
+            server.crew = None
         for i, care in enumerate(station.plan.cares):
             if care.clock != "time":
                 server.to_care[i] -= 1 if care.clock == "loads" else self._pieces(load)
