@@ -7,7 +7,8 @@ time of a fresh process with the compiled code in its cache (bar: 1.5 s) and wit
 
 With ``--peers PYTHON``, the Python of an environment with some of SimPy, Ciw, salabim and Cimba,
 both models run in these and in a hand-written heap loop too (``benchmarks/peers``).  The mean of
-each peer is compared with ours over replications of the same length.
+each peer is compared with ours over replications of the same length.  The bars are absolute; what
+they are in multiples of a peer, on the machine where both were measured, is printed beside ours.
 
 Usage: python benchmarks/line_engine.py [--peers PYTHON] [--scale 1.0] [--no-cold]
 """
@@ -66,6 +67,13 @@ PEERS = {  # replications and lengths that take a few seconds
     "ciw": {"mm1": (10, 20_000), "line": (10, 2_500)},
     "salabim": {"mm1": (10, 50_000), "line": (10, 2_500)},
 }
+ELSEWHERE = {  # M events a CPU-second of the peers on the machine on which the bars were set
+    "heapq": {"mm1": 3.0},
+    "cimba": {"mm1": 8.9},
+    "simpy": {"mm1": 0.39, "line": 0.21},
+    "ciw": {"mm1": 0.13, "line": 0.05},
+    "salabim": {"line": 0.03},
+}
 LENGTHS = {"mm1": 1_000_000, "line": 100_000}
 
 
@@ -119,8 +127,10 @@ def versus(python: str, peer: str, model: str, ours: float, scale: float) -> Non
     alike = min(400, max(20, round(5e7 / length)))
     mine = values(model, simulate(declared(model, length), alike, 1))
     error = np.hypot(mine.std(ddof=1) / alike**0.5, theirs.std(ddof=1) / len(theirs) ** 0.5)
+    there = ELSEWHERE[peer].get(model)
+    bar = f"(bar {BARS[model] / 1e6 / there:.0f} x)" if there else ""
     print(
-        f"  {peer:8s} {model:6s} {rate / 1e6:8.3f} M/CPU-s   ours is {ours / rate:7.1f} x   "
+        f"  {peer:8s} {model:6s} {rate / 1e6:8.3f} M/CPU-s  ours is {ours / rate:6.1f} x {bar:12s} "
         f"mean {theirs.mean():.4f}, ours {mine.mean():.4f}: "
         f"{abs(mine.mean() - theirs.mean()) / error:.1f} standard errors apart"
     )

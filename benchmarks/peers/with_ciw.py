@@ -1,6 +1,6 @@
 """Ciw: networks of queues; failures are part of its service times, which is the same in law."""
 
-from random import Random
+from random import expovariate
 from typing import Any
 
 import ciw
@@ -26,29 +26,28 @@ def mm1(length: float, seed: int) -> tuple[int, float]:
 class Unreliable(ciw.dists.Distribution):  # type: ignore[misc]
     """An exponential operation with the repairs that fall into it."""
 
-    def __init__(self, random: Random) -> None:
-        self.draw = random.expovariate
-        self.to_failure = self.draw(1 / MTBF)
+    def __init__(self) -> None:
+        # Ciw copies its distributions: a generator of their own would be the same for all.
+        self.to_failure = expovariate(1 / MTBF)
 
     def sample(self, t: float | None = None, ind: Any = None) -> float:
         """Time on the machine."""
-        total = work = self.draw(1.0)
+        total = work = expovariate(1.0)
         self.to_failure -= work
         while self.to_failure < 0:
-            total += self.draw(1 / MTTR)
-            self.to_failure += self.draw(1 / MTBF)
+            total += expovariate(1 / MTTR)
+            self.to_failure += expovariate(1 / MTBF)
         return total
 
 
 def line(length: float, seed: int) -> tuple[int, float]:
     """Ten unreliable stations: operations, throughput."""
-    random = Random(seed)
     ciw.seed(seed)
     routing = [[float(j == i + 1) for j in range(STATIONS)] for i in range(STATIONS)]
     network = ciw.create_network(
         # Faster than any machine: the first station is saturated.
         arrival_distributions=[ciw.dists.Exponential(2.0)] + [None] * (STATIONS - 1),
-        service_distributions=[Unreliable(random) for _ in range(STATIONS)],
+        service_distributions=[Unreliable() for _ in range(STATIONS)],
         number_of_servers=[1] * STATIONS,
         queue_capacities=[BUFFER + 1] + [BUFFER] * (STATIONS - 1),
         routing=routing,
