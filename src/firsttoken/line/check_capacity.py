@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from firsttoken.line import model
 from firsttoken.line.check_view import Keys, View
-from firsttoken.line.compile_calendars import Shift, Span, open_spans, parse_shift
 from firsttoken.line.compile_routes import Visit
+from firsttoken.twin.calendars import Shift, Span, open_spans, parse_shift
 from firsttoken.twin.units import DIMENSIONLESS, Unit, parse_unit
 from firsttoken.twin.values import Constant, Distribution, Series, Value
 

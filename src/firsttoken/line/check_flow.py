@@ -6,8 +6,8 @@ import math
 
 from firsttoken.line import model
 from firsttoken.line.check_view import Keys, View
-from firsttoken.line.compile_calendars import parse_shift
 from firsttoken.line.disrupt import problem
+from firsttoken.twin.calendars import parse_shift
 from firsttoken.twin.dates import DAY, iso
 from firsttoken.twin.grammar import ValueSyntaxError
 from firsttoken.twin.scenario import Slip

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from firsttoken.kernel.streams import entity_key
 from firsttoken.line import model, system
-from firsttoken.line.compile_calendars import open_spans, parse_shift
 from firsttoken.line.disrupt import Effects, Key
+from firsttoken.twin.calendars import open_spans, parse_shift
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.grammar import ValueSyntaxError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve

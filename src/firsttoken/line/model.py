@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from firsttoken.twin.calendars import Calendar
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 BUDGET_UNITS = ("W", "m**3/s", "each")
@@ -282,15 +283,6 @@ class Wip(Declared):
     priority: float = Field(10, description="Higher goes first.")
     due: Date | None = Field(None, description="Due date.")
     released: Date | None = Field(None, description="Day of release; none: the start.")
-
-
-class Calendar(Declared):
-    """Working time: shifts of a week, and days on which nobody works."""
-
-    shifts: list[str] = Field(
-        description="Such as `mon-fri 06:00-14:00` or `daily 22:00-06:00`, in local time."
-    )
-    closed: list[Date] = Field([], description="Days off.")
 
 
 class Line(Declared):

@@ -33,6 +33,8 @@ from firsttoken.twin.values import (
 )
 
 DATE = "date"
+DIFFERENCE = "delta_degC"
+"""Slots of temperature differences, which `10 degC` (283.15 K) would silently break."""
 
 _NUMBER = r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*(.*)", re.DOTALL)
@@ -127,6 +129,14 @@ def slot_unit(unit: str, expected: str, default_unit: str | None = None) -> Unit
                 return DIMENSIONLESS
             raise ValueSyntaxError("the unit is missing", _hint(expected))
         reduced = parse_unit(unit)
+        if expected == DIFFERENCE and reduced.offset:
+            raise ValueSyntaxError(
+                f"{unit} is a temperature, the slot takes a difference", _hint(expected)
+            )
+        if expected == "K" and unit.startswith("delta_"):
+            raise ValueSyntaxError(
+                f"{unit} is a difference, the slot takes a temperature", _hint(expected)
+            )
         if expected == "each" and reduced.dimension in _STUFF:
             return reduced
         if expected == "each/s" and reduced.dimension in _STUFF_RATES:

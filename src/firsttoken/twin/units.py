@@ -47,6 +47,7 @@ _DEFINITIONS = (
     "calendar_quarter = 365.25 / 4 * day",
     "wpm = wafer / month",
     "kwpm = 1000 wafer / month",
+    "gpm = gallon / minute",
 )
 
 
@@ -184,6 +185,9 @@ _EXAMPLES = {
     "W": "a power, such as '132 kW'",
     "J": "an energy, such as '120 kWh'",
     "1/s": "a rate, such as '10 %/year'",
+    "K": "a temperature, such as '30 degC'",
+    "delta_degC": "a temperature difference, such as '8 K'",
+    "m**3/s": "a flow, such as '1200 L/min'",
 }
 
 

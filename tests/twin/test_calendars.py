@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firsttoken.line.compile_calendars import open_spans, parse_shift
+from firsttoken.twin.calendars import open_spans, parse_shift
 from firsttoken.twin.dates import DAY, parse_date
 from firsttoken.twin.grammar import ValueSyntaxError
 

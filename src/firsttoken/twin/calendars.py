@@ -10,8 +10,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from firsttoken.twin.dates import DAY, to_datetime
 from firsttoken.twin.grammar import ValueSyntaxError
+from firsttoken.twin.schema import Annotated, Declared, Quantity
+from firsttoken.twin.values import Value
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DASH = re.compile(r"\s*-\s*")
@@ -22,6 +26,17 @@ _HINT = "write 'mon-fri 06:00-14:00', 'sat,sun 08:00-12:00' or 'daily 22:00-06:0
 
 Span = tuple[float, float]
 """(from, to) in seconds."""
+
+
+class Calendar(Declared):
+    """Working time: shifts of a week, and days on which nobody works."""
+
+    shifts: list[str] = Field(
+        description="Such as `mon-fri 06:00-14:00` or `daily 22:00-06:00`, in local time."
+    )
+    closed: list[Annotated[Value, Quantity("date", series=False)]] = Field(
+        [], description="Days off."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Sites: power chain, liquid cooling, weather, redundancy and failure cascades."""

@@ -1,0 +1,135 @@
+"""What can be declared about a site: halls, racks, power, cooling, climate."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from firsttoken.facility.model_cooling import Cooling, Difference, Flow, Temperature
+from firsttoken.facility.model_power import (
+    Count,
+    Duration,
+    Energy,
+    Money,
+    Power,
+    PowerChain,
+    PowerInTime,
+    Share,
+    ShareInTime,
+)
+from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
+
+Area = Annotated[Value, Quantity("m**2", above=0, series=False)]
+Mass = Annotated[Value, Quantity("kg", above=0, series=False)]
+FloorLoad = Annotated[Value, Quantity("kg/m**2", above=0, series=False)]
+Number = Annotated[Value, Quantity("", series=False)]
+Ramp = Annotated[Value, Quantity("W/s", above=0, series=False)]
+
+
+class FlowLaw(Declared):
+    """Coolant flow that a rack needs at full power by supply temperature T.
+
+    The law of the vendors' guides: flow = unit x (scale / (limit - T)) ^ exponent.
+    """
+
+    scale: Difference = Field(description="Scale in the numerator.")
+    limit: Temperature = Field(description="Supply temperature at which no flow suffices.")
+    exponent: Number = Field(description="Exponent.")
+    unit: Flow = default("1 L/min", description="Unit of the flow.")
+
+
+class Racks(Declared):
+    """A group of equal racks."""
+
+    part: str | None = Field(
+        None, description="Part of the library whose data sheet gives what is not written here."
+    )
+    description: str = Field("", description="What they are and do.")
+    count: Count = default(1, description="Racks.")
+    from_: str | list[str] | None = Field(
+        None, alias="from", description="Groups of the power chain that feed them."
+    )
+    feeds: int | None = Field(
+        None, ge=1, description="Sources each rack has of those in `from`; none: all."
+    )
+    cooled_by: str | None = Field(None, description="CDUs that take the heat of the liquid.")
+    air_by: str | None = Field(None, description="Air units that take the rest.")
+    hall: str | None = Field(None, description="Hall that they stand in.")
+    # What they draw
+    power: Power | None = Field(None, description="Power at full load (TDP), at the rack's input.")
+    peak: Power | None = Field(None, description="Electrical design point (EDP): short peaks.")
+    idle: Power | None = Field(None, description="Power without work.")
+    load: ShareInTime = default(1, description="Work, between idle (0) and full load (1).")
+    draws: PowerInTime | None = Field(None, description="Power of one rack, instead of `load`.")
+    trace: str | None = Field(
+        None, description="CSV file: `time`, and `load` or `power` of a rack, instead of `load`."
+    )
+    jobs: str | None = Field(
+        None, description="CSV file of jobs: start, end, nodes, load; instead of `load`."
+    )
+    nodes: int = Field(1, ge=1, description="Nodes (trays) of a rack, for `jobs`.")
+    gpus: Annotated[Value, Quantity("each", at_least=0, series=False)] | None = Field(
+        None, description="GPUs of a rack."
+    )
+    # What they need
+    liquid: Share | None = Field(None, description="Share of the heat that goes to the liquid.")
+    flow: Flow | None = Field(None, description="Coolant flow at full power.")
+    flow_law: FlowLaw | None = Field(None, description="Coolant flow by supply temperature.")
+    warmest: Temperature | None = Field(
+        None, description="Supply temperature above which the rack throttles."
+    )
+    hottest: Temperature | None = Field(
+        None, description="Coolant leaving the rack at which it throttles."
+    )
+    ride_through: Duration = default(
+        "20 ms", description="Time that the power shelves bridge without supply."
+    )
+    storage: Energy | None = Field(None, description="Energy stored in the rack to smooth power.")
+    ramp_up: Ramp | None = Field(None, description="Fastest rise of its power.")
+    ramp_down: Ramp | None = Field(None, description="Fastest fall of its power.")
+    weight: Mass | None = Field(None, description="Weight, filled.")
+    footprint: Area | None = Field(None, description="Floor taken, aisles included.")
+    cost: Money | None = Field(None, description="Price.")
+
+
+class Hall(Declared):
+    """A data hall."""
+
+    area: Area | None = Field(None, description="Floor for racks and aisles.")
+    floor_load: FloorLoad | None = Field(None, description="What the floor carries.")
+    positions: int | None = Field(None, ge=0, description="Rack positions.")
+
+
+class Overhead(Declared):
+    """Power of the building that is neither IT nor cooling: light, offices, security."""
+
+    power: PowerInTime = Field(description="Power.")
+    from_: str | list[str] | None = Field(None, alias="from", description="Groups that feed it.")
+
+
+class Facility(PowerChain, Cooling):
+    """One site."""
+
+    description: str = Field("", description="What it is, and where.")
+    weather: str | list[str] | None = Field(
+        None,
+        description="EPW or CSV files of hourly weather; several: years to choose from by turns.",
+    )
+    warmer: Annotated[Value, Quantity("delta_degC")] = default(
+        "0 K", description="Added to dry and wet bulb: heat waves, a warmer climate."
+    )
+    halls: dict[str, Hall] = Field({}, description="Data halls.")
+    racks: dict[str, Racks] = Field({}, description="Groups of equal racks.")
+    overheads: dict[str, Overhead] = Field({}, description="Other loads.")
+    water_limit: Annotated[Value, Quantity("m**3/s", at_least=0)] | None = Field(
+        None, description="Water that may be taken."
+    )
+    step: Duration = default("1 hour", description="Time step of the simulation.")
+    detail: Literal["group", "unit"] = Field(
+        "group",
+        description="`group`: equal units behave alike; `unit`: every rack, CDU and breaker.",
+    )
+    report: Literal["hour", "day", "month", "year"] = Field(
+        "month", description="Period of reports."
+    )

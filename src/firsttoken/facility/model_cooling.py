@@ -1,0 +1,136 @@
+"""Cooling and water: from the racks' heat to the outside air.
+
+Racks give their heat to the liquid of a CDU's technology cooling loop (TCS) and to the air of the
+hall; CDUs and air units give it to a facility water loop (FWS), and this to dry coolers, towers
+and chillers, in the order named.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from firsttoken.facility.model_power import Equipment, Power, Share
+from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
+
+Temperature = Annotated[Value, Quantity("K", above=0, series=False)]
+TemperatureInTime = Annotated[Value, Quantity("K", above=0)]
+Difference = Annotated[Value, Quantity("delta_degC", above=0, series=False)]
+Flow = Annotated[Value, Quantity("m**3/s", above=0, series=False)]
+Volume = Annotated[Value, Quantity("m**3", at_least=0, series=False)]
+Pressure = Annotated[Value, Quantity("Pa", at_least=0, series=False)]
+Number = Annotated[Value, Quantity("", above=0, series=False)]
+
+Supply = str | list[str] | None
+
+
+class Cooler(Equipment):
+    """A unit of cooling equipment; its motors are fed `from` the power chain."""
+
+    from_: Supply = Field(None, alias="from", description="Groups that feed its motors.")
+    rating: Power | None = Field(None, description="Heat that one unit takes at its design point.")
+
+
+class Pumps(Declared):
+    """The pumps of a unit or loop, on speed control (affinity laws)."""
+
+    count: int = Field(2, ge=1, description="Pumps.")
+    needed: int | None = Field(None, ge=1, description="Pumps for full flow; none: all.")
+    flow: Flow | None = Field(None, description="Rated flow of the pumps needed together.")
+    head: Pressure | None = Field(None, description="Pressure rise at rated flow.")
+    static: Pressure = default("0 Pa", description="Part of the head that flow does not change.")
+    efficiency: Share = default(0.65, description="Pump and motor with drive, at rated flow.")
+
+
+class Cdu(Cooler):
+    """Coolant distribution units between facility water and the racks' liquid."""
+
+    water: str = Field(description="Facility water loop.")
+    approach: Difference | None = Field(
+        None, description="Racks' supply above the facility water's, at the rating."
+    )
+    supply: TemperatureInTime | None = Field(
+        None, description="Set-point of the racks' supply; none: as cold as the water allows."
+    )
+    pumps: Pumps | None = Field(None, description="Pumps of the racks' loop.")
+    water_flow: Flow | None = Field(None, description="Facility water at the rating.")
+    volume: Volume | None = Field(None, description="Liquid in the racks' loop of one unit.")
+    fluid: Literal["pg25", "water"] = Field("pg25", description="Liquid of the racks' loop.")
+
+
+class AirUnit(Cooler):
+    """Room air units (CRAH, fan walls)."""
+
+    water: str = Field(description="Facility water loop.")
+    air_flow: Flow | None = Field(None, description="Rated air flow of one unit.")
+    fan_power: Power | None = Field(None, description="Power of its fans at rated flow.")
+    supply: TemperatureInTime | None = Field(None, description="Set-point of the supply air.")
+    approach: Difference | None = Field(
+        None, description="Supply air above the water, at the rating."
+    )
+
+
+class WaterLoop(Declared):
+    """A facility water loop (FWS)."""
+
+    supply: TemperatureInTime = Field(description="Set-point of the supply.")
+    coolers: list[str] = Field(
+        description="Dry coolers, towers and chillers that cool it, the first as far as they can."
+    )
+    pumps: Pumps = Field(description="Pumps.")
+    from_: Supply = Field(None, alias="from", description="Groups that feed its pumps.")
+    volume: Volume = default("0 m**3", description="Water in the loop, tanks included.")
+    glycol: Share = default(0, description="Share of propylene glycol.")
+
+
+class DryCooler(Cooler):
+    """Dry or adiabatic coolers."""
+
+    approach: Difference | None = Field(
+        None, description="Leaving water above the outside air, at the rating."
+    )
+    fan_power: Power | None = Field(None, description="Power of one unit's fans at full speed.")
+    adiabatic: Share = default(
+        0, description="Effectiveness of the wetted pads: 0 dry, 0.8 usual for adiabatic."
+    )
+    wet_above: Temperature | None = Field(
+        None, description="Outside air above which the pads are wetted; none: when needed."
+    )
+
+
+class Tower(Cooler):
+    """Evaporative cooling towers."""
+
+    approach: Difference | None = Field(
+        None, description="Leaving water above the wet bulb, at the rating."
+    )
+    wet_bulb: Temperature | None = Field(None, description="Wet bulb of the rating.")
+    range: Difference | None = Field(None, description="Cooling of the water at the rating.")
+    fan_power: Power | None = Field(None, description="Power of one unit's fans at full speed.")
+    cycles: Number = default(4, description="Cycles of concentration: make-up over blow-down.")
+    drift: Share = default(0.00005, description="Drift, as a share of the water that circulates.")
+
+
+class Chiller(Cooler):
+    """Chillers, air- or water-cooled."""
+
+    rejects_to: str | None = Field(
+        None, description="Towers or dry coolers of its condenser water; none: outside air."
+    )
+    cop: Number | None = Field(None, description="Coefficient of performance at the rating.")
+    lift: Difference | None = Field(
+        None, description="Condenser's above the evaporator's leaving temperature at the rating."
+    )
+    least: Share = default(0.15, description="Least load as a share of the rating; cycles below.")
+
+
+class Cooling(Declared):
+    """All cooling equipment."""
+
+    cdus: dict[str, Cdu] = Field({}, description="Coolant distribution units.")
+    air_units: dict[str, AirUnit] = Field({}, description="Room air units.")
+    loops: dict[str, WaterLoop] = Field({}, description="Facility water loops.")
+    dry_coolers: dict[str, DryCooler] = Field({}, description="Dry and adiabatic coolers.")
+    towers: dict[str, Tower] = Field({}, description="Cooling towers.")
+    chillers: dict[str, Chiller] = Field({}, description="Chillers.")
