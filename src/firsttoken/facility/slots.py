@@ -16,7 +16,7 @@ from firsttoken.facility import model
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.grammar import ValueSyntaxError
 from firsttoken.twin.library import FactError, Part
-from firsttoken.twin.parameters import ParameterBuilder
+from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.schema import Declared, Quantity, quantities
 from firsttoken.twin.slots import annotation_of, describe_slot, fields
 from firsttoken.twin.twin import Twin
@@ -35,11 +35,13 @@ class Slots:
     twin : the twin under its scenario.
     name : instance under `facility`.
     build : collects parameters and series; the frozen tables are made once, at the end.
+    resolve : looks facts and ports of other rooms up.
     """
 
     twin: Twin
     name: str
     build: ParameterBuilder
+    resolve: Resolve
     site: model.Facility = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,91 @@
+"""Rows of racks: what the compilers of power, cooling and time number alike."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from firsttoken.twin.findings import Finding, TwinError
+from firsttoken.twin.schema import support
+from firsttoken.twin.values import Constant, Distribution, Fact, ModelPort, Series, Signal, Sum
+
+if TYPE_CHECKING:
+    from firsttoken.facility.slots import Sheet, Slots
+    from firsttoken.twin.values import Value
+
+Detail = Literal["group", "unit"]
+WHOLE = -1
+"""`unit` of a row that stands for its whole group."""
+
+
+class RackRow(NamedTuple):
+    """One row of racks.
+
+    Attributes
+    ----------
+    group : name under `racks`.
+    unit : number of the rack within its group, from 0; WHOLE if the row is the group.
+    count : most racks that the row ever stands for.
+    cooled_by, air_by : names of the CDUs and of the air units that take its heat, or None.
+    """
+
+    group: str
+    unit: int
+    count: float
+    cooled_by: str | None
+    air_by: str | None
+
+
+def rack_rows(slots: Slots, detail: Detail) -> tuple[RackRow, ...]:
+    """All rows of racks, groups in file order, racks of a group one after the other.
+
+    Raises
+    ------
+    TwinError
+        If racks are to be told apart and nobody knows how many there are at most.
+    """
+    found: list[RackRow] = []
+    for name, racks in slots.site.racks.items():
+        most = largest(slots, slots.sheet("racks", name), "count")
+        for unit in rows_of(most, detail):
+            count = most if unit == WHOLE else 1.0
+            found.append(RackRow(name, unit, count, racks.cooled_by, racks.air_by))
+    return tuple(found)
+
+
+def rows_of(most: float, detail: Detail) -> range:
+    """Numbers of the rows of a group of at most `most` units."""
+    return range(WHOLE, 0) if detail == "group" else range(math.ceil(most - 1e-9))
+
+
+def largest(slots: Slots, sheet: Sheet, name: str) -> float:
+    """The largest amount that a count may ever be, over time and over replications.
+
+    Raises
+    ------
+    TwinError
+        If it has no upper bound.
+    """
+    value = sheet.value(name)
+    assert value is not None
+    most = _largest(slots, value, sheet, name)
+    if not math.isfinite(most):
+        what = f"{name!r} has no upper bound"
+        hint = "use a distribution with one: uniform, triangular, beta_pert, discrete"
+        place = slots.twin.place(sheet.at(name))
+        raise TwinError(Finding(what, "", hint, sheet.at(name), "unbounded", place=place))
+    return max(most, 0.0)
+
+
+def _largest(slots: Slots, value: Value, sheet: Sheet, name: str) -> float:
+    if isinstance(value, Series):
+        return max(_largest(slots, level, sheet, name) for _, level in value.knots)
+    if isinstance(value, Sum):
+        first = _largest(slots, value.first, sheet, name)
+        return first + _largest(slots, value.second, sheet, name)
+    if isinstance(value, Fact | ModelPort | Signal):
+        return _largest(slots, slots.resolve(value, sheet.quantity(name).unit), sheet, name)
+    assert isinstance(value, Constant | Distribution)
+    if isinstance(value, Distribution) and value.kind == "normal":
+        return value.args[0] + 6.0 * value.args[1]  # one draw in 1e9 lies beyond; it is cut
+    return support(value)[1]
