@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.schema import support
@@ -18,7 +19,8 @@ WHOLE = -1
 """`unit` of a row that stands for its whole group."""
 
 
-class RackRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RackRow:
     """One row of racks.
 
     Attributes
