@@ -169,7 +169,7 @@ def read_time_file(
         position = _position(titles, column.names)
         if position is not None:
             given = titles[position][1] or column.default
-            columns[name] = _numbers(path, cells[position], column, given, findings, at)
+            columns[name] = numbers(path, cells[position], column, given, findings, at)
     if time is None or len(findings.errors) > before:
         return None
     lines = np.arange(2, len(rows) + 2)
@@ -227,15 +227,25 @@ def _time(
         hint = "give the site's utc_offset: -6 hour"
         report(findings, path, 1, f"{path.name} needs the site's clock", why, hint, at)
         return None
-    moments = _moments(path, cells[position], start, findings, at)
-    if moments is not None and use_utc and utc_offset is not None:
-        moments = moments + utc_offset
-    return moments
+    found = moments(path, cells[position], start, findings, at)
+    if found is not None and use_utc and utc_offset is not None:
+        found = found + utc_offset
+    return found
 
 
-def _moments(
+def moments(
     path: Path, cells: Sequence[str], start: float, findings: Findings, at: str
 ) -> Floats | None:
+    """Seconds from 1970-01-01 of a column of times; offsets from UTC in it are left out.
+
+    Parameters
+    ----------
+    start : twin's start in seconds from 1970-01-01, for times in seconds.
+
+    Returns
+    -------
+    None, and a finding, if a cell is no time.
+    """
     try:
         return np.array(cells, dtype=np.float64) + start
     except ValueError:
@@ -247,10 +257,10 @@ def _moments(
         pass
     for number, text in enumerate(texts, 2):
         try:
-            moment = np.datetime64(text, "ms")
+            wrong = bool(np.isnat(np.array(text, dtype="datetime64[ms]")))
         except ValueError:
-            moment = np.datetime64("NaT")
-        if np.isnat(moment):
+            wrong = True
+        if wrong:
             what = f"{cells[number - 2]!r} is no time"
             hint = "write 2026-07-01T13:00, or seconds from the twin's start in all rows"
             report(findings, path, number, what, "", hint, at)
@@ -258,7 +268,7 @@ def _moments(
     return None  # pragma: no cover - numpy reads all or complains of one
 
 
-def _numbers(
+def numbers(
     path: Path, cells: Sequence[str], column: Column, given: str, findings: Findings, at: str
 ) -> Floats:
     """Numbers of a column in SI; blank cells are NaN, others that are no number are reported."""
@@ -271,7 +281,7 @@ def _numbers(
     blank = ("", "nan", "na", "null", "-")
     filled = [cell if cell.strip().casefold() not in blank else "nan" for cell in cells]
     try:
-        numbers = np.array(filled, dtype=np.float64)
+        found = np.array(filled, dtype=np.float64)
     except ValueError:
         for line, cell in enumerate(filled, 2):
             try:
@@ -280,13 +290,13 @@ def _numbers(
                 what = f"{cell!r} in column {column.names[0]!r} is no number"
                 report(findings, path, line, what, at=at)
         return empty
-    numbers = numbers * unit.factor + unit.offset
-    wrong = np.flatnonzero((numbers < column.low) | (numbers > column.high))
+    found = found * unit.factor + unit.offset
+    wrong = np.flatnonzero((found < column.low) | (found > column.high))
     for row in wrong[:3]:
         what = f"{cells[row]} in column {column.names[0]!r} is out of range"
         why = f"sound are {_shown(column.low, unit)} to {_shown(column.high, unit)} {given}"
         report(findings, path, int(row) + 2, what, why, "", at)
-    return numbers
+    return found
 
 
 def _shown(number: float, unit: object) -> str:
