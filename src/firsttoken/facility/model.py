@@ -68,19 +68,28 @@ class Racks(Declared):
     jobs: str | None = Field(
         None, description="CSV file of jobs: start, end, nodes, load; instead of `load`."
     )
+    repeat: bool = Field(False, description="Whether the trace begins again after its end.")
     nodes: int = Field(1, ge=1, description="Nodes (trays) of a rack, for `jobs`.")
     gpus: Annotated[Value, Quantity("each", at_least=0, series=False)] | None = Field(
         None, description="GPUs of a rack."
     )
     # What they need
     liquid: Share | None = Field(None, description="Share of the heat that goes to the liquid.")
-    flow: Flow | None = Field(None, description="Coolant flow at full power.")
+    flow: Flow | None = Field(
+        None, description="Coolant flow at full power; none: 1.5 L/min for each kW of its heat."
+    )
     flow_law: FlowLaw | None = Field(None, description="Coolant flow by supply temperature.")
+    least_flow: Share = default(
+        1, description="Least flow as a share of that at full power; 1: no valve follows the load."
+    )
     warmest: Temperature | None = Field(
         None, description="Supply temperature above which the rack throttles."
     )
     hottest: Temperature | None = Field(
         None, description="Coolant leaving the rack at which it throttles."
+    )
+    throttle: Difference = default(
+        "5 K", description="Above `warmest` or `hottest` by so much, it has throttled to idle."
     )
     ride_through: Duration = default(
         "20 ms", description="Time that the power shelves bridge without supply."
@@ -119,13 +128,33 @@ class Facility(PowerChain, Cooling):
     warmer: Annotated[Value, Quantity("delta_degC")] = default(
         "0 K", description="Added to dry and wet bulb: heat waves, a warmer climate."
     )
+    altitude: Annotated[Value, Quantity("m", series=False)] | None = Field(
+        None, description="Height above the sea, for the pressure of air where no file gives it."
+    )
+    utc_offset: Annotated[Value, Quantity("s", series=False)] | None = Field(
+        None, description="The site's clock (standard time) minus UTC, for files in UTC."
+    )
+    energy_prices: str | None = Field(
+        None, description="CSV file of hourly prices of energy, for feeds that give no `price`."
+    )
+    carbon_intensity: str | None = Field(
+        None, description="CSV file of hourly carbon intensity, for feeds that give no `carbon`."
+    )
+    demand_charge: Annotated[Value, Quantity("USD/W", at_least=0, series=False)] = default(
+        "0 USD/kW", description="Charge for the highest power of each calendar month."
+    )
+    water_price: Annotated[Value, Quantity("USD/m**3", at_least=0, series=False)] = default(
+        "0 USD/m**3", description="Price of water."
+    )
     halls: dict[str, Hall] = Field({}, description="Data halls.")
     racks: dict[str, Racks] = Field({}, description="Groups of equal racks.")
     overheads: dict[str, Overhead] = Field({}, description="Other loads.")
     water_limit: Annotated[Value, Quantity("m**3/s", at_least=0)] | None = Field(
-        None, description="Water that may be taken."
+        None, description="Water that may be taken; hours above it are counted."
     )
-    step: Duration = default("1 hour", description="Time step of the simulation.")
+    step: Annotated[Value, Quantity("s", above=0, series=False)] = default(
+        "1 hour", description="Time step of the simulation."
+    )
     detail: Literal["group", "unit"] = Field(
         "group",
         description="`group`: equal units behave alike; `unit`: every rack, CDU and breaker.",

@@ -7,6 +7,7 @@ that holds no whole year must cover the twin's own time, and is used by its date
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,9 +38,9 @@ class Climate:
     Attributes
     ----------
     labels : file, and the year where a file has several, shape [Y].
-    years : dry bulb K, wet bulb K and pressure Pa at each hour of leap years, shape
-        [Y, 3, LEAP_HOURS]; 29 February repeats the day before in years that have none.
-    dated : hours from `begin` instead of years, shape [3, H]; None: `years` count.
+    years : dry bulb K, wet bulb K and pressure Pa (of prices one quantity) at each hour of leap
+        years, shape [Y, Q, LEAP_HOURS]; 29 February repeats the day before in years that have none.
+    dated : hours from `begin` instead of years, shape [Q, H]; None: `years` count.
     begin : first hour of `dated` in seconds from 1970-01-01.
     """
 
@@ -58,7 +59,7 @@ class Climate:
 
         Returns
         -------
-        Dry bulb K, wet bulb K, pressure Pa; shape [3, hours].
+        Shape [Q, hours].
         """
         if self.dated is not None:
             first = round((start - self.begin) / HOUR)
@@ -115,64 +116,87 @@ def read_climate(
     None, and findings, if one cannot be used.
     """
     before = len(findings.errors)
+    files: list[tuple[Path, WeatherFile]] = []
+    for name in names:
+        found = read_weather_file(folder / name, span[0], altitude, utc_offset, findings, at)
+        if found is not None:
+            files.append((folder / name, found))
+    if len(findings.errors) > before or not files:
+        return None
+    return climate_of(files, QUANTITIES, span, findings, at)
+
+
+def climate_of(
+    files: Sequence[tuple[Path, WeatherFile]],
+    quantities: Sequence[str],
+    span: tuple[float, float],
+    findings: Findings,
+    at: str,
+) -> Climate | None:
+    """The years of some files, or the one that covers the twin's time by its dates.
+
+    Parameters
+    ----------
+    quantities : names of the rows of `WeatherFile.values`, for messages.
+    """
+    before = len(findings.errors)
     labels: list[str] = []
     years: list[Floats] = []
-    files: list[WeatherFile] = []
-    for name in names:
-        path = folder / name
-        found = read_weather_file(path, span[0], altitude, utc_offset, findings, at)
-        if found is None:
+    for path, found in files:
+        if not _fill(found, quantities, path, findings, at):
             continue
-        if not _fill(found, path, findings, at):
-            continue
-        files.append(found)
         for year, hours in _years(found).items():
-            labels.append(Path(name).name if found.typical else f"{Path(name).name} {year}")
+            labels.append(path.name if found.typical else f"{path.name} {year}")
             years.append(hours)
-    if len(findings.errors) > before or not files:
+    if len(findings.errors) > before:
         return None
     if years:
         return Climate(tuple(labels), np.stack(years))
-    return _dated(files, names, folder, span, findings, at)
+    return _dated(files, span, findings, at)
 
 
 def _dated(
-    files: list[WeatherFile],
-    names: list[str],
-    folder: Path,
+    files: Sequence[tuple[Path, WeatherFile]],
     span: tuple[float, float],
     findings: Findings,
     at: str,
 ) -> Climate | None:
     """The climate of a file without a whole year."""
-    for found, name in zip(files, names, strict=True):
+    for path, found in files:
         last = found.begin + HOUR * (found.values.shape[1] - 1)
         if found.begin <= span[0] and last >= span[1] - HOUR:
-            return Climate((Path(name).name,), np.empty((0, 3, 0)), found.values, found.begin)
-    found = files[0]
+            none = np.empty((0, len(found.values), 0))
+            return Climate((path.name,), none, found.values, found.begin)
+    path, found = files[0]
     last = found.begin + HOUR * (found.values.shape[1] - 1)
-    what = f"{names[0]} holds no whole year, and does not cover the twin's time"
+    what = f"{path.name} holds no whole year, and does not cover the twin's time"
     why = f"it runs from {iso(found.begin)} to {iso(last)}, the twin to {iso(span[1])}"
     hint = "give a file of a whole year"
-    place = Place(str(folder / names[0]))
-    findings.add(Finding(what, why, hint, at, "weather", place=place))
+    findings.add(Finding(what, why, hint, at, "weather", place=Place(str(path))))
     return None
 
 
 def _years(found: WeatherFile) -> dict[int, Floats]:
-    """Whole calendar years of a file, as hours of leap years [3, LEAP_HOURS]."""
+    """Whole calendar years of a file, as hours of leap years [3, LEAP_HOURS].
+
+    Up to a day may be missing at either end (files in UTC); it repeats its neighbour.
+    """
     if found.typical:
         return {0: _leap_year(found.values)}
     hours = found.values.shape[1]
     first = to_datetime(found.begin)
     whole: dict[int, Floats] = {}
-    for year in range(first.year, to_datetime(found.begin + hours * HOUR).year + 1):
+    last = to_datetime(found.begin + (hours + 24) * HOUR).year
+    for year in range(first.year, last + 1):
         begin = np.datetime64(f"{year}-01-01", "s").astype(np.int64)
         end = np.datetime64(f"{year + 1}-01-01", "s").astype(np.int64)
         low = round((float(begin) - found.begin) / HOUR)
         high = round((float(end) - found.begin) / HOUR)
-        if low >= 0 and high <= hours:
-            whole[year] = _leap_year(found.values[:, low:high])
+        if low >= -24 and high <= hours + 24:
+            chosen = np.arange(low, high)
+            chosen[chosen < 0] += 24
+            chosen[chosen >= hours] -= 24
+            whole[year] = _leap_year(found.values[:, chosen])
     return whole
 
 
@@ -184,10 +208,12 @@ def _leap_year(values: Floats) -> Floats:
     return np.concatenate([values[:, :day], values[:, day - 24 : day], values[:, day:]], axis=1)
 
 
-def _fill(found: WeatherFile, path: Path, findings: Findings, at: str) -> bool:
+def _fill(
+    found: WeatherFile, quantities: Sequence[str], path: Path, findings: Findings, at: str
+) -> bool:
     """Fill short gaps by straight lines; longer ones are reported, and False is returned."""
     filled = 0
-    for name, values in zip(QUANTITIES, found.values, strict=True):
+    for name, values in zip(quantities, found.values, strict=True):
         missing = np.isnan(values)
         if not missing.any():
             continue

@@ -215,60 +215,28 @@ def _moist(columns: dict[str, Floats], altitude: float) -> Floats:
         wet = np.minimum(columns["wet_bulb"], dry)
     for name in ("relative_humidity", "dew_point"):
         if name in columns:
-            vapour = _vapour(name, columns[name], dry)
-            other = wet_bulbs(dry, vapour, known)
+            other = _wet_bulbs(name, columns[name], dry, known)
             wet = np.where(np.isnan(wet), other, wet)
     return np.stack([dry, wet, pressure])
 
 
-def _vapour(name: str, values: Floats, dry: Floats) -> Floats:
-    """Vapour pressure in Pa from relative humidity or dew point."""
+def _wet_bulbs(name: str, values: Floats, dry: Floats, pressure: Floats) -> Floats:
+    """Wet bulb from relative humidity or dew point; NaN where one is missing."""
+    from firsttoken.facility.air import saturation_pressure, wet_bulbs
+
+    known = ~np.isnan(dry + values)
+    wet: Floats = np.full(len(dry), np.nan)
+    humidity = np.clip(values[known], 0.0, 1.0)
     if name == "dew_point":
-        return saturation(np.minimum(values, dry))
-    return np.clip(values, 0.0, 1.0) * saturation(dry)
+        pairs = zip(np.minimum(values, dry)[known], dry[known], strict=True)
+        ratios = [saturation_pressure(dew) / saturation_pressure(air) for dew, air in pairs]
+        humidity = np.array(ratios)
+    found = np.empty(len(humidity))
+    wet_bulbs(dry[known], humidity, pressure[known], found)
+    wet[known] = found
+    return wet
 
 
 def pressure_at(altitude: float) -> float:
     """Pressure of the standard atmosphere, Pa (ISO 2533: lapse rate 6.5 K/km)."""
     return float(101325.0 * (1.0 - 2.25577e-5 * altitude) ** 5.2559)
-
-
-def saturation(temperature: Floats) -> Floats:
-    """Saturation pressure of water over liquid, or over ice below 0 C, in Pa.
-
-    Source: Buck, New equations for computing vapor pressure, Journal of Applied Meteorology 20
-    (1981) 1527-1532, with the constants of the Buck Research manual (1996); within 0.1 % of
-    ASHRAE's equations from -40 to 50 C.
-    """
-    t = temperature - 273.15
-    liquid = 611.21 * np.exp((18.678 - t / 234.5) * (t / (257.14 + t)))
-    ice = 611.15 * np.exp((23.036 - t / 333.7) * (t / (279.82 + t)))
-    found: Floats = np.where(t >= 0.0, liquid, ice)
-    return found
-
-
-def wet_bulbs(dry: Floats, vapour: Floats, pressure: Floats) -> Floats:
-    """Thermodynamic wet bulb in K from dry bulb K, vapour pressure Pa and pressure Pa.
-
-    Solves ASHRAE Handbook - Fundamentals (2017), chapter 1, equations 33 and 35 by bisection.
-    """
-    humidity = 0.621945 * vapour / (pressure - vapour)
-    low, high = dry - 60.0, dry.copy()
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        above = _humidity_at(dry, middle, pressure) > humidity
-        high = np.where(above, middle, high)
-        low = np.where(above, low, middle)
-    found: Floats = 0.5 * (low + high)
-    return np.where(np.isnan(dry + vapour), np.nan, found)
-
-
-def _humidity_at(dry: Floats, wet: Floats, pressure: Floats) -> Floats:
-    """Humidity ratio of air with this dry and wet bulb, kg/kg."""
-    t, w = dry - 273.15, wet - 273.15
-    vapour = saturation(wet)
-    full = 0.621945 * vapour / (pressure - vapour)
-    liquid = ((2501.0 - 2.326 * w) * full - 1.006 * (t - w)) / (2501.0 + 1.86 * t - 4.186 * w)
-    ice = ((2830.0 - 0.24 * w) * full - 1.006 * (t - w)) / (2830.0 + 1.86 * t - 2.1 * w)
-    found: Floats = np.where(w >= 0.0, liquid, ice)
-    return found
