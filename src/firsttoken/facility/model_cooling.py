@@ -37,8 +37,15 @@ class Pumps(Declared):
 
     count: int = Field(2, ge=1, description="Pumps.")
     needed: int | None = Field(None, ge=1, description="Pumps for full flow; none: all.")
-    flow: Flow | None = Field(None, description="Rated flow of the pumps needed together.")
-    head: Pressure | None = Field(None, description="Pressure rise at rated flow.")
+    flow: Flow | None = Field(
+        None,
+        description="Rated flow of the pumps needed together; none: what the rated heat or the "
+        "units served need.",
+    )
+    head: Pressure | None = Field(
+        None,
+        description="Pressure rise at rated flow; none: 200 kPa, of condenser pumps 150 kPa.",
+    )
     static: Pressure = default("0 Pa", description="Part of the head that flow does not change.")
     efficiency: Share = default(0.65, description="Pump and motor with drive, at rated flow.")
 
@@ -48,14 +55,19 @@ class Cdu(Cooler):
 
     water: str = Field(description="Facility water loop.")
     approach: Difference | None = Field(
-        None, description="Racks' supply above the facility water's, at the rating."
+        None, description="Racks' supply above the facility water's, at the rating; none: 4 K."
     )
     supply: TemperatureInTime | None = Field(
         None, description="Set-point of the racks' supply; none: as cold as the water allows."
     )
     pumps: Pumps | None = Field(None, description="Pumps of the racks' loop.")
-    water_flow: Flow | None = Field(None, description="Facility water at the rating.")
-    volume: Volume | None = Field(None, description="Liquid in the racks' loop of one unit.")
+    water_flow: Flow | None = Field(
+        None, description="Facility water at the rating; none: as the racks' flow."
+    )
+    volume: Volume | None = Field(
+        None,
+        description="Liquid in the racks' loop of one unit; none: what flows in 30 seconds.",
+    )
     fluid: Literal["pg25", "water"] = Field("pg25", description="Liquid of the racks' loop.")
 
 
@@ -63,11 +75,23 @@ class AirUnit(Cooler):
     """Room air units (CRAH, fan walls)."""
 
     water: str = Field(description="Facility water loop.")
-    air_flow: Flow | None = Field(None, description="Rated air flow of one unit.")
-    fan_power: Power | None = Field(None, description="Power of its fans at rated flow.")
-    supply: TemperatureInTime | None = Field(None, description="Set-point of the supply air.")
+    air_flow: Flow | None = Field(
+        None, description="Rated air flow of one unit; none: air warms by 12 K."
+    )
+    fan_power: Power | None = Field(
+        None, description="Power of its fans at rated flow; none: 4 % of the rating."
+    )
+    supply: TemperatureInTime | None = Field(
+        None, description="Set-point of the supply air; none: as cold as the water allows."
+    )
     approach: Difference | None = Field(
-        None, description="Supply air above the water, at the rating."
+        None, description="Supply air above the water, at the rating; none: 6 K."
+    )
+    water_flow: Flow | None = Field(
+        None, description="Facility water at the rating; none: water warms by 10 K."
+    )
+    volume: Volume | None = Field(
+        None, description="Air of the hall for one unit; none: what flows in two minutes."
     )
 
 
@@ -80,7 +104,10 @@ class WaterLoop(Declared):
     )
     pumps: Pumps = Field(description="Pumps.")
     from_: Supply = Field(None, alias="from", description="Groups that feed its pumps.")
-    volume: Volume = default("0 m**3", description="Water in the loop, tanks included.")
+    volume: Volume | None = Field(
+        None,
+        description="Water in the loop, tanks included; none: what flows in three minutes.",
+    )
     glycol: Share = default(0, description="Share of propylene glycol.")
 
 
@@ -88,26 +115,46 @@ class DryCooler(Cooler):
     """Dry or adiabatic coolers."""
 
     approach: Difference | None = Field(
-        None, description="Leaving water above the outside air, at the rating."
+        None, description="Leaving water above the outside air, at the rating; none: 8 K."
     )
-    fan_power: Power | None = Field(None, description="Power of one unit's fans at full speed.")
+    range: Difference | None = Field(
+        None, description="Cooling of the water at the rating; none: from the loop's flow."
+    )
+    air_flow: Flow | None = Field(
+        None,
+        description="Air of one unit at full speed; none: at the rating air warms by 0.6 of the "
+        "difference between entering water and entering air.",
+    )
+    fan_power: Power | None = Field(
+        None, description="Power of one unit's fans at full speed; none: 1.5 % of the rating."
+    )
     adiabatic: Share = default(
         0, description="Effectiveness of the wetted pads: 0 dry, 0.8 usual for adiabatic."
     )
     wet_above: Temperature | None = Field(
         None, description="Outside air above which the pads are wetted; none: when needed."
     )
+    cycles: Number = default(4, description="Cycles of concentration of the pads' water.")
 
 
 class Tower(Cooler):
     """Evaporative cooling towers."""
 
     approach: Difference | None = Field(
-        None, description="Leaving water above the wet bulb, at the rating."
+        None, description="Leaving water above the wet bulb, at the rating; none: 4 K."
     )
-    wet_bulb: Temperature | None = Field(None, description="Wet bulb of the rating.")
-    range: Difference | None = Field(None, description="Cooling of the water at the rating.")
-    fan_power: Power | None = Field(None, description="Power of one unit's fans at full speed.")
+    wet_bulb: Temperature = default("25.6 degC", description="Wet bulb of the rating.")
+    range: Difference | None = Field(
+        None, description="Cooling of the water at the rating; none: from the loop's flow."
+    )
+    air_flow: Flow | None = Field(
+        None,
+        description="Air of one unit at full speed; none: as much as takes the heat that the "
+        "water gives with the same change of temperature.",
+    )
+    fan_power: Power | None = Field(
+        None, description="Power of one unit's fans at full speed; none: 0.9 % of the rating."
+    )
     cycles: Number = default(4, description="Cycles of concentration: make-up over blow-down.")
     drift: Share = default(0.00005, description="Drift, as a share of the water that circulates.")
 
@@ -118,11 +165,18 @@ class Chiller(Cooler):
     rejects_to: str | None = Field(
         None, description="Towers or dry coolers of its condenser water; none: outside air."
     )
-    cop: Number | None = Field(None, description="Coefficient of performance at the rating.")
-    lift: Difference | None = Field(
-        None, description="Condenser's above the evaporator's leaving temperature at the rating."
+    cop: Number | None = Field(
+        None,
+        description="Coefficient of performance at the rating; none: 6, air-cooled 3.2.",
     )
+    lift: Difference | None = Field(
+        None,
+        description="Condenser water (air-cooled: outside air) above the chilled water, both "
+        "leaving, at the rating; none: 28 K.",
+    )
+    leaving: Temperature = default("7 degC", description="Chilled water at the rating.")
     least: Share = default(0.15, description="Least load as a share of the rating; cycles below.")
+    pumps: Pumps | None = Field(None, description="Condenser-water pumps of one unit.")
 
 
 class Cooling(Declared):
