@@ -197,6 +197,11 @@ class Machine:
 
     def begin(self, seed: int, replication: int, horizon: float) -> None:
         """Set the state at time 0 of a replication."""
+        self.prepare(seed, replication, horizon)
+        operate(self.memory.m, BEGIN)
+
+    def prepare(self, seed: int, replication: int, horizon: float) -> None:
+        """Draw the parameters of a replication and clear the state."""
         self._draw(seed, replication)
         for slot in _STATE.values():
             if slot != STREAM_SLOT:
@@ -208,7 +213,6 @@ class Machine:
             self.system.order_lots
         )
         self.memory[DYNAMIC["order_finished"]]["v"] = np.inf
-        operate(self.memory.m, BEGIN)
 
     def _draw(self, seed: int, replication: int) -> None:
         if len(self.system.parameters.code):
@@ -269,6 +273,10 @@ class Machine:
         table["entity"][:n] = given["entity"]
         table["purpose"][:n] = given["purpose"]
 
+    @cached_property
+    def _cyclic(self) -> int:
+        return int(buffers_form_circle(self.system.tables))
+
     def _set_line(self, horizon: float) -> None:
         system, tables = self.system, self.system.tables
         line = self.memory[DYNAMIC["line"]]
@@ -277,7 +285,7 @@ class Machine:
             "warmup": system.warmup,
             "free_lots": self._lots,
             "margin": self.margin,
-            "cyclic": int(buffers_form_circle(tables)),
+            "cyclic": self._cyclic,
             "changes": self.levels.count,
             "trace_rows": self.trace_rows,
             "mark": system.marks,

@@ -79,10 +79,9 @@ def _is_needed(twin: Twin, name: str) -> bool:
 
 
 def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:
-    from firsttoken.line.engine import must_compile
-    from firsttoken.line.simulate import simulate
+    from firsttoken.line.simulate import must_compile, simulate
 
-    if must_compile():
+    if must_compile(compiled):
         settings.say("compile the simulation, once", 0, 0)
     what = f"simulate {compiled.names.line}, {twin.scenario or 'base'}"
     return simulate(

@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firsttoken.kernel.replicate import replicate
+from firsttoken.line import engine, engine_serial
 from firsttoken.line.collect import Collector
+from firsttoken.line.engine_serial_lines import is_serial
+from firsttoken.line.engine_serial_machine import SerialMachine
 from firsttoken.line.machine import Machine
 from firsttoken.line.result import LineResult, Snapshot
 from firsttoken.line.rules import rule_address
@@ -40,8 +43,9 @@ def simulate(
     progress: Callable[[int, int], object] | None = None,
     cancel: threading.Event | None = None,
     trace: int = 0,
+    by_events: bool = False,
 ) -> LineResult:
-    """Simulate a line.
+    """Simulate a line: a plain serial one by a recursion, every other event by event.
 
     Parameters
     ----------
@@ -61,6 +65,9 @@ def simulate(
         As in :func:`firsttoken.kernel.replicate.replicate`.
     trace
         Events a replication 0 keeps at a time; > 0 fills `LineResult.trace`.
+    by_events
+        Event by event whatever the line, as with a trace or a state to go on from.  Moments and
+        counts are the same to the bit, other results up to rounding.
 
     Returns
     -------
@@ -90,11 +97,14 @@ def simulate(
     collector = Collector(system, replications, initial_state.time if initial_state else None, end)
     local = threading.local()
     traces: dict[str, npt.NDArray[Any]] = {}
+    plain = initial_state is None and not trace and not by_events
+    serial = plain and is_serial(system)
 
     def task(low: int, high: int) -> None:
         machine: Machine | None = getattr(local, "machine", None)
         if machine is None:
-            machine = local.machine = Machine(system, rule)
+            machine = SerialMachine(system) if serial else Machine(system, rule)
+            local.machine = machine
         for replication in range(low, high):
             used = machine
             if trace and replication == 0:
@@ -107,6 +117,11 @@ def simulate(
     block = max(1, min(64, replications // 64))
     replicate(task, replications, block=block, threads=threads, progress=progress, cancel=cancel)
     return replace(collector.result(), trace=traces)
+
+
+def must_compile(system: System) -> bool:
+    """Tell whether the first simulation of a line has to wait for the compiler."""
+    return engine_serial.must_compile() if is_serial(system) else engine.must_compile()
 
 
 def snapshot(system: System, seed: int, replication: int, at: float) -> Snapshot:
