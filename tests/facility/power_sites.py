@@ -12,6 +12,8 @@ from firsttoken.chain.ports import Resolver
 from firsttoken.facility import model
 from firsttoken.facility.power_compile import compile_power
 from firsttoken.facility.power_flow import power_flow
+from firsttoken.facility.power_loads import compile_loads
+from firsttoken.facility.power_screen import HORIZON, Case, build_case, screen
 from firsttoken.facility.power_system import Floats, PowerSystem, power_values
 from firsttoken.facility.slots import Slots
 from firsttoken.kernel.parameters import ParameterTable, fixed_parameters
@@ -84,3 +86,31 @@ class Flow:
     def of(self, column: Floats, name: str) -> float:
         """The number of one row by its name."""
         return float(column[self.names.index(name)])
+
+
+def case_of(folder: Path, site: str | dict[str, Any], **changes: Any) -> Case:
+    """The contingency case of a site in its normal state."""
+    slots = slots_of(load(folder, site))
+    system = compile_power(slots, "unit")
+    loads = compile_loads(slots, system)
+    return build_case(system, loads, fixed_parameters(slots.build.tables()[0]), **changes)
+
+
+def row_of(case: Case, name: str) -> int:
+    """Row of an element or load by its name."""
+    return [case.name(row) for row in range(len(case.net.kind))].index(name)
+
+
+class Trip:
+    """What happens when elements trip: results, and the first events as (time, name, what)."""
+
+    def __init__(self, case: Case, *names: str, horizon: float = HORIZON) -> None:
+        found = screen(case, [[row_of(case, name) for name in names]], horizon)
+        self.racks, self.watts = float(found.racks[0]), float(found.watts[0])
+        self.first, self.gap = float(found.first[0]), float(found.gap[0])
+        self.stopped, self.overloads = float(found.stopped[0]), float(found.overloads[0])
+        shown = min(int(found.events[0]), found.time.shape[1])
+        self.events = [
+            (float(found.time[0, k]), case.name(int(found.row[0, k])), int(found.what[0, k]))
+            for k in range(shown)
+        ]

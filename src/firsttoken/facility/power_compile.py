@@ -15,7 +15,7 @@ from firsttoken.facility.slots import Sheet, Slots
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.schema import support
 from firsttoken.twin.slots import nearest
-from firsttoken.twin.values import Fact, Series, Value
+from firsttoken.twin.values import Fact, ModelPort, Series, Signal, Value
 
 COLLECTIONS = {
     "feeds": power_system.FEED,
@@ -154,8 +154,8 @@ def most_units(slots: Slots, sheet: Sheet) -> int:
 
 
 def _largest(slots: Slots, value: Value) -> float:
-    if isinstance(value, Fact):
-        value = slots.twin.library.resolve(value.id, slots.twin.as_of, "each")
+    if isinstance(value, Fact | ModelPort | Signal):
+        value = slots.resolve(value, "each")
     if isinstance(value, Series):
         return max(_largest(slots, level) for _, level in value.knots)
     largest = support(value)[1]
@@ -230,6 +230,13 @@ def _assemble(slots: Slots, groups: list[_Group], by_unit: bool) -> PowerSystem:
         curve_parameter=np.array(curves.parameter, np.int64),
         efficiency=np.array(curves.single, np.int64),
         needed=np.array([sheet.raw("needed") or 0 for sheet in sheets], np.int64),
+        rides=np.array(
+            [
+                g.kind == power_system.BATTERY and g.sheet.raw("use") == "ride_through"
+                for g in groups
+            ],
+            np.bool_,
+        ),
         by_unit=by_unit,
     )
 

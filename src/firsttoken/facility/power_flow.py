@@ -17,7 +17,7 @@ from firsttoken.facility.power_system import (
     PowerGrid,
     PowerValues,
 )
-from firsttoken.kernel.compiled import compiled, compiled_inline
+from firsttoken.kernel.compiled import compiled, compiled_inner
 
 
 @compiled
@@ -120,7 +120,7 @@ def power_flow(
     return unserved
 
 
-@compiled_inline
+@compiled_inner
 def unit_loss(grid: PowerGrid, values: PowerValues, r: int, power: float) -> float:
     """Loss of one unit of row `r` with an output of `power`, W (see `power_values`)."""
     size = abs(power)
@@ -140,7 +140,7 @@ def unit_loss(grid: PowerGrid, values: PowerValues, r: int, power: float) -> flo
     return float(lost)
 
 
-@compiled_inline
+@compiled_inner
 def _take(
     grid: PowerGrid,
     values: PowerValues,
@@ -177,6 +177,15 @@ def _take(
             else:
                 share = 1.0 / count
             output[p] += power * share
+
+
+@compiled
+def full_load_loss(grid: PowerGrid, values: PowerValues, out: Floats) -> None:
+    """Fill `out` [R] with the loss of one unit of each row at its capacity, W; 0 without rating."""
+    for r in range(len(grid.kind)):
+        out[r] = 0.0
+        if values.capacity[r] < np.inf:
+            out[r] = unit_loss(grid, values, r, values.capacity[r])
 
 
 @compiled

@@ -134,6 +134,7 @@ class PowerSystem:
     curve_parameter : parameter of the efficiency at each knot, shape [K]; NONE at load 0.
     efficiency : parameter of an efficiency that holds at all loads, by group; NONE: none.
     needed : units that carry the load, by group; 0: all.
+    rides : whether a group is batteries that hold their board in an outage, by group.
     by_unit : whether a row is a unit.
     """
 
@@ -145,6 +146,7 @@ class PowerSystem:
     curve_parameter: Ints
     efficiency: Ints
     needed: Ints
+    rides: NDArray[np.bool_]
     by_unit: bool
 
     def __len__(self) -> int:
