@@ -38,7 +38,8 @@ def combined(
     ----------
     inside : [R] durations by the network, s from the start.
     outside : the reference class.
-    weight : share of the outside view, 0 to 1; a number or [R].
+    weight : share of the outside view, 0 to 1; a number, or [R] with one for each replication
+        (then ranks are kept among those with equal weights).
     elapsed : time gone since the start, not finished, s; durations of either view are longer.
     pool : `quantile`, the mean of the durations at each rank (Vincent's average), or `linear`,
         the mean of the probabilities.
@@ -47,10 +48,10 @@ def combined(
     -------
     [R] durations, s.
     """
-    own = np.maximum(np.asarray(inside, np.float64), elapsed)
+    own = np.asarray(inside, np.float64)
     order = np.argsort(own, kind="stable")
     count = len(own)
-    ordered = own[order]
+    ordered = np.maximum(own[order], elapsed)
     share = np.broadcast_to(np.asarray(weight, np.float64), (count,))[order]
     rank = (np.arange(count) + 0.5) / max(count, 1)
     theirs = outside.quantile(rank, elapsed)
@@ -59,7 +60,7 @@ def combined(
     else:
         values = _linear(ordered, theirs, outside, share, rank, elapsed)
     result = np.empty(count)
-    result[order] = np.maximum.accumulate(values)
+    result[order] = values
     return result
 
 

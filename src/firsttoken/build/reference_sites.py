@@ -106,6 +106,8 @@ def read_sites(file: Path | None, findings: Findings, until: float | None = None
         hint = "the earliest counts for all: what happened later is left out"
         _report(findings, table.place(-1), what, hint, "warning")
     ends = end[~np.isnan(end)]
+    if until is not None and len(known) < len(looks):
+        known = np.append(known, until)
     last = known.min() if len(known) else ends.max() if len(ends) else math.nan
     return Sites(tuple(names), start, end, float(last))
 
