@@ -25,10 +25,7 @@ from firsttoken.facility.cooling_laws import (
 from firsttoken.facility.cooling_system import (
     AIR,
     CDU,
-    CHILLER,
-    DRY,
     ENTERING,
-    EVAPORATION,
     FLOW,
     HEAT,
     LEAVING,
@@ -43,7 +40,6 @@ from firsttoken.facility.cooling_system import (
     STORED,
     SUPPLY,
     TAKEN,
-    TOWER,
     VALVE,
     WANTED,
     WATER_FLOW,
@@ -53,7 +49,7 @@ from firsttoken.facility.cooling_system import (
 )
 from firsttoken.kernel.compiled import compiled, compiled_inner
 
-__all__ = ["AIR", "CDU", "CHILLER", "DRY", "EVAPORATION", "SINK", "TOWER", "cooling_step"]
+__all__ = ["cooling_step"]
 
 LEAST_AIR = 0.3
 """Least speed of air units' fans."""

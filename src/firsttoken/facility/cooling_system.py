@@ -180,12 +180,12 @@ class CoolingSystem:
     unit : number of a row's unit within its group; NONE: the row is all of its group.
     fields : parameter of each field by group, shape [G]; NONE: not declared.
     count : series of the number of units by group, shape [G]; NONE: one, always (loops).
-    needed : units that carry the load at the rating, by group.
+    needed : units that carry the load at the rating, by group, shape [G].
+    pumps : pumps installed in a unit, and needed, by group, shape [G, 2].
     set_point : series of the supply's set-point of exchangers and loops by row, shape [E + L];
         NONE: none.
     feeds : names of what feeds the motors of each group.
-    glycol : share of propylene glycol in each row's hot liquid, and in its facility water, [R, 2];
-        NONE: a parameter is in `fields`.
+    liquid : liquid of each group's racks' loop, `pg25` or `water`; empty: no CDU.
     """
 
     plant: CoolingPlant
@@ -195,9 +195,10 @@ class CoolingSystem:
     fields: Mapping[str, Ints]
     count: Ints
     needed: Floats
+    pumps: Floats
     set_point: Ints
     feeds: tuple[tuple[str, ...], ...]
-    fluid: tuple[str, ...]
+    liquid: tuple[str, ...]
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -214,6 +215,11 @@ class CoolingSystem:
         """Rows of a group."""
         group = self.index(name)
         return range(int(self.first[group]), int(self.first[group + 1]))
+
+    @property
+    def by_unit(self) -> Ints:
+        """1 for each group whose rows are units, shape [G]."""
+        return (self.unit[self.first[:-1]] >= 0).astype(np.int64)
 
     def row_name(self, row: int) -> str:
         """Name of a row: `row`, or `row 3` of the third unit of several."""

@@ -102,7 +102,7 @@ class WaterLoop(Declared):
     coolers: list[str] = Field(
         description="Dry coolers, towers and chillers that cool it, the first as far as they can."
     )
-    pumps: Pumps = Field(description="Pumps.")
+    pumps: Pumps | None = Field(None, description="Pumps; none: as the units served need.")
     from_: Supply = Field(None, alias="from", description="Groups that feed its pumps.")
     volume: Volume | None = Field(
         None,
