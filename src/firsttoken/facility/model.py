@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from firsttoken.facility.model_cooling import Cooling, Difference, Flow, Temperature
+from firsttoken.facility.model_design import Design
 from firsttoken.facility.model_power import (
     Count,
     Duration,
@@ -151,6 +152,9 @@ class Facility(PowerChain, Cooling):
     overheads: dict[str, Overhead] = Field({}, description="Other loads.")
     water_limit: Annotated[Value, Quantity("m**3/s", at_least=0)] | None = Field(
         None, description="Water that may be taken; hours above it are counted."
+    )
+    design: Design | None = Field(
+        None, description="What `plan` may choose from, and must reach; none: no plan."
     )
     step: Annotated[Value, Quantity("s", above=0, series=False)] = default(
         "1 hour", description="Time step of the simulation."
