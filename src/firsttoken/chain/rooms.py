@@ -8,7 +8,11 @@ from importlib import import_module
 
 from firsttoken.twin.room import Room
 
-MODULES: tuple[str, ...] = ("firsttoken.line.room", "firsttoken.supply.room")
+MODULES: tuple[str, ...] = (
+    "firsttoken.line.room",
+    "firsttoken.supply.room",
+    "firsttoken.build.room",
+)
 """Modules that hold a `ROOM`, in the order of the chain from wafer to token."""
 
 

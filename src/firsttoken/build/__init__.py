@@ -1,0 +1,1 @@
+"""Construction and commissioning: stochastic critical path and reference-class forecasts."""

@@ -1,0 +1,137 @@
+"""The build room's entry points."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from firsttoken.build import model
+from firsttoken.twin.findings import Findings
+from firsttoken.twin.room import Outcome, Room, Settings
+from firsttoken.twin.schema import Declared
+from firsttoken.twin.validation import paths_naming
+
+if TYPE_CHECKING:
+    from firsttoken.build.kpi import Kpis
+    from firsttoken.build.simulate import BuildResult
+    from firsttoken.build.system import System
+    from firsttoken.twin.parameters import Resolve
+    from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.twin import Twin
+
+
+def check(twin: Twin, name: str, findings: Findings) -> None:
+    """Add what is wrong with a programme beyond what its classes can say."""
+    from firsttoken.build.check import check_build
+
+    check_build(twin, name, findings)
+
+
+def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outcome:
+    """Compile a programme, simulate it, and name the results.
+
+    It is simulated if simulation or explanation is asked for, or if another room needs one of its
+    ports.
+
+    Raises
+    ------
+    TwinError
+        If a reference cannot be resolved, or a disruption cannot act.
+    """
+    from firsttoken.build.compile import compile_build
+    from firsttoken.twin.input_table import input_table
+
+    scenario = twin.scenario or "base"
+    if _must_compile():
+        settings.say("compile the simulation, once", 0, 0)
+    compiled = compile_build(twin, name, resolve)
+    inputs = input_table(
+        "build_inputs",
+        scenario,
+        compiled.inputs,
+        compiled.parameters,
+        compiled.start,
+        compiled.users,
+        twin.library,
+    )
+    if not {"simulate", "explain"} & set(settings.engines) and not _is_needed(twin, name):
+        return Outcome((inputs,))
+    from firsttoken.build.kpi import Kpis
+    from firsttoken.build.kpi_ports import build_ports
+
+    declared = twin.rooms["build"][name]
+    assert isinstance(declared, model.Build)
+    simulated = _simulate(twin, compiled, settings)
+    prefix = f"{name}: " if len(twin.rooms["build"]) > 1 else ""
+    kpis = Kpis(scenario, declared, compiled, simulated, prefix)
+    tables = [inputs, *build_tables(kpis), *_levers(twin, kpis, settings)]
+    return Outcome(tuple(tables), build_ports(kpis))
+
+
+def _must_compile() -> bool:
+    from firsttoken.build.simulate import run_block
+    from firsttoken.kernel.compiled import is_cold
+
+    return is_cold(run_block)
+
+
+def _is_needed(twin: Twin, name: str) -> bool:
+    """Whether a value of any room is `model(build.<name>.…)`."""
+    pattern = re.compile(rf"model\(\s*build\.{re.escape(name)}\.")
+    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
+
+
+def _simulate(twin: Twin, compiled: System, settings: Settings) -> BuildResult:
+    from firsttoken.build.simulate import simulate
+
+    what = f"simulate {compiled.names.programme}, {twin.scenario or 'base'}"
+    return simulate(
+        compiled,
+        twin.replications,
+        twin.seed,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(what, done, total),
+        cancel=settings.cancel,
+    )
+
+
+def _levers(twin: Twin, kpis: Kpis, settings: Settings) -> list[ResultTable]:
+    from firsttoken.build.levers import SIMULATED, find_levers
+    from firsttoken.build.levers_tables import binding_table, lever_table
+
+    what = f"what moves {kpis.name}, {kpis.scenario}"
+    found = find_levers(
+        kpis,
+        twin.seed,
+        replications=min(SIMULATED, twin.replications),
+        everything="explain" in settings.engines,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(what, done, total),
+        cancel=settings.cancel,
+    )
+    return [binding_table(kpis, found), lever_table(kpis, found)]
+
+
+def build_tables(kpis: Kpis) -> list[ResultTable]:
+    """All tables of a simulated programme."""
+    from firsttoken.build import kpi
+
+    return [
+        kpi.summary_table(kpis),
+        kpi.activity_table(kpis),
+        kpi.phase_table(kpis),
+        kpi.deadline_table(kpis),
+        kpi.curve_table(kpis),
+    ]
+
+
+def port_names(instance: Declared) -> tuple[str, ...]:
+    """Dates of the phases, of the first of them and of the end; racks and power in time."""
+    assert isinstance(instance, model.Build)
+    if not instance.phases:
+        return ("finish",)
+    ready = [f"{phase}_ready" for phase in instance.phases]
+    return ("first_power", "finish", "racks", "power", *ready)
+
+
+ROOM = Room(name="build", model=model.Build, check=check, execute=execute, ports=port_names)
