@@ -117,7 +117,7 @@ def build_case(
     """
     net = _network(system, loads, values, powers or {}, no_start)
     state = _state(net)
-    work = _work(len(net.kind))
+    work = new_work(len(net.kind))
     settle_base(net, state, work, np.zeros(RESULTS))
     return Case(system, loads, net, state, len(system))
 
@@ -260,6 +260,7 @@ def _state(net: Network) -> State:
         flow=np.zeros(len(net.parent)),
         output=zeros(),
         lost=zeros(),
+        peak=zeros(),
         heat=zeros(),
         heat_rate=zeros(),
         stored=net.energy.copy(),
@@ -271,7 +272,9 @@ def _state(net: Network) -> State:
     )
 
 
-def _work(rows: int) -> Work:
+def new_work(rows: int) -> Work:
+    """Empty lists for a network of `rows` rows."""
+
     def ints(n: int) -> Ints:
         return np.zeros(n, np.int64)
 
@@ -307,9 +310,9 @@ def screen(
     row = np.full((count, SHOWN), NONE, np.int64)
     what = np.full((count, SHOWN), NONE, np.int64)
     events = np.zeros(count, np.int64)
-    state = copied(case.base)
-    work = _work(len(case.net.kind))
-    _screen(case.net, case.base, state, work, sets, horizon, result, events, time, row, what)
+    if count:
+        state, work = copied(case.base), new_work(len(case.net.kind))
+        _screen(case.net, case.base, state, work, sets, horizon, result, events, time, row, what)
     columns = np.ascontiguousarray(result.T)
     return Screened(
         racks=columns[0],

@@ -91,6 +91,7 @@ class State(NamedTuple):
     wanted : of switches the edge to which a transfer is under way; NONE: no transfer.
     flow : power on each edge, W, shape [E].
     output, lost : power at the output and loss, W.
+    peak : most power at the output so far, W.
     heat : how far the breaker is on its way to trip, 0 to 1.
     heat_rate : its change, 1/s.
     stored : energy left, J.
@@ -108,6 +109,7 @@ class State(NamedTuple):
     flow: Floats
     output: Floats
     lost: Floats
+    peak: Floats
     heat: Floats
     heat_rate: Floats
     stored: Floats
@@ -125,7 +127,7 @@ class Work(NamedTuple):
     ----------
     size : rows in `down`, `up`, `touched`, `active`, and events, shape [5].
     down, up : heaps of rows whose supply, whose load may have changed, shape [N].
-    flags : 1: in `down`, 2: in `up`, 4: in `touched`, 8: in `active`, shape [N].
+    flags : 1: in `down`, 2: in `up`, 4: in `touched`, 8: in `active`, 16: supply looked at, [N].
     touched, active, stack : rows, shape [N].
     event_time, event_row, event_what : what happened, shape [EVENTS].
     """

@@ -44,7 +44,7 @@ from firsttoken.facility.power_system import (
 )
 from firsttoken.kernel.compiled import compiled, compiled_inner
 
-DOWN, UP, TOUCHED, ACTIVE = 1, 2, 4, 8
+DOWN, UP, TOUCHED, ACTIVE, AFFECTED = 1, 2, 4, 8, 16
 N_DOWN, N_UP, N_TOUCHED, N_ACTIVE, N_EVENTS = 0, 1, 2, 3, 4
 
 
@@ -101,6 +101,7 @@ def restore(net: Network, base: State, state: State, work: Work) -> None:
         state.wanted[r] = base.wanted[r]
         state.output[r] = base.output[r]
         state.lost[r] = base.lost[r]
+        state.peak[r] = base.peak[r]
         state.heat[r] = base.heat[r]
         state.heat_rate[r] = base.heat_rate[r]
         state.stored[r] = base.stored[r]
@@ -126,6 +127,7 @@ def settle_base(net: Network, state: State, work: Work, row: Floats) -> None:
     for r in range(len(net.kind)):
         # What goes on in the normal state is not the contingency's doing.
         state.trip[r] = np.inf
+        state.peak[r] = state.output[r]
         work.flags[r] = 0
     _clear(work)
 
@@ -303,7 +305,7 @@ def _settle(net: Network, state: State, work: Work, t: float, row: Floats) -> No
     while work.size[N_DOWN] > 0:
         r = _pop(work.down, work.size[N_DOWN])
         work.size[N_DOWN] -= 1
-        work.flags[r] &= ~DOWN
+        work.flags[r] = (work.flags[r] & ~DOWN) | AFFECTED
         _touch(work, r)
         _push_up(work, r)
         before = state.live[r]
@@ -483,12 +485,7 @@ def _share(net: Network, state: State, work: Work, r: int, power: float) -> None
             if abs(state.output[p]) < 1e-6:
                 state.output[p] = 0.0
             state.flow[e] = flow
-            _integrate_later(work, p)
-
-
-@compiled_inner
-def _integrate_later(work: Work, p: int) -> None:
-    _push_up(work, p)
+            _push_up(work, p)
 
 
 @compiled_inner
@@ -555,6 +552,7 @@ def _timers(net: Network, state: State, work: Work, t: float, r: int) -> None:
         return
     state.trip[r] = np.inf
     load = abs(state.output[r])
+    state.peak[r] = max(state.peak[r], load)
     if net.limit[r] < np.inf and state.up[r]:
         multiple = load / net.limit[r]
         state.heat_rate[r] = (multiple * multiple - 1.0) / max(net.constant[r], 1e-9)
