@@ -66,7 +66,7 @@ def fold_column(name: str) -> str:
 
 
 def read_tables(path: Path, findings: Findings) -> dict[str, Table]:
-    """Read all tables of a folder of CSV or tab-separated files, or of an XLSX workbook.
+    """Read all tables of a folder of CSV or tab-separated files, a workbook or a schedule.
 
     Returns
     -------
@@ -90,13 +90,16 @@ def read_tables(path: Path, findings: Findings) -> dict[str, Table]:
         tables = []
     elif path.suffix.casefold() in (".xlsx", ".xlsm", ".xls", ".ods"):
         tables = _workbook(path, findings)
+    elif path.suffix.casefold() in (".xml", ".xer"):
+        tables = _schedule(path, findings)
     else:
         _report(
             findings,
             str(path),
             0,
             f"cannot read tables from {path.name}",
-            "tables are a folder of CSV or tab-separated files or an XLSX workbook",
+            "tables are a folder of CSV or tab-separated files or an XLSX workbook, "
+            "a schedule is an XML or XER file",
             code="file",
         )
         tables = []
@@ -175,6 +178,13 @@ def _tabbed(path: Path, text: str, findings: Findings) -> Table | None:
     rows = [row + [""] * (width - len(row)) if row != [""] else row for row in rows]
     name = path.name.split(".")[0]
     return _table(name, str(path), rows, range(1, len(rows) + 1), findings)
+
+
+def _schedule(path: Path, findings: Findings) -> list[Table | None]:
+    from firsttoken.twin.schedule_files import read_xer, read_xml
+
+    read = read_xer if path.suffix.casefold() == ".xer" else read_xml
+    return list(read(path, findings))
 
 
 def _workbook(path: Path, findings: Findings) -> list[Table | None]:
