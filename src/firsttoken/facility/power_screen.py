@@ -67,6 +67,17 @@ class Case:
             row -= group.units
         raise IndexError(row)
 
+    def group_name(self, row: int) -> str:
+        """Name of the group of an element or a load."""
+        if row < self.elements:
+            return self.system.groups[int(self.system.grid.group[row])][1]
+        row -= self.elements
+        for group in self.loads:
+            if row < group.units:
+                return group.name
+            row -= group.units
+        raise IndexError(row)
+
     def is_rack(self, row: int) -> bool:
         """Whether a row is a rack."""
         return row >= self.elements and not self.net.restarts[row]
@@ -303,7 +314,7 @@ def screen(
     contingencies : rows of elements that trip at t = 0; of all the same number.
     horizon : seconds that each is followed.
     """
-    sets = np.asarray(contingencies, np.int64).reshape(len(contingencies), -1)
+    sets = np.array(contingencies, np.int64, ndmin=2)
     count = len(sets)
     result = np.zeros((count, RESULTS))
     time = np.full((count, SHOWN), np.nan)

@@ -196,7 +196,7 @@ class PowerSystem:
                 first = int(self.first[group])
                 block = blocks(int(self.first[group + 1]) - first, n, unit)
                 rows += [first + source for source in block]
-                shares += [1.0 / (len(chosen) * len(block))] * len(block)
+                shares += [1.0 / (len(chosen) * max(len(block), 1))] * len(block)
             start.append(len(rows))
         return Attachment(
             np.array(start, np.int64), np.array(rows, np.int64), np.array(shares, np.float64)
@@ -204,8 +204,8 @@ class PowerSystem:
 
 
 def blocks(sources: int, units: int, unit: int) -> range:
-    """Which of a group's units feed unit `unit` of `units`: its block of them, or a shared one."""
-    if sources >= units:
+    """Which of a group's units feed unit `unit` of `units`: its block, or one that it shares."""
+    if sources >= units or not sources:
         return range(unit * sources // units, (unit + 1) * sources // units)
     return range(unit * sources // units, unit * sources // units + 1)
 
