@@ -12,6 +12,7 @@ MODULES: tuple[str, ...] = (
     "firsttoken.line.room",
     "firsttoken.supply.room",
     "firsttoken.build.room",
+    "firsttoken.facility.room",
 )
 """Modules that hold a `ROOM`, in the order of the chain from wafer to token."""
 

@@ -34,6 +34,7 @@ from firsttoken.twin.findings import Findings
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.twin import Twin
+from firsttoken.twin.values import Constant
 
 Ints = system.Ints
 Floats = system.Floats
@@ -142,8 +143,8 @@ class Files:
         self.altitude = self._fixed("altitude")
 
     def _fixed(self, name: str) -> float | None:
-        found = self.slots.own.scalar(name)
-        return None if found == NONE else self.slots.build.fixed(found)
+        found = self.slots.own.value(name)
+        return found.value if isinstance(found, Constant) else None
 
     def climate(self) -> Climate | None:
         """The weather; standard air where none is named."""
@@ -166,6 +167,23 @@ class Files:
         column = PRICE if what == "price" else CARBON
         at = self.slots.own.at(field)
         return read_market(name, column, self.folder, self.span, self.utc_offset, self.findings, at)
+
+
+def check_files(slots: Slots) -> Findings:
+    """What is wrong with the files that a site names."""
+    files = Files(slots)
+    files.climate()
+    files.market("price")
+    files.market("carbon")
+    for name, racks in slots.site.racks.items():
+        at = f"{slots.path}.racks.{name}"
+        if racks.trace is not None:
+            arguments = (slots.twin.start, racks.repeat, files.utc_offset, files.findings)
+            read_trace(files.folder / racks.trace, *arguments, f"{at}.trace")
+        if racks.jobs is not None:
+            path = files.folder / racks.jobs
+            read_jobs(path, slots.twin.start, files.findings, f"{at}.jobs")
+    return files.findings
 
 
 def _fleet(

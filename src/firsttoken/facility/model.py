@@ -163,6 +163,9 @@ class Facility(PowerChain, Cooling):
         "group",
         description="`group`: equal units behave alike; `unit`: every rack, CDU and breaker.",
     )
+    trace: bool = Field(
+        False, description="Whether every step of the first replication is kept as a table."
+    )
     report: Literal["hour", "day", "month", "year"] = Field(
         "month", description="Period of reports."
     )

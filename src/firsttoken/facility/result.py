@@ -17,6 +17,7 @@ class SiteResult:
     Attributes
     ----------
     time : time simulated, s.
+    seed : seed of the replications.
     period : counts by report period, [R, B, COUNTS].
     hour : counts by hour of the day, [R, 24, len(BY_HOUR)].
     month : highest power by calendar month, W, [R, M].
@@ -26,6 +27,7 @@ class SiteResult:
     """
 
     time: float
+    seed: int
     period: Floats
     hour: Floats
     month: Floats

@@ -93,7 +93,7 @@ def simulate(
     unit[:, ROW_PEAK:] = sums[:, :, ROW_PEAK:].max(axis=0, initial=0.0)
     found = traces[0] if traces else np.empty((0, 0))
     since = 0.0 if initial_state is None else initial_state.time
-    return SiteResult(system.horizon - since, period, hour, month, group, unit, found)
+    return SiteResult(system.horizon - since, seed, period, hour, month, group, unit, found)
 
 
 def snapshot(system: System, seed: int, replication: int, at: float) -> SiteState:

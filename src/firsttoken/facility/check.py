@@ -1,0 +1,258 @@
+"""What is wrong with a site beyond what its classes can say.
+
+Names that lead nowhere, two loads for the same racks, fields that nothing reads, files that cannot
+be read: all are found before a run, and all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from firsttoken.facility import model
+from firsttoken.facility.disrupt import problem
+from firsttoken.facility.slots import Sheet, sheet_of
+from firsttoken.twin.findings import Finding, Findings, TwinError
+from firsttoken.twin.slots import nearest
+from firsttoken.twin.twin import split_path
+from firsttoken.twin.values import Constant, Fact, ModelPort, Signal, Value
+
+if TYPE_CHECKING:
+    from firsttoken.twin.twin import Twin
+
+POWER = (
+    *("feeds", "generators", "transformers", "boards", "transfer_switches", "ups", "batteries"),
+    "distribution",
+)
+COOLING = ("cdus", "air_units", "loops", "dry_coolers", "towers", "chillers")
+LOADS = ("draws", "trace", "jobs")
+MOST = 1 << 30
+"""Most bytes of results by report period."""
+COUNTED = 24 * 8
+"""Bytes of a report period of a replication."""
+
+
+class View:
+    """A site while it is checked."""
+
+    def __init__(self, twin: Twin, name: str, findings: Findings) -> None:
+        site = twin.rooms["facility"][name]
+        assert isinstance(site, model.Facility)
+        self.twin, self.name, self.site, self.findings = twin, name, site, findings
+
+    def say(
+        self, path: str, what: str, why: str = "", hint: str = "", code: str = "reference"
+    ) -> None:
+        """Add an error at a path below the site."""
+        full = f"facility.{self.name}.{path}" if path else f"facility.{self.name}"
+        place = self.twin.place(full)
+        self.findings.add(Finding(what, why, hint, full, code, place=place))
+
+    def warn(self, path: str, what: str, why: str, hint: str, code: str) -> None:
+        """Add a warning at a path below the site."""
+        full = f"facility.{self.name}.{path}"
+        place = self.twin.place(full)
+        self.findings.add(Finding(what, why, hint, full, code, "warning", place))
+
+    def sheet(self, group: str, name: str) -> Sheet | None:
+        """The sheet of a group; None, and a finding, if its part is unknown."""
+        try:
+            return sheet_of(self.twin, self.name, group, name)
+        except TwinError as error:
+            self.findings.extend(error.findings)
+            return None
+
+    def known(self, path: str, given: str | None, names: Iterable[str], what: str) -> None:
+        """Report a name that is not among the known ones."""
+        names = list(names)
+        if given is not None and given not in names:
+            hint = nearest(given, names) or f"the site has no {what}"
+            self.say(path, f"{given!r} is no {what}", "", hint)
+
+
+def check_site(twin: Twin, name: str, findings: Findings) -> None:
+    """Add to `findings` what is wrong with one site."""
+    view = View(twin, name, findings)
+    before = len(findings.errors)
+    for look in (_names, _parts, _racks, _cooled, _weather, _disruptions, _size):
+        look(view)
+    if len(findings.errors) == before:
+        _compiled(view)
+
+
+def named(given: str | list[str] | None) -> list[str]:
+    """The names in a `from`."""
+    return [given] if isinstance(given, str) else list(given or [])
+
+
+def _names(view: View) -> None:
+    """Names of halls, CDUs and sources; names of equipment that stand for two things."""
+    site = view.site
+    seen: dict[str, str] = {}
+    for group in (*POWER, *COOLING):
+        for name in getattr(site, group):
+            if name in seen:
+                what = f"{name!r} names two groups of equipment"
+                why = f"it also stands under {seen[name]}"
+                view.say(f"{group}.{name}", what, why, "rename one", "duplicate")
+            seen.setdefault(name, group)
+    chain = [name for group in POWER for name in getattr(site, group)]
+    for group in (*COOLING, "racks", "overheads"):
+        for name, item in getattr(site, group).items():
+            for source in named(item.from_):
+                view.known(f"{group}.{name}.from", source, chain, "group of the power chain")
+    for name, racks in site.racks.items():
+        view.known(f"racks.{name}.cooled_by", racks.cooled_by, site.cdus, "CDU")
+        view.known(f"racks.{name}.air_by", racks.air_by, site.air_units, "air unit")
+        view.known(f"racks.{name}.hall", racks.hall, site.halls, "hall")
+
+
+def _parts(view: View) -> None:
+    """Parts that the library does not have, facts that do not fit."""
+    for group in ("racks", *POWER, *COOLING):
+        for name in getattr(view.site, group):
+            sheet = view.sheet(group, name)
+            if sheet is None or not sheet.part:
+                continue
+            for field in sheet.model.model_fields:
+                if sheet.fact(field) and field in _quantities(sheet):
+                    try:
+                        sheet.value(field)
+                    except TwinError as error:
+                        view.findings.extend(error.findings)
+
+
+def _quantities(sheet: Sheet) -> Iterable[str]:
+    from firsttoken.twin.schema import quantities
+
+    return quantities(sheet.model)
+
+
+def _racks(view: View) -> None:
+    """Loads of racks: one kind, with what it needs; fields that it does not read."""
+    for name, racks in view.site.racks.items():
+        path = f"racks.{name}"
+        sheet = view.sheet("racks", name)
+        if sheet is None:
+            continue
+        given = [field for field in LOADS if getattr(racks, field) is not None]
+        if "load" in racks.model_fields_set:
+            given.append("load")
+        if len(given) > 1:
+            what = f"{' and '.join(given)} both say what the racks do"
+            view.say(f"{path}.{given[0]}", what, "", "keep one of them", "load")
+        if racks.draws is None and racks.trace is None and not sheet.has("power"):
+            view.findings.add(sheet.missing("power", "the load of racks is a share of it"))
+        for field, needs in (("nodes", "jobs"), ("repeat", "trace")):
+            if field in racks.model_fields_set and getattr(racks, needs) is None:
+                what = f"{field!r} is read with {needs!r} only"
+                view.say(f"{path}.{field}", what, "", f"remove it, or give {needs!r}", "unread")
+        if racks.feeds is not None and len(named(racks.from_)) < racks.feeds:
+            what = f"racks have {racks.feeds} sources, and `from` names less"
+            view.say(f"{path}.feeds", what, "", "name more, or leave it out", "feeds")
+        _bounds(view, sheet, path)
+
+
+def _bounds(view: View, sheet: Sheet, path: str) -> None:
+    """Idle above full power, or a peak below it."""
+    numbers = {
+        field: value.value
+        for field in ("idle", "power", "peak")
+        if isinstance(value := _certain(view, sheet, field), Constant)
+    }
+    for low, high in (("idle", "power"), ("power", "peak")):
+        if numbers.get(low, 0.0) > numbers.get(high, float("inf")) * (1 + 1e-9):
+            what = f"{low} of {numbers[low] / 1e3:g} kW is above {high}, {numbers[high] / 1e3:g} kW"
+            view.say(f"{path}.{low}", what, "", "exchange them, or correct one", "order")
+
+
+def _certain(view: View, sheet: Sheet, field: str) -> Value | None:
+    try:
+        value = sheet.value(field)
+    except TwinError:
+        return None  # reported with the part
+    if isinstance(value, Fact):
+        return view.twin.library.resolve(value.id, view.twin.as_of, sheet.quantity(field).unit)
+    return value
+
+
+def _cooled(view: View) -> None:
+    """Heat that nothing takes, although the site cools."""
+    site = view.site
+    if not site.cdus and not site.air_units:
+        return
+    for name, racks in site.racks.items():
+        if racks.cooled_by is None and racks.air_by is None:
+            what = f"nothing cools racks {name!r}"
+            hint = "name CDUs in `cooled_by` or air units in `air_by`"
+            view.say(f"racks.{name}", what, "the site has cooling equipment", hint, "uncooled")
+        sheet = view.sheet("racks", name)
+        both = racks.cooled_by is not None and racks.air_by is not None
+        if sheet is not None and both and not sheet.has("liquid"):
+            why = "CDUs and air units share its heat"
+            view.findings.add(sheet.missing("liquid", why))
+
+
+def _weather(view: View) -> None:
+    """Equipment that gives heat to the outside needs weather."""
+    site = view.site
+    outside = [group for group in ("dry_coolers", "towers", "chillers") if getattr(site, group)]
+    if outside and site.weather is None:
+        what = "'weather' is missing"
+        why = f"{', '.join(outside)} give heat to the outside air"
+        hint = "name an EPW or CSV file; without one the air is 15 degC at all hours"
+        view.warn("weather", what, why, hint, "weather")
+
+
+def _disruptions(view: View) -> None:
+    for disruption in view.twin.disruptions:
+        keys = split_path(view.twin.data, disruption.path)
+        if keys[:2] != ("facility", view.name):
+            continue
+        wrong = problem(view.site, disruption, keys[2:])
+        if wrong:
+            what = f"{disruption.kind!r} cannot act on {disruption.path}"
+            view.findings.add(Finding(what, wrong, path=disruption.path, code="disruption"))
+
+
+def _size(view: View) -> None:
+    """Results by report period must fit into memory."""
+    from firsttoken.twin.dates import period_edges
+
+    twin, report = view.twin, view.site.report
+    span = twin.end - twin.start
+    periods = span / 3600.0 if report == "hour" else len(period_edges(twin.start, twin.end, report))
+    if periods * twin.replications * COUNTED > MOST:
+        what = f"{twin.replications} replications with {periods:,.0f} report periods are too many"
+        hint = "report by day or month, or run less replications"
+        view.say("report", what, "their results would take more than 1 GB", hint, "size")
+
+
+def _compiled(view: View) -> None:
+    """What only compiling shows: files, sources of power, equipment without what it needs."""
+    from firsttoken.facility.compile import check_files, compile_site
+    from firsttoken.facility.slots import Slots
+    from firsttoken.twin.parameters import ParameterBuilder
+
+    twin = view.twin
+
+    def resolve(reference: Fact | ModelPort | Signal, unit: str) -> Value:
+        if isinstance(reference, Fact):
+            return twin.library.resolve(reference.id, twin.as_of, unit)
+        return Constant(1.0)  # known in the run only
+
+    slots = Slots(twin, view.name, ParameterBuilder(twin.start, resolve), resolve)
+    view.findings.extend(check_files(slots))
+    if view.findings.errors or any(_by_port(view)):
+        return
+    try:
+        compile_site(twin, view.name, resolve)
+    except TwinError as error:
+        view.findings.extend(error.findings)
+
+
+def _by_port(view: View) -> Iterator[bool]:
+    """Whether jobs run on racks whose number another room tells."""
+    for racks in view.site.racks.values():
+        if racks.jobs is not None:
+            yield not isinstance(racks.count, Constant)

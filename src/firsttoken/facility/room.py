@@ -1,0 +1,132 @@
+"""The facility room's entry points."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from firsttoken.facility import model
+from firsttoken.twin.findings import Findings
+from firsttoken.twin.room import Outcome, Room, Settings
+from firsttoken.twin.schema import Declared
+from firsttoken.twin.validation import paths_naming
+
+if TYPE_CHECKING:
+    from firsttoken.facility.kpi import Kpis
+    from firsttoken.facility.result import SiteResult
+    from firsttoken.facility.system import System
+    from firsttoken.twin.parameters import Resolve
+    from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.twin import Twin
+
+
+def check(twin: Twin, name: str, findings: Findings) -> None:
+    """Add what is wrong with a site beyond what its classes can say."""
+    from firsttoken.facility.check import check_site
+
+    check_site(twin, name, findings)
+
+
+def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outcome:
+    """Compile a site, plan and simulate it, and name the results.
+
+    A site without racks is only planned.  It is simulated if simulation or explanation is asked
+    for, or if another room needs one of its ports.
+
+    Raises
+    ------
+    TwinError
+        If a reference cannot be resolved, or a file cannot be read.
+    InfeasibleError
+        If no design meets the demands.
+    """
+    site = twin.rooms["facility"][name]
+    assert isinstance(site, model.Facility)
+    tables: list[ResultTable] = []
+    if "plan" in settings.engines:
+        from firsttoken.facility.plan import plan_tables
+
+        tables += plan_tables(twin, name, resolve, settings)
+    wanted = {"simulate", "explain"} & set(settings.engines) or _is_needed(twin, name)
+    if (not site.racks and not site.overheads) or not wanted:
+        return Outcome(tuple(tables))
+    from firsttoken.facility.compile import compile_site
+    from firsttoken.facility.kpi import Kpis
+    from firsttoken.facility.kpi_ports import site_ports
+    from firsttoken.twin.input_table import input_table
+
+    scenario = twin.scenario or "base"
+    if _must_compile():
+        settings.say("compile the simulation, once", 0, 0)
+    compiled = compile_site(twin, name, resolve)
+    inputs = input_table(
+        "facility_inputs",
+        scenario,
+        compiled.inputs,
+        compiled.parameters,
+        compiled.start,
+        compiled.users,
+        twin.library,
+    )
+    simulated = _simulate(twin, site, compiled, settings)
+    prefix = f"{name}: " if len(twin.rooms["facility"]) > 1 else ""
+    kpis = Kpis(scenario, site, compiled, simulated, prefix)
+    tables += [inputs, *site_tables(kpis)]
+    return Outcome(tuple(tables), site_ports(kpis))
+
+
+def _must_compile() -> bool:
+    from firsttoken.facility.simulate_steps import run_steps
+    from firsttoken.kernel.compiled import is_cold
+
+    return is_cold(run_steps)
+
+
+def _is_needed(twin: Twin, name: str) -> bool:
+    """Whether a value of any room is `model(facility.<name>.…)`."""
+    pattern = re.compile(rf"model\(\s*facility\.{re.escape(name)}\.")
+    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
+
+
+def _simulate(twin: Twin, site: model.Facility, compiled: System, settings: Settings) -> SiteResult:
+    from firsttoken.facility.simulate import simulate
+
+    what = f"simulate {compiled.names.site}, {twin.scenario or 'base'}"
+    return simulate(
+        compiled,
+        twin.replications,
+        twin.seed,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(what, done, total),
+        cancel=settings.cancel,
+        trace=site.trace,
+    )
+
+
+def site_tables(kpis: Kpis) -> list[ResultTable]:
+    """All tables of a simulated site."""
+    from firsttoken.facility import kpi, kpi_units
+
+    tables = [
+        kpi.summary_table(kpis),
+        kpi.period_table(kpis),
+        kpi.hour_table(kpis),
+        kpi_units.group_table(kpis),
+        kpi_units.weather_table(kpis),
+    ]
+    if kpis.system.by_unit:
+        tables.append(kpi_units.unit_table(kpis))
+    if len(kpis.result.trace):
+        tables.append(kpi_units.trace_table(kpis))
+    return tables
+
+
+def port_names(instance: Declared) -> tuple[str, ...]:
+    """Power and heat in W, PUE, racks and GPUs that can run, in time."""
+    from firsttoken.facility.kpi_ports import PORTS
+
+    assert isinstance(instance, model.Facility)
+    return PORTS if instance.racks or instance.overheads else ()
+
+
+ROOM = Room(name="facility", model=model.Facility, check=check, execute=execute, ports=port_names)
