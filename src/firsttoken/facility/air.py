@@ -2,7 +2,8 @@
 
 Saturation pressure after Hyland and Wexler (ASHRAE Transactions 89-2A (1983) 500), over ice below
 0 degC; ideal mixture of dry air and steam.  Against the real-gas properties of humid air (Herrmann,
-Kretzschmar and Gatley 2009) wet bulbs agree within 0.1 K between -20 and 50 degC.
+Kretzschmar and Gatley, HVAC&R Research 15 (2009) 961) wet bulbs agree within 0.03 K between -15 and
+48 degC.
 """
 
 from __future__ import annotations

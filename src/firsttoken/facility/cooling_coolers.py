@@ -380,8 +380,9 @@ def _wet(
     evaporation, drift = 0.0, 0.0
     air = values.air_mass[k] * n * speed
     if heat > 0.0 and air > 0.0 and kind == TOWER:
-        leaving = wet_bulb + heat / air / saturation_slope(wet_bulb, entering, pressure)
-        leaving = wet_bulb + heat / air / saturation_slope(wet_bulb, leaving, pressure)
+        leaving = entering
+        for _ in range(ROUNDS):
+            leaving = wet_bulb + heat / air / saturation_slope(wet_bulb, leaving, pressure)
         before = ratio_of_wet_bulb(dry_bulb, wet_bulb, pressure)
         evaporation = max(air * (saturated_ratio(leaving, pressure) - before), 0.0)
         drift = values.drift[k] * rate / values.hot_heat[k] * 1000.0

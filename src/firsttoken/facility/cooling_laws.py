@@ -32,8 +32,8 @@ SHUT_OFF = 1.25
 """Head of a radial pump without flow over that at its rating: usual are 1.1 to 1.3 (Guelich,
 Centrifugal Pumps, 2014, ch. 4)."""
 
-LEAST_LIFT = 8.0
-"""Least lift of a refrigerant circuit, K: below it the expansion valve has no pressure."""
+LEAST_LIFT = 3.0
+"""Least lift between the waters, K: below it the expansion valve has no pressure."""
 
 
 @compiled
@@ -209,16 +209,17 @@ def chiller_power(
 ) -> float:
     """Electrical power in W of chillers that take `heat`.
 
-    Carnot's efficiency at the refrigerant's lift, times a share of it, times the curve of
-    part load of variable-speed centrifugal chillers in EnergyPlus' data set (`ElectricEIRChiller
-    Carrier 19XR 1407kW/6.04COP/VSD`).
+    Carnot's efficiency at the lift and a constant beyond it, times a share of it, times the curve
+    of part load of a variable-speed centrifugal chiller in EnergyPlus' data set
+    (`ElectricEIRChiller Carrier 19XR 1407kW/6.04COP/VSD`).
 
     Parameters
     ----------
     running : load of the running units as a share of their rating.
     evaporator : leaving chilled water, K.
     lift : condenser's leaving water (or outside air) above it, K.
+    carnot, pinch : share of Carnot's efficiency, and the lift beyond `lift`, K.
     """
-    carnot_efficiency = evaporator / max(lift + pinch, LEAST_LIFT)
+    carnot_efficiency = evaporator / (max(lift, LEAST_LIFT) + pinch)
     part = 0.118888 + running * (0.672354 + running * 0.206875)
     return heat / (carnot * carnot_efficiency) * part / running / 0.998117
