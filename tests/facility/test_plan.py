@@ -132,7 +132,7 @@ def test_topologies_are_those_of_the_trade() -> None:
 # Plants ---------------------------------------------------------------------------------------
 
 DRY = Cooler("dry", 1.0e6, 8.0, 20e3)
-CHILLER = Chiller(1.5e6, 3.4, 43.0)
+CHILLER = Chiller(1.5e6, 3.4, 28.0)
 
 
 def test_a_dry_cooler_at_its_rating_leaves_water_its_approach_above_the_air() -> None:

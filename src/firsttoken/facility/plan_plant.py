@@ -56,7 +56,7 @@ class Cooler:
 
 @dataclass(frozen=True, slots=True)
 class Chiller:
-    """Air-cooled chillers: COP at a lift."""
+    """Air-cooled chillers: rating of one in W, COP at outside air `lift` K above the water."""
 
     rating: float
     cop: float
@@ -123,7 +123,7 @@ def plant_hours(
     if cooler is not None:
         fans, water, chilled = _free(cooler, units, supply, dry_bulb, wet_bulb)
     lift = np.maximum(dry_bulb + CONDENSER - supply, LEAST_LIFT)
-    cop = chiller.cop * chiller.lift / lift
+    cop = chiller.cop * (chiller.lift + CONDENSER) / lift
     return Hours(fans + chilled / cop, water, chilled)
 
 
