@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from firsttoken.build import model
 from firsttoken.twin.findings import Findings
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from firsttoken.build.system import System
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.source import SourceMap
+    from firsttoken.twin.tables import Table
     from firsttoken.twin.twin import Twin
 
 
@@ -134,4 +137,20 @@ def port_names(instance: Declared) -> tuple[str, ...]:
     return ("first_power", "finish", "racks", "power", *ready)
 
 
-ROOM = Room(name="build", model=model.Build, check=check, execute=execute, ports=port_names)
+def read_tables(
+    tables: Mapping[str, Table], findings: Findings
+) -> tuple[dict[str, Any], SourceMap]:
+    """A programme's plain data from a schedule of Microsoft Project or Primavera P6."""
+    from firsttoken.build.table_schedule import read_schedule_tables
+
+    return read_schedule_tables(tables, findings)
+
+
+ROOM = Room(
+    name="build",
+    model=model.Build,
+    check=check,
+    execute=execute,
+    ports=port_names,
+    tables=read_tables,
+)
