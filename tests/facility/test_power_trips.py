@@ -193,6 +193,22 @@ def test_four_to_make_three_carries_on_at_three_quarters_load(tmp_path: Path) ->
     assert trip.first == pytest.approx(30 * (1.25**2 - 1) / (multiple**2 - 1) + 0.02, rel=1e-6)
 
 
+@pytest.mark.parametrize(("needed", "lost"), [(2, 0), (3, 12)])
+def test_with_fewer_units_than_needed_the_rest_trips(
+    tmp_path: Path, needed: int, lost: int
+) -> None:
+    site = f"""
+    feeds: {{grid: {{}}}}
+    ups: {{u: {{from: grid, count: 3, needed: {needed}, autonomy: 5 minute}}}}
+    boards: {{out: {{from: u}}}}
+    racks: {{hall: {{count: 12, from: out, power: 100 kW}}}}
+    """
+    trip = Trip(case_of(tmp_path, site), "u 1")
+    assert trip.racks == lost
+    if lost:  # two units carry three halves each of what they carried
+        assert trip.first == pytest.approx(60 * 0.5625 / (1.5**2 - 1) + 0.02, rel=1e-4)
+
+
 def test_a_catcher_takes_one_block_not_two(tmp_path: Path) -> None:
     blocks = [f"u{k}: {{from: grid, rating: 1 MW, breaker: {{}}}}" for k in ("1", "2", "c")]
     site = f"""

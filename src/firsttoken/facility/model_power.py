@@ -46,7 +46,10 @@ class Equipment(Declared):
     description: str = Field("", description="What it is.")
     count: Count = default(1, description="Units.")
     needed: int | None = Field(
-        None, ge=1, description="Units that carry the load; more are redundant. None: all."
+        None,
+        ge=1,
+        description="Units that carry the load; more are redundant. With fewer the rest trips by "
+        "overload, even if no breaker is declared. None: all.",
     )
     mtbf: Duration | None = Field(None, description="Time between failures of one unit.")
     mttr: Duration | None = Field(None, description="Time to repair.")

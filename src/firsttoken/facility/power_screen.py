@@ -37,6 +37,8 @@ SHOWN = 12
 """Events of a contingency that are kept for its sentence."""
 RESULTS = 7
 UNLIMITED = 1e15
+HOLD, INSTANT = 60.0, 8.0
+"""Time (s) and multiple of the default breaker."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,25 @@ def build_case(
     state = _state(net)
     work = new_work(len(net.kind))
     settle_base(net, state, work, np.zeros(RESULTS))
+    _guard_needed(system, net, state)
     return Case(system, loads, net, state, len(system))
+
+
+def _guard_needed(system: PowerSystem, net: Network, base: State) -> None:
+    """Let units trip when fewer than `needed` are left, in groups that declare no breaker.
+
+    As if each had the default breaker at its rating or, where none is declared, at the load that
+    `needed` units have in the normal state.
+    """
+    for group, needed in enumerate(system.needed.tolist()):
+        rows = slice(int(system.first[group]), int(system.first[group + 1]))
+        if not needed or np.isfinite(net.limit[rows]).any():
+            continue
+        capacity = net.capacity[rows]
+        share = base.output[rows].sum() / needed * (1.0 + 1e-6)
+        net.limit[rows] = np.where(np.isfinite(capacity), capacity, share)
+        net.instant[rows] = INSTANT * net.limit[rows]
+        net.constant[rows] = HOLD * (1.25**2 - 1.0)
 
 
 def _network(
