@@ -21,8 +21,7 @@ from firsttoken.facility.cooling_laws import (
     chiller_power,
     cold_speed,
     conductance,
-    decay_double_mean,
-    decay_mean,
+    decay_means,
     heat_transfer,
     pump_capacity,
     pump_power,
@@ -101,9 +100,9 @@ def cool_loops(
                     attempt, rate, load, at, report,
                 )  # fmt: skip
                 y = rate * (1.0 - slope) * dt / store
-                mean = decay_mean(y)
+                mean, double = decay_means(y)
                 end = begin * (1.0 - y * mean) + gain * dt / store * mean
-                middle = begin * mean + gain * dt / store * decay_double_mean(y)
+                middle = begin * mean + gain * dt / store * double
             if not end > wanted or not _has_shared(plant, loop):
                 break
         if end < wanted:

@@ -18,8 +18,7 @@ __all__ = [
     "chiller_power",
     "cold_speed",
     "conductance",
-    "decay_double_mean",
-    "decay_mean",
+    "decay_means",
     "flow_law",
     "heat_transfer",
     "pump_capacity",
@@ -51,19 +50,16 @@ def flow_law(temperature: float, scale: float, limit: float, exponent: float, un
 
 
 @compiled_inline
-def decay_mean(x: float) -> float:
-    """(1 - e^-x) / x: mean of e^-x over a step; x >= 0."""
-    if x < 1e-4:
-        return 1.0 - x * (0.5 - x / 6.0)
-    return -math.expm1(-x) / x
+def decay_means(x: float) -> tuple[float, float]:
+    """Means over a step of a decay e^-x t, and of what a source of 1 leaves under it; x >= 0.
 
-
-@compiled_inline
-def decay_double_mean(x: float) -> float:
-    """(1 - (1 - e^-x) / x) / x: mean of what a unit source leaves; x >= 0."""
+    They are ``m = (1 - e^-x) / x`` and ``(1 - m) / x``.
+    """
     if x < 1e-2:
-        return 0.5 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x / 120.0))
-    return (1.0 + math.expm1(-x) / x) / x
+        mean = 1.0 - x * (0.5 - x * (1.0 / 6.0 - x / 24.0))
+        return mean, 0.5 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x / 120.0))
+    mean = -math.expm1(-x) / x if x < 40.0 else 1.0 / x
+    return mean, (1.0 - mean) / x
 
 
 @compiled

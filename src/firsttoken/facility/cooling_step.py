@@ -15,8 +15,7 @@ from firsttoken.facility.cooling_coolers import condense, cool_loops
 from firsttoken.facility.cooling_laws import (
     cold_speed,
     conductance,
-    decay_double_mean,
-    decay_mean,
+    decay_means,
     heat_transfer,
     pump_capacity,
     pump_power,
@@ -27,7 +26,9 @@ from firsttoken.facility.cooling_system import (
     CDU,
     ENTERING,
     FLOW,
+    FULL,
     HEAT,
+    HOT_SIDE,
     LEAVING,
     LOAD,
     LOAD_IN,
@@ -168,8 +169,9 @@ def _exchange(
         report[loop, WANTED] = 0.0
     for r in range(plant.exchangers):
         loop = plant.loop_of[r]
-        flow, power = _circulate(plant, values, state, units, r, report)
-        motor[r] = power
+        if not final:
+            _circulate(plant, values, state, units, r, motor, report)
+        flow, power = report[r, FLOW], motor[r]
         hot = flow * values.hot_heat[r]
         water = state[loop, SUPPLY]
         middle = state[r, SUPPLY]
@@ -183,16 +185,15 @@ def _exchange(
         store = values.store[r] * max(units[r], 1e-6)
         # hot volume: racks' heat in, flow out
         x = hot * dt / store
-        mean = decay_mean(x)
+        mean, double = decay_means(x)
         begin = state[r, RETURN]
         back = begin * (1.0 - x * mean) + middle * x * mean + put_in * dt / store * mean
         entering = begin * mean + middle * (1.0 - mean)
-        entering += put_in * dt / store * decay_double_mean(x)
+        entering += put_in * dt / store * double
         brought = put_in - store * (back - begin) / dt
         _cool(plant, values, state, units, set_points, dt, report, r, hot, water, most, brought,
               store, final)  # fmt: skip
         report[r, ENTERING] = entering
-        report[r, FLOW] = flow
         report[r, SINK] = water
         report[loop, LOAD_IN] += report[r, HEAT]
         report[loop, WANTED] += report[r, RATE]
@@ -209,28 +210,33 @@ def _circulate(
     state: Floats,
     units: Floats,
     r: int,
+    motor: Floats,
     report: Floats,
-) -> tuple[float, float]:
-    """Flow in m3/s of the hot side of an exchanger, and the power of what drives it."""
+) -> None:
+    """Flow of the hot side of an exchanger, its resistance, and the power of what drives it."""
     n, share = units[r], state[r, PUMPS]
     if n <= 0.0 or share <= 0.0:
-        return 0.0, 0.0
+        return
+    rated = values.hot_rate[r] / values.hot_heat[r]
     if plant.kind[r] == AIR:
-        full = values.hot_rate[r] / values.hot_heat[r] * n
         wanted = max(report[r, TAKEN] / (values.rating[r] * n), LEAST_AIR)
-        speed = min(wanted, share)
-        report[r, SPEED] = speed
-        return full * speed, values.fan[r] * n * speed**3
-    head, static, rated = values.pump_head[r], values.pump_static[r], values.pump_flow[r]
-    pumps = share * values.pump_spare[r]
-    flow = min(
-        report[r, WANTED] / n, pump_capacity(share, values.pump_spare[r], rated, head, static)
-    )
-    power = pump_power(flow, pumps, rated, head, static, values.pump_efficiency[r])
-    q = flow / rated
-    if flow > 0.0 and head > 0.0:
-        report[r, SPEED] = pump_speed(q, min(pumps, 1.0) if q <= 1.0 else pumps, head, static)
-    return flow * n, power * n
+        q = min(wanted, share)
+        report[r, SPEED] = q
+        motor[r] = values.fan[r] * n * q**3
+    else:
+        head, static, spare = values.pump_head[r], values.pump_static[r], values.pump_spare[r]
+        most = pump_capacity(share, spare, rated, head, static)
+        flow = min(report[r, WANTED] / n, most)
+        q = flow / rated
+        if flow <= 0.0:
+            return
+        pumps = share * spare
+        if head > 0.0:
+            running = min(pumps, 1.0) if q <= 1.0 else pumps
+            report[r, SPEED] = pump_speed(q, running, head, static)
+            motor[r] = n * pump_power(flow, pumps, rated, head, static, values.pump_efficiency[r])
+    report[r, FLOW] = q * rated * n
+    report[r, HOT_SIDE] = values.hot_share[r] * math.pow(q, -values.hot_exponent[r])
 
 
 @compiled_inner
@@ -252,22 +258,23 @@ def _cool(
 ) -> None:
     """Cold volume of an exchanger: heat brought in, and given to facility water by the valve."""
     begin = state[r, SUPPLY]
-    ua, hot_side, full = 0.0, 0.0, 0.0
     rated_cold = values.cold_rate[r] * units[r]
-    if hot > 0.0 and most > 0.0:
-        share = values.hot_share[r]
-        hot_side = share * math.pow(hot / (values.hot_rate[r] * units[r]), -values.hot_exponent[r])
-        ua = values.ua[r] * units[r]
-        full = conductance(
-            hot, most,
-            heat_transfer(ua, hot_side, 1.0 - share, values.cold_exponent[r], most / rated_cold),
-        )  # fmt: skip
+    share, hot_side = values.hot_share[r], report[r, HOT_SIDE]
+    ua, full = values.ua[r] * units[r], report[r, FULL]
+    if hot <= 0.0 or most <= 0.0:
+        full = 0.0
+    elif not final or most < rated_cold:
+        transfer = heat_transfer(
+            ua, hot_side, 1.0 - share, values.cold_exponent[r], most / rated_cold
+        )
+        full = conductance(hot, most, transfer)
+        report[r, FULL] = full
     rise = brought / hot if hot > 0.0 else 0.0
     y = full * dt / store
-    mean = decay_mean(y)
+    mean, double = decay_means(y)
     end = begin * (1.0 - y * mean) + (water - rise) * y * mean + brought * dt / store * mean
     middle = begin * mean + (water - rise) * (1.0 - mean)
-    middle += brought * dt / store * decay_double_mean(y)
+    middle += brought * dt / store * double
     given = full * (middle + rise - water)
     rate = most if full > 0.0 else 0.0
     wanted = set_points[r]
@@ -281,7 +288,7 @@ def _cool(
         elif given < full * ahead:
             guess = (report[r, RATE] if final else state[r, VALVE]) / rated_cold
             rate = rated_cold * cold_speed(
-                given / ahead, hot, rated_cold, ua, hot_side, 1.0 - values.hot_share[r],
+                given / ahead, hot, rated_cold, ua, hot_side, 1.0 - share,
                 values.cold_exponent[r], guess,
             )  # fmt: skip
             rate = min(rate, most)

@@ -75,8 +75,10 @@ STORED: Final = 13
 LOAD_IN: Final = 14
 """Heat that a loop takes; that a cooler takes from condensers, W."""
 FULL: Final = 15
-"""Conductance of a cooler at full speed, W/K."""
-REPORTS: Final = 16
+"""Conductance of a cooler at full speed, of an exchanger with open valve, W/K."""
+HOT_SIDE: Final = 16
+"""Resistance of an exchanger's hot side, as a share of all at the rating."""
+REPORTS: Final = 17
 """Columns of the report; those from TAKEN on are the step's own."""
 
 

@@ -79,7 +79,7 @@ class AirUnit(Cooler):
         None, description="Rated air flow of one unit; none: air warms by 12 K."
     )
     fan_power: Power | None = Field(
-        None, description="Power of its fans at rated flow; none: 4 % of the rating."
+        None, description="Power of its fans at rated flow; none: 3.5 % of the rating."
     )
     supply: TemperatureInTime | None = Field(
         None, description="Set-point of the supply air; none: as cold as the water allows."
@@ -126,7 +126,7 @@ class DryCooler(Cooler):
         "difference between entering water and entering air.",
     )
     fan_power: Power | None = Field(
-        None, description="Power of one unit's fans at full speed; none: 1.5 % of the rating."
+        None, description="Power of one unit's fans at full speed; none: 2 % of the rating."
     )
     adiabatic: Share = default(
         0, description="Effectiveness of the wetted pads: 0 dry, 0.8 usual for adiabatic."
@@ -153,7 +153,7 @@ class Tower(Cooler):
         "water gives with the same change of temperature.",
     )
     fan_power: Power | None = Field(
-        None, description="Power of one unit's fans at full speed; none: 0.9 % of the rating."
+        None, description="Power of one unit's fans at full speed; none: 1 % of the rating."
     )
     cycles: Number = default(4, description="Cycles of concentration: make-up over blow-down.")
     drift: Share = default(0.00005, description="Drift, as a share of the water that circulates.")
