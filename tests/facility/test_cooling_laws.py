@@ -63,7 +63,7 @@ def test_speed_for_a_conductance(guess: float, share: float, hot_side: float) ->
         return laws.conductance(hot, s * cold, laws.heat_transfer(ua, hot_side, cold_share, 0.7, s))
 
     target = share * at(1.0)
-    found = laws.cold_speed(target, hot, cold, ua, hot_side, cold_share, 0.7, guess)
+    found = laws.cold_speed(target, hot, cold, ua, hot_side, cold_share, 0.7, guess, 1e-7)
     assert at(found) == pytest.approx(target, rel=2e-7)
 
 

@@ -351,7 +351,7 @@ def _speed(
     guess = before if before > 0.0 else load
     return cold_speed(
         heat / (entering - sink), rate, values.cold_rate[k] * n * factor, ua, hot_side,
-        1.0 - values.hot_share[k], values.cold_exponent[k], guess,
+        1.0 - values.hot_share[k], values.cold_exponent[k], guess, 1e-6,
     )  # fmt: skip
 
 

@@ -117,10 +117,11 @@ def cold_speed(
     cold_share: float,
     exponent: float,
     guess: float,
+    tolerance: float,
 ) -> float:
     """Share of the cold side's full flow with which the conductance is `target`; at most 1.
 
-    Secant steps between bounds, to 1e-7 of the target.  Parameters as of `heat_transfer` and
+    Secant steps between bounds, to `tolerance` of the target.  Parameters as of `heat_transfer` and
     `conductance`; `cold` is the full flow, `guess` where to begin.
     """
     low, high = 0.0, 1.0
@@ -128,7 +129,7 @@ def cold_speed(
     last_s, last_g = 0.0, 0.0
     for _ in range(40):
         g = conductance(hot, s * cold, heat_transfer(ua, hot_side, cold_share, exponent, s))
-        if abs(g - target) <= 1e-7 * target:
+        if abs(g - target) <= tolerance * target:
             break
         if g < target:
             low = s

@@ -289,7 +289,7 @@ def _cool(
             guess = (report[r, RATE] if final else state[r, VALVE]) / rated_cold
             rate = rated_cold * cold_speed(
                 given / ahead, hot, rated_cold, ua, hot_side, 1.0 - share,
-                values.cold_exponent[r], guess,
+                values.cold_exponent[r], guess, 1e-6 if final else 1e-3,
             )  # fmt: skip
             rate = min(rate, most)
     report[r, HEAT] = given
