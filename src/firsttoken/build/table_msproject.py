@@ -24,6 +24,7 @@ from firsttoken.build.table_schedule import (
     ALL_TIME,
     DAY_MINUTES,
     HOUR,
+    MILESTONE,
     Constraint,
     Programme,
     Row,
@@ -302,7 +303,7 @@ class _Reader:
         elapsed = is_elapsed(view.text(row, "durationformat")) and task.seconds > 0
         task.calendar = ALL_TIME if elapsed else self.programme.use_calendar(own, place)
         activity: Row = {"description": title}
-        activity["duration"] = hours(task.seconds) if task.seconds else 0
+        activity["duration"] = hours(task.seconds)
         if task.calendar:
             activity["calendar"] = task.calendar
         progress = self._status(task, activity)
@@ -431,7 +432,11 @@ class _Reader:
             view = self.view_of_tasks
             title = view.text(summary.row, "name") or f"task {summary.uid}"
             leaves = [leaf.name for leaf in summary.leaves()]
-            row: Row = {"description": f"{title}: all done", "duration": 0, "calendar": ALL_TIME}
+            row: Row = {
+                "description": f"{title}: all done",
+                "duration": MILESTONE,
+                "calendar": ALL_TIME,
+            }
             row["after"] = leaves
             name = self.programme.add_activity(
                 f"{title}_done", summary.uid, row, view.place(summary.row)
@@ -490,7 +495,7 @@ class _Reader:
             if task is None or crew is None:
                 continue  # of a summary task, or of nobody
             activity = self.programme.activities[task]
-            if "finished" not in activity and activity["duration"]:
+            if "finished" not in activity and activity["duration"] != MILESTONE:
                 units = needs.number(row, "units", 1.0)
                 self.programme.need_crew(activity, *crew, units, needs.place(row))
 

@@ -22,6 +22,8 @@ Spans = tuple[tuple[int, int], ...]
 """Working times of a day: (from, to) in minutes from midnight."""
 
 HOUR: Final = 3600.0
+MILESTONE: Final = "0 hour"
+"""Duration of a milestone."""
 DAY_MINUTES: Final = 24 * 60
 ALL_TIME: Final = "all"
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -216,7 +218,7 @@ class Programme:
         """Let an activity finish no earlier: a milestone on that day finishes first."""
         milestone = {
             "description": f"{name} is not finished before this day",
-            "duration": 0,
+            "duration": MILESTONE,
             "calendar": ALL_TIME,
             "earliest": date,
         }

@@ -23,6 +23,7 @@ from typing import Final
 from firsttoken.build.table_schedule import (
     ALL_TIME,
     HOUR,
+    MILESTONE,
     Constraint,
     Programme,
     Row,
@@ -216,7 +217,7 @@ class _Reader:
         calendar = view.text(row, "clndr_id") or self.default.get(view.text(row, "proj_id"), "")
         self.calendar_of[key] = name = self.programme.use_calendar(calendar, place)
         duration = 0.0 if kind in _MILESTONES else view.number(row, "target_drtn_hr_cnt")
-        activity: Row = {"duration": hours(duration * HOUR) if duration else 0}
+        activity: Row = {"duration": hours(duration * HOUR)}
         if view.text(row, "task_name"):
             activity = {"description": view.text(row, "task_name")} | activity
         if name:
@@ -308,7 +309,9 @@ class _Reader:
             task, key = view.text(row, "task_id"), view.text(row, "rsrc_id")
             need = view.number(row, "target_qty_per_hr")
             activity = self.programme.activities.get(self.names.get(task, ""))
-            if activity is None or "finished" in activity or not activity["duration"]:
+            if activity is None or "finished" in activity:
+                continue
+            if activity["duration"] == MILESTONE:
                 continue
             if key in self.crews:
                 name, title = self.crews[key]
