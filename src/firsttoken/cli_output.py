@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 QUANTILES = ("p10", "p50", "p80", "p90")
 SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
 PLAN_COLUMNS = ("scenario", "figure", "value", "unit")
-LIMIT_COLUMNS = ("scenario", "line", "rank", "name", "share", "binds", "sentence")
+LIMIT_COLUMNS = ("scenario", "rank", "name", "share", "binds", "sentence")
+LIMITED = ("line", "programme")  # columns that name what is limited
 MARGINAL_COLUMNS = ("scenario", "name", "label", "marginal_usd", "sentence")
 MOST_BINDING = 5
 MOST_LIMITS = 4  # sentences on what binds a line
@@ -278,8 +279,11 @@ def binding(results: Results) -> list[dict[str, Any]]:
 
 
 def limits(results: Results) -> list[dict[str, Any]]:
-    """What limits the lines, in sentences, by scenario, line and rank."""
-    rows = rows_of(results, "_binding", LIMIT_COLUMNS)
+    """What limits lines and programmes, in sentences, by scenario, owner (`line`) and rank."""
+    rows: list[dict[str, Any]] = []
+    for owner in LIMITED:
+        found = rows_of(results, "_binding", (*LIMIT_COLUMNS, owner))
+        rows += [{**row, "line": row[owner]} for row in found]
     order = {name: place for place, name in enumerate(results.run.scenario_names)}
     return sorted(rows, key=lambda row: (order[row["scenario"]], row["line"], row["rank"]))
 

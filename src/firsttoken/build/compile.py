@@ -248,21 +248,16 @@ class Compiler:
                 mine.append((self.crew_names.index(crew), row))
                 entries[mine[-1][0]] += 1
             needs.append(mine)
-        levels: list[list[int]] = []
+        level: list[int] = []
         for crew, declared in self.declared.crews.items():
             path = self.path("crews", crew, "count")
-            count = self.build.series(declared.count, path, "each")
-            levels.append([count, *self.effects.levels.get(crew, [])])
+            level.append(self.build.series(declared.count, path, "each"))
         start, crews, counts = _flat(needs, 2)
-        level_start, level = _flat([[(series,) for series in mine] for mine in levels], 1)
-        return system.Crews(start, crews, counts, level_start, level, _cumulated(entries))
+        return system.Crews(start, crews, counts, _whole(level), _cumulated(entries))
 
     def _with_room(self, crews: system.Crews, series: SeriesTable) -> system.Crews:
         """Crews with the places that their timelines need: two a need, one a knot."""
-        room = 2 * np.diff(crews.room) + 4
-        knots = np.diff(series.start)
-        for c in range(len(room)):
-            room[c] += knots[crews.level[crews.level_start[c] : crews.level_start[c + 1]]].sum()
+        room = 2 * np.diff(crews.room) + 4 + np.diff(series.start)[crews.level]
         return crews._replace(room=_cumulated(room.tolist()))
 
     def _hazards(self) -> system.Hazards:
@@ -296,22 +291,22 @@ class Compiler:
         )
 
     def _shocks(self) -> system.Shocks:
-        closed: list[list[tuple[int, int]]] = []
+        slowed: list[list[tuple[int, int, int]]] = []
         longer: list[list[tuple[int, int, int, int]]] = []
         slips: list[list[tuple[int, float]]] = []
         for name, phase in self.keys:
             needed = self.declared.activities[name].crew
             targets: list[tuple[str, ...]] = [("activities", name), ("phases", phase)]
             stops = [(), *targets, *(("crews", crew) for crew in needed)]
-            closed.append([span for t in stops for span in self.effects.closed.get(t, [])])
+            slowed.append([row for t in stops for row in self.effects.slowed.get(t, [])])
             longer.append([row for t in targets for row in self.effects.longer.get(t, [])])
             slips.append([row for t in targets for row in self.effects.slips.get(t, [])])
-        closed_start, first, last = _flat(closed, 2)
+        slow_start, first, last, pace = _flat(slowed, 3)
         longer_start, begin, end, factor, added = _flat(longer, 4)
         slip_start, slip = _flat([[(by,) for by, _ in mine] for mine in slips], 1)
         since = np.array([s for mine in slips for _, s in mine], dtype=np.float64)
         return system.Shocks(
-            *(closed_start, first, last),
+            *(slow_start, first, last, pace),
             *(longer_start, begin, end, factor, added),
             *(slip_start, slip, since),
         )

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from firsttoken.twin.parameters import ParameterBuilder
 
 NONE = -1
-_STEPS = 8  # of a crew that comes back bit by bit
+_STEPS = 8  # of what comes back bit by bit
 _GROUPS = {
     "close": ("activities", "crews", "phases"),
-    "capacity": ("crews",),
+    "capacity": ("activities", "crews", "phases"),
     "lead_time": ("activities",),
     "slip": ("activities", "phases"),
 }
@@ -32,14 +32,13 @@ class Effects:
 
     Attributes
     ----------
-    closed : (first, last) by target: `(group, name)`, or () for all.
-    levels : series to multiply the number of a crew with.
+    slowed : (first, last, pace) by target: `(group, name)`, or () for all. Work goes on at this
+        share of its usual pace; at 0 it stands still.
     longer : (first, last, factor, addition) by target.
     slips : (row of the delay, since in s from the twin's start) by target.
     """
 
-    closed: dict[tuple[str, ...], list[tuple[int, int]]] = field(default_factory=dict)
-    levels: dict[str, list[int]] = field(default_factory=dict)
+    slowed: dict[tuple[str, ...], list[tuple[int, int, int]]] = field(default_factory=dict)
     longer: dict[tuple[str, ...], list[tuple[int, int, int, int]]] = field(default_factory=dict)
     slips: dict[tuple[str, ...], list[tuple[int, float]]] = field(default_factory=dict)
 
@@ -49,7 +48,7 @@ def problem(build: model.Build, disruption: said.Disruption, parts: tuple[str, .
     groups = _GROUPS.get(disruption.kind)
     if groups is None:
         return "of a programme, activities, crews and phases close, are short, or are late"
-    if not parts and disruption.kind in ("close", "slip"):
+    if not parts and disruption.kind in ("close", "capacity", "slip"):
         return ""
     if len(parts) != 2 or parts[0] not in groups:
         return f"it acts on one of the {', '.join(groups)} of a programme"
@@ -84,7 +83,7 @@ def _add(
     if isinstance(disruption, said.Slip):
         effects.slips.setdefault(target, []).append(_slip(disruption, build))
     elif isinstance(disruption, said.Closure):
-        effects.closed.setdefault(target, []).append(_span(disruption, build))
+        effects.slowed.setdefault(target, []).append((*_span(disruption, build), build.constant(0)))
     elif isinstance(disruption, said.LeadTimeChange):
         rows = [
             NONE if getattr(disruption, key) is None else _row(disruption, key, build)
@@ -94,7 +93,7 @@ def _add(
         effects.longer.setdefault(target, []).append((first, last, rows[0], rows[1]))
     else:
         assert isinstance(disruption, said.CapacityChange)
-        effects.levels.setdefault(target[1], []).append(_capacity(disruption, build))
+        effects.slowed.setdefault(target, []).extend(_capacity(disruption, build))
 
 
 def _row(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
@@ -128,23 +127,19 @@ def _span(disruption: said.Timed, build: ParameterBuilder) -> tuple[int, int]:
     return start, NONE
 
 
-def _capacity(change: said.CapacityChange, build: ParameterBuilder) -> int:
-    """Series: the factor within the span, then back to 1 in equal steps."""
-    factor, one = _row(change, "factor", build), build.constant(1.0)
+def _capacity(change: said.CapacityChange, build: ParameterBuilder) -> list[tuple[int, int, int]]:
+    """(first, last, pace): the factor within the span, then back to 1 in equal steps."""
+    factor = _row(change, "factor", build)
     start, end = _span(change, build)
-    knots = [(build.beginning(), one), (start, factor)]
-    if end == NONE:
-        return build.steps(knots)
+    found = [(start, end, factor)]
     recovery = _row(change, "recovery", build)
-    steps = 1 if build.fixed(recovery) == 0.0 else _STEPS
-    for step in range(steps):
-        part = step / steps
-        moment = build.total(end, build.product(build.constant(part), recovery))
-        # At the step's end so much is back: a whole crew is never counted too early.
-        kept = build.product(build.constant(1.0 - part), factor)
-        knots.append((moment if part else end, build.total(kept, build.constant(part))))
-    if steps > 1:
-        knots.append((build.total(end, recovery), one))
-    else:
-        knots[-1] = (end, one)
-    return build.steps(knots)
+    if end == NONE or build.fixed(recovery) == 0.0:
+        return found
+    before = end
+    for step in range(_STEPS):
+        after = build.total(end, build.product(build.constant((step + 1) / _STEPS), recovery))
+        back = (step + 0.5) / _STEPS  # the mean of the step
+        pace = build.total(build.product(build.constant(1.0 - back), factor), build.constant(back))
+        found.append((before, after, pace))
+        before = after
+    return found

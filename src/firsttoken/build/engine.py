@@ -25,10 +25,12 @@ from firsttoken.build.engine_place import (
     take,
 )
 from firsttoken.build.system import FF, FIRST, FS, LAST, SS, Network
-from firsttoken.kernel.compiled import compiled, compiled_inner
-from firsttoken.kernel.parameters import ParameterTable, SeriesTable, redraw, series_mean
+from firsttoken.kernel import codes
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable
 from firsttoken.kernel.random import uniform
-from firsttoken.kernel.streams import DISRUPTION
+from firsttoken.kernel.sampling import draw, table_quantile
+from firsttoken.kernel.streams import DISRUPTION, PARAMETER
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -69,7 +71,6 @@ class Plan(NamedTuple):
     by_crew : whether its crews, not its links, decide when it begins.
     arc_before, arc_after : tasks that another waits for by its crew; arcs: their number.
     critical : whether a task drives each target, [2, T].
-    again : room for a number that is drawn again, [1].
     """
 
     work: Floats
@@ -88,7 +89,6 @@ class Plan(NamedTuple):
     arc_after: Integers
     arcs: Integers
     critical: NDArray[np.bool_]
-    again: Floats
 
 
 @compiled_inner
@@ -126,7 +126,6 @@ def durations(
 def open_timelines(
     network: Network,
     series: SeriesTable,
-    parameters: ParameterTable,
     values: Floats,
     change: Change,
     lines: Timelines,
@@ -139,30 +138,20 @@ def open_timelines(
         lines.held[c] = 0
         count = 1
         lines.moment[first] = EARLY
-        for s in crews.level[crews.level_start[c] : crews.level_start[c + 1]]:
-            for knot in range(series.start[s], series.start[s + 1]):
-                moment = values[series.knot_time[knot]]
-                if moment > EARLY / 2.0 and series.start[s + 1] - series.start[s] > 1:
-                    k = first + count
-                    while lines.moment[k - 1] > moment:
-                        lines.moment[k] = lines.moment[k - 1]
-                        k -= 1
-                    if lines.moment[k - 1] != moment:
-                        lines.moment[k] = moment
-                        count += 1
-                    else:  # put back what was moved up
-                        for back in range(k, first + count):
-                            lines.moment[back] = lines.moment[back + 1]
+        s = crews.level[c]
+        low, high = series.start[s], series.start[s + 1]
+        # Of knots out of order the later listed wins: it moves those before it forward.
+        for knot in range(low, high):
+            moment = values[series.knot_time[knot]]
+            while count > 1 and lines.moment[first + count - 1] >= moment:
+                count -= 1
+            if knot > low:
+                lines.moment[first + count] = moment
+                count += 1
+            lines.level[first + count - 1] = values[series.knot_value[knot]]
         lines.count[c] = count
         for k in range(first, first + count):
-            level = 1.0
-            t = lines.moment[k]
-            for s in crews.level[crews.level_start[c] : crews.level_start[c + 1]]:
-                if series.start[s + 1] - series.start[s] == 1:
-                    level *= values[series.knot_value[series.start[s]]]
-                else:
-                    level *= series_mean(series, values, parameters, s, t, t, 0, 0, 0)
-            lines.level[k] = max(level + change.extra[c], 0.0)
+            lines.level[k] = max(lines.level[k] + change.extra[c], 0.0)
             lines.free[k] = lines.level[k]
 
 
@@ -173,6 +162,19 @@ def link_bound(network: Network, clock: Clock, values: Floats, plan: Plan, k: in
     kind, before = links.kind[k], links.before[k]
     moment = plan.finish[before] if kind in (FS, FF) else plan.start[before]
     return later(clock, links.calendar[k], moment, values[links.lag[k]])
+
+
+@compiled_inner
+def _draw(parameters: ParameterTable, p: int, seed: int, replication: int, index: int) -> float:
+    """Return a fresh draw of a parameter that is a distribution; index 0 is the usual one."""
+    code, key = parameters.code[p], int(parameters.entity[p])
+    a, b = parameters.args[p, 0], parameters.args[p, 1]
+    purpose = int(np.int64(PARAMETER))
+    if code in (codes.DISCRETE, codes.EMPIRICAL):
+        u = uniform(seed, replication, key, purpose, index)
+        return table_quantile(code, parameters.table, int(a), int(b), u)
+    c, d = parameters.args[p, 2], parameters.args[p, 3]
+    return draw(code, a, b, c, d, seed, replication, key, purpose, index)
 
 
 @compiled_inner
@@ -205,8 +207,8 @@ def left_to_do(
     work = plan.work[i] + change.cut[i]
     if replication >= 0 and work <= done:
         for attempt in range(1, _TRIES):
-            redraw(parameters, tasks.duration[i], seed, replication, attempt, plan.again)
-            work = max(plan.again[0], 0.0) * plan.factor[i] + plan.added[i]
+            again = _draw(parameters, tasks.duration[i], seed, replication, attempt)
+            work = max(again, 0.0) * plan.factor[i] + plan.added[i]
             if work > done:
                 break
     plan.work[i] = max(work, done)
@@ -491,44 +493,32 @@ def books(network: Network, clock: Clock, values: Floats, lines: Timelines, plan
     return DONE
 
 
-@compiled
 def new_plan(tasks: int) -> Plan:
     """Return an empty schedule of so many tasks."""
+    numbers = {name: np.zeros(tasks) for name in Plan._fields[:11]}
     return Plan(
-        np.zeros(tasks),
-        np.ones(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks),
-        np.zeros(tasks, np.bool_),
-        np.zeros(4 * tasks + 4, np.int64),
-        np.zeros(4 * tasks + 4, np.int64),
-        np.zeros(1, np.int64),
-        np.zeros((2, tasks), np.bool_),
-        np.zeros(1),
+        **numbers,
+        by_crew=np.zeros(tasks, dtype=np.bool_),
+        arc_before=np.zeros(4 * tasks + 4, dtype=np.int64),
+        arc_after=np.zeros(4 * tasks + 4, dtype=np.int64),
+        arcs=np.zeros(1, dtype=np.int64),
+        critical=np.zeros((2, tasks), dtype=np.bool_),
     )
 
 
-@compiled
-def new_timelines(network: Network, limited: bool) -> Timelines:
-    """Return empty timelines of the crews; of none if they are not limited."""
-    crews = len(network.crews.level_start) - 1 if limited else 0
-    room = network.crews.room[crews]
+def new_timelines(network: Network) -> Timelines:
+    """Return empty timelines of the crews."""
+    crews = len(network.crews.level)
+    room = int(network.crews.room[crews])
     return Timelines(
-        np.zeros(room),
-        np.zeros(room),
-        np.zeros(room),
-        network.crews.room[:crews].copy(),
-        np.zeros(crews, np.int64),
-        np.zeros(crews),
-        np.zeros(room, np.int64),
-        np.zeros(crews, np.int64),
+        moment=np.zeros(room),
+        free=np.zeros(room),
+        level=np.zeros(room),
+        first=network.crews.room[:crews].copy(),
+        count=np.zeros(crews, dtype=np.int64),
+        used=np.zeros(crews),
+        holder=np.zeros(room, dtype=np.int64),
+        held=np.zeros(crews, dtype=np.int64),
     )
 
 
@@ -554,6 +544,6 @@ def schedule(
     lines, plan : room, from `new_timelines` and `new_plan`.
     """
     durations(network, change, values, seed, replication, plan)
-    open_timelines(network, series, parameters, values, change, lines)
+    open_timelines(network, series, values, change, lines)
     forward(network, clock, parameters, values, seed, replication, change, lines, plan)
     return books(network, clock, values, lines, plan)

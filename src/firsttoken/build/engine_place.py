@@ -1,4 +1,4 @@
-"""Where in time a piece of work fits: in its calendar, round closures, and among its crews.
+"""Where in time a piece of work fits: in its calendar, at its pace, and among its crews.
 
 A crew's timeline is a list of moments from each of which so much of it is free. Finding room is a
 walk along it: the serial scheme of Kelley (The critical-path method: resources planning and
@@ -57,7 +57,7 @@ def later(clock: Clock, c: int, t: float, lag: float) -> float:
     return ending(clock, c, worked(clock, c, t) + lag)
 
 
-@compiled_inner
+@compiled_inline
 def span(clock: Clock, c: int, bound: float, least: float, work: float) -> tuple[float, float]:
     """Return start and finish of work that starts at or after `bound`, ends at or after `least`."""
     if work <= 0.0:
@@ -76,44 +76,43 @@ def span(clock: Clock, c: int, bound: float, least: float, work: float) -> tuple
 
 
 @compiled_inner
-def around(
-    clock: Clock,
-    c: int,
-    start: float,
-    finish: float,
-    least: float,
-    work: float,
-    shocks: Shocks,
-    values: Floats,
-    i: int,
+def slowed(
+    clock: Clock, c: int, start: float, work: float, shocks: Shocks, values: Floats, i: int
 ) -> tuple[float, float]:
-    """Return start and finish of work that stands still while it is closed.
+    """Return start and finish of work that goes slower at times, from `start` on.
 
-    Closures may overlap; each that still matters is passed, the earliest first.
+    Where several times overlap, the slowest pace holds.
     """
-    low, high = shocks.closed_start[i], shocks.closed_start[i + 1]
-    passed = EARLY
-    for _ in range(high - low):
-        begin, end = NEVER, NEVER
+    begun, t, left = NEVER, start, work
+    low, high = shocks.slow_start[i], shocks.slow_start[i + 1]
+    for _ in range(2 * (high - low) + 1):
+        pace, change = 1.0, NEVER
         for k in range(low, high):
-            first = values[shocks.closed_from[k]]
-            row = shocks.closed_until[k]
+            first = values[shocks.slow_from[k]]
+            row = shocks.slow_until[k]
             last = NEVER if row < 0 else values[row]
-            if last > max(start, passed) and first < begin:
-                begin, end = first, last
-        if begin >= finish and not (work <= 0.0 and begin <= start < end):
+            if first > t:
+                if last > first:
+                    change = min(change, first)
+            elif last > t:
+                change = min(change, last)
+                pace = min(pace, max(values[shocks.pace[k]], 0.0))
+        if pace > 0.0:
+            if begun == NEVER:
+                begun = t if work <= 0.0 else opening(clock, c, t)
+            if left <= 0.0:
+                return begun, max(t, begun)
+            finish = later(clock, c, t, left / pace)
+            if finish <= change:
+                return begun, finish
+            if c < 0:
+                left -= (change - t) * pace
+            else:
+                left -= (worked(clock, c, change) - worked(clock, c, t)) * pace
+        t = change
+        if t >= FAR:
             break
-        if begin <= start:
-            start, finish = span(clock, c, end, least, work)
-        elif c < 0:
-            finish = max(end, passed) + (finish - max(begin, passed))
-        else:
-            left = worked(clock, c, finish) - worked(clock, c, max(begin, passed))
-            finish = ending(clock, c, worked(clock, c, max(end, passed)) + left)
-        passed = max(passed, end)
-        if start >= FAR or finish >= FAR:
-            return min(start, NEVER), NEVER
-    return start, max(finish, least)
+    return min(begun, NEVER), NEVER
 
 
 @compiled_inner
@@ -147,8 +146,9 @@ def place(
         if more != work:
             work = more
             start, finish = span(clock, c, start, least, work)
-    if shocks.closed_start[i + 1] > shocks.closed_start[i]:
-        start, finish = around(clock, c, start, finish, least, work, shocks, values, i)
+    if shocks.slow_start[i + 1] > shocks.slow_start[i]:
+        start, finish = slowed(clock, c, start, work, shocks, values, i)
+        finish = max(finish, least)
     if start >= FAR or finish >= FAR:
         return min(start, NEVER), NEVER, work
     return start, finish, work

@@ -80,8 +80,7 @@ def sentence(kpis: Kpis, lever: Lever) -> str:
         return f"{often}; a week less {moved}"
     if lever.kind == "crew":
         return f"one more {lever.name} {moved}"
-    what = "risk" if lever.kind == "risk" else "driver"
-    return f"without the {what} {lever.name} it is earlier: that {moved}"
+    return f"to rule out {lever.name} {moved}"
 
 
 def _moved(lever: Lever, target: str) -> str:

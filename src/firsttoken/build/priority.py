@@ -1,9 +1,12 @@
-"""The order in which tasks are scheduled: the least latest start first.
+"""The order in which tasks are scheduled, chosen at the means of all that is uncertain.
 
-The latest starts are those of the network without limits of crews at the means of all that is
-uncertain, so that the order knows nothing of what will happen. Among priority rules for the serial
-scheme it is one of the best (Kolisch, Serial and parallel resource-constrained project scheduling
-methods revisited, European Journal of Operational Research 90 (1996) 320-333).
+So it knows nothing of what will happen: in every replication the same list decides who gets a crew
+first. The rules that it is chosen from are the least latest start of the network without limits of
+crews, among the best for the serial scheme (Kolisch, Serial and parallel resource-constrained
+project scheduling methods revisited, European Journal of Operational Research 90 (1996) 320-333);
+the same with what an earlier phase waits for first; and samples about the better of both, each
+latest start moved by chance (after Kolisch and Drexl, Adaptive search for solving hard project
+scheduling problems, Naval Research Logistics 43 (1996) 23-40).
 """
 
 from __future__ import annotations
@@ -13,11 +16,43 @@ import heapq
 import numpy as np
 
 from firsttoken.build.clock import Clock
-from firsttoken.build.simulate import ALL, no_change, room, run_block
-from firsttoken.build.system import Integers, Network
+from firsttoken.build.simulate import FIRST_DATES, new_out, new_room, no_change, run_block
+from firsttoken.build.system import Floats, Integers, Network
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, fixed_parameters
 
-Floats = np.ndarray
+_SAMPLES = 200
+_WORK = 40_000  # tasks ordered in all samples together
+_SPREAD = (0.02, 0.05, 0.1, 0.2)
+
+
+class Expected:
+    """The programme at the means of its parameters, scheduled by one list or another."""
+
+    def __init__(
+        self, network: Network, clock: Clock, parameters: ParameterTable, series: SeriesTable
+    ) -> None:
+        self.network, self.clock = network, clock
+        self.parameters, self.series = parameters, series
+        self.room = new_room(network, parameters, FIRST_DATES)
+        self.room.values[:] = fixed_parameters(parameters)
+
+    def schedule(self, order: Integers, network: Network | None = None) -> tuple[Floats, Floats]:
+        """Finish and latest start of each task, [T], of the programme or a changed network."""
+        given = self.network if network is None else network
+        plain = given._replace(tasks=given.tasks._replace(order=order))
+        room = self.room
+        if network is not None:
+            room = new_room(plain, self.parameters, FIRST_DATES)
+            room.values[:] = self.room.values
+        tables = (plain, self.clock, self.parameters, self.series, no_change(plain), np.empty(0))
+        run_block(*tables, 0, -1, 0, FIRST_DATES, room, new_out(plain, 0, 0, FIRST_DATES))
+        return room.plan.finish.copy(), room.plan.late_start.copy()
+
+    def score(self, order: Integers) -> float:
+        """Mean date of the phases and of the end of all: less is better."""
+        finish, _ = self.schedule(order)
+        ready = finish[self.network.ready[self.network.counts]]
+        return float(np.mean([*ready, finish.max()]))
 
 
 def expected_order(
@@ -25,19 +60,51 @@ def expected_order(
 ) -> Network:
     """The network with its tasks in the order in which they are to be scheduled."""
     count = len(network.tasks.order)
-    unlimited = network.crews._replace(
-        need_start=np.zeros(count + 1, dtype=np.int64), level_start=np.zeros(1, dtype=np.int64)
+    expected = Expected(network, clock, parameters, series)
+    unlimited = network._replace(
+        crews=network.crews._replace(
+            need_start=np.zeros(count + 1, dtype=np.int64), level=np.zeros(0, dtype=np.int64)
+        )
     )
-    order = _ordered(network, np.zeros(count))
-    plain = network._replace(tasks=network.tasks._replace(order=order), crews=unlimited)
-    values = fixed_parameters(parameters)
-    edges = np.empty(0)
-    out = room(plain, 0, 1, ALL)
-    run_block(
-        *(plain, clock, parameters, series, no_change(plain), values, edges, 0, -1, 0, ALL, out)
-    )
-    order = _ordered(network, out.free[0])
-    return network._replace(tasks=network.tasks._replace(order=order))
+    first = _ordered(network, np.zeros(count))
+    finish, urgency = expected.schedule(first, unlimited)
+    best = _ordered(network, urgency)
+    if len(network.crews.need_crew):
+        length = float(finish.max() - expected.room.values[network.begin])
+        phase = _phase_of(network, first, finish) * length
+        best = _best(network, expected, [urgency, urgency + phase], length)
+    return network._replace(tasks=network.tasks._replace(order=best))
+
+
+def _best(network: Network, expected: Expected, rules: list[Floats], length: float) -> Integers:
+    """The list of the least score, of the rules and samples about the best of them."""
+    orders = [_ordered(network, rule) for rule in rules]
+    scores = [expected.score(order) for order in orders]
+    at = int(np.argmin(scores))
+    rule, best, least = rules[at], orders[at], scores[at]
+    random = np.random.default_rng(0)
+    count = len(rule)
+    for sample in range(min(_SAMPLES, _WORK // count)):
+        size = _SPREAD[sample % len(_SPREAD)] * length
+        order = _ordered(network, rule + random.normal(0.0, size, count))
+        score = expected.score(order)
+        if score < least - 1e-6:
+            best, least = order, score
+    return best
+
+
+def _phase_of(network: Network, order: Integers, finish: Floats) -> Floats:
+    """Place of the first phase that waits for each task, among the phases by their dates, [T]."""
+    links = network.links
+    ready = network.ready[np.argsort(finish[network.ready], kind="stable")]
+    place = np.full(len(order), float(len(ready)))
+    for p in reversed(range(len(ready))):
+        place[ready[p]] = p
+    for i in order[::-1].tolist():
+        for k in range(links.start[i], links.start[i + 1]):
+            before = links.before[k]
+            place[before] = min(place[before], place[i])
+    return place
 
 
 def _ordered(network: Network, urgency: Floats) -> Integers:
@@ -46,17 +113,21 @@ def _ordered(network: Network, urgency: Floats) -> Integers:
     What is done or begun comes first: its crews are with it.
     """
     tasks, links = network.tasks, network.links
-    begun = np.maximum(tasks.started, tasks.finished) < 0
-    waiting = np.bincount(links.after, minlength=len(urgency))
-    heap = [(bool(begun[i]), float(urgency[i]), i) for i in np.flatnonzero(waiting == 0).tolist()]
+    begun = (np.maximum(tasks.started, tasks.finished) < 0).tolist()
+    waiting = np.bincount(links.after, minlength=len(urgency)).tolist()
+    starts, after, given = (
+        links.out_start.tolist(),
+        links.after[links.out].tolist(),
+        urgency.tolist(),
+    )
+    heap = [(begun[i], given[i], i) for i, count in enumerate(waiting) if not count]
     heapq.heapify(heap)
     found: list[int] = []
     while heap:
         i = heapq.heappop(heap)[2]
         found.append(i)
-        for k in links.out[links.out_start[i] : links.out_start[i + 1]].tolist():
-            j = int(links.after[k])
+        for j in after[starts[i] : starts[i + 1]]:
             waiting[j] -= 1
             if not waiting[j]:
-                heapq.heappush(heap, (bool(begun[j]), float(urgency[j]), j))
+                heapq.heappush(heap, (begun[j], given[j], j))
     return np.array(found, dtype=np.int64)

@@ -15,6 +15,7 @@ from firsttoken.build.engine import (
     CREW_EXCEEDED,
     DONE,
     Change,
+    Plan,
     backward,
     drivers_of,
     mark_targets,
@@ -22,8 +23,9 @@ from firsttoken.build.engine import (
     new_timelines,
     schedule,
 )
-from firsttoken.build.system import Floats, Network, System
-from firsttoken.kernel.compiled import compiled
+from firsttoken.build.engine_place import Timelines
+from firsttoken.build.system import FIRST, LAST, Floats, Network, System
+from firsttoken.kernel.compiled import compiled_bare, compiled_inner
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, draw_parameters
 from firsttoken.kernel.replicate import replicate
 from firsttoken.twin.findings import BalanceError
@@ -85,39 +87,59 @@ def no_change(network: Network) -> Change:
     """The programme as it is declared."""
     return Change(
         np.zeros(len(network.tasks.order)),
-        np.zeros(len(network.crews.level_start) - 1),
+        np.zeros(len(network.crews.level)),
         np.ones(len(network.hazards.probability), dtype=np.bool_),
         np.ones(len(network.hazards.driver_probability), dtype=np.bool_),
     )
 
 
-@compiled
+class Room(NamedTuple):
+    """What a thread writes and reads again within a block.
+
+    Attributes
+    ----------
+    values : parameters, [P].
+    kept : start, finish, work and float of each task, [4, BLOCK, T].
+    """
+
+    values: Floats
+    plan: Plan
+    lines: Timelines
+    kept: Samples
+
+
+def new_room(network: Network, parameters: ParameterTable, keep: int) -> Room:
+    """Return room for one thread."""
+    tasks = len(network.tasks.order)
+    return Room(
+        np.empty(len(parameters.code)),
+        new_plan(tasks),
+        new_timelines(network),
+        np.empty((4, BLOCK if keep else 0, tasks), dtype=np.float32),
+    )
+
+
+@compiled_bare
 def run_block(
     network: Network,
     clock: Clock,
     parameters: ParameterTable,
     series: SeriesTable,
     change: Change,
-    fixed: Floats,
     edges: Floats,
     seed: int,
     low: int,
     high: int,
     keep: int,
+    room: Room,
     out: Out,
 ) -> int:
     """Run replications low to high - 1 and write their part of `out`; returns a status.
 
-    Replication -1 has the parameters `fixed` [P] and all that may happen at its mean; of it only
-    the latest starts are written, as `out.free[0]`.
+    Replication -1 has the parameters that stand in `room` and all that may happen at its mean; of
+    it only the latest starts are kept, in `room.plan`.
     """
-    count = len(network.tasks.order)
-    plan = new_plan(count)
-    lines = new_timelines(network, True)
-    values = fixed.copy()
-    size = high - low
-    kept = np.empty((4, size if keep else 0, count), np.float32)
-    sums = np.zeros((4, count))
+    plan, lines, values = room.plan, room.lines, room.values
     for replication in range(low, high):
         if replication >= 0:
             draw_parameters(parameters, seed, replication, values)
@@ -128,62 +150,80 @@ def run_block(
             return status
         if replication < 0:
             backward(network, clock, values, plan)
-            out.free[0] = plan.late_start
             continue
         first, last = mark_targets(network, plan)
         out.first[replication] = first
         out.last[replication] = last
-        if keep == 0:
-            continue
-        for p in range(len(network.ready)):
-            out.ready[p, replication] = plan.finish[network.ready[p]]
-        backward(network, clock, values, plan)
-        drivers_of(network, clock, values, plan, 0)
-        drivers_of(network, clock, values, plan, 1)
-        _spend(network, values, edges, plan.start, plan.finish, out.spent[replication])
-        begin = values[network.begin]
-        row = replication - low
-        for i in range(count):
-            kept[0, row, i] = plan.start[i]
-            kept[1, row, i] = plan.finish[i]
-            kept[2, row, i] = plan.work[i]
-            kept[3, row, i] = plan.total[i]
-            sums[0, i] += plan.free[i]
-            sums[1, i] += plan.critical[0, i]
-            sums[2, i] += plan.critical[1, i]
-            if plan.work[i] > 0.0:
-                part = plan.work[i] / (plan.work[i] + plan.total[i])
-                sums[3, i] += part * (last - begin)
+        if keep:
+            backward(network, clock, values, plan)
+            drivers_of(network, clock, values, plan, FIRST)
+            drivers_of(network, clock, values, plan, LAST)
+            _keep(network, values, edges, replication, low, last, plan, room.kept, out)
     if keep:
-        block = low // BLOCK
-        out.free[block] = sums[0]
-        out.critical[block] = sums[1:3]
-        out.significance[block] = sums[3]
-        for i in range(count):
-            for row in range(size):
-                out.start[i, low + row] = kept[0, row, i]
-                out.finish[i, low + row] = kept[1, row, i]
-                out.work[i, low + row] = kept[2, row, i]
-                out.total[i, low + row] = kept[3, row, i]
+        _hand_over(low, high, room.kept, out)
     return DONE
 
 
-@compiled
-def _spend(
-    network: Network, values: Floats, edges: Floats, start: Floats, finish: Floats, out: Floats
+@compiled_inner
+def _keep(
+    network: Network,
+    values: Floats,
+    edges: Floats,
+    replication: int,
+    low: int,
+    last: float,
+    plan: Plan,
+    kept: Samples,
+    out: Out,
 ) -> None:
-    """Fill the money spent until each edge, evenly over each task's time."""
-    out[:] = 0.0
-    for i in range(len(start)):
+    """Keep what is told of one replication."""
+    block, row = low // BLOCK, replication - low
+    begin = values[network.begin]
+    for p in range(len(network.ready)):
+        out.ready[p, replication] = plan.finish[network.ready[p]]
+    for e in range(len(edges)):
+        out.spent[replication, e] = 0.0
+    for i in range(len(plan.start)):
+        kept[0, row, i] = plan.start[i]
+        kept[1, row, i] = plan.finish[i]
+        kept[2, row, i] = plan.work[i]
+        kept[3, row, i] = plan.total[i]
+        if not row:
+            out.free[block, i] = out.significance[block, i] = 0.0
+            out.critical[block, 0, i] = out.critical[block, 1, i] = 0.0
+        out.free[block, i] += plan.free[i]
+        out.critical[block, 0, i] += plan.critical[0, i]
+        out.critical[block, 1, i] += plan.critical[1, i]
+        if plan.work[i] > 0.0:
+            part = plan.work[i] / (plan.work[i] + plan.total[i])
+            out.significance[block, i] += part * (last - begin)
         cost = values[network.tasks.cost[i]]
         if cost > 0.0:
-            length = finish[i] - start[i]
-            for e in range(len(edges)):
-                passed = edges[e] - start[i]
-                if passed >= length:
-                    out[e] += cost
-                elif passed > 0.0:
-                    out[e] += cost * passed / length
+            _spend(cost, plan.start[i], plan.finish[i], edges, replication, out.spent)
+
+
+@compiled_inner
+def _spend(
+    cost: float, start: float, finish: float, edges: Floats, replication: int, spent: Floats
+) -> None:
+    """Add the money spent until each edge, evenly over a task's time."""
+    for e in range(len(edges)):
+        if edges[e] >= finish:
+            spent[replication, e] += cost
+        elif edges[e] > start:
+            spent[replication, e] += cost * (edges[e] - start) / (finish - start)
+
+
+@compiled_inner
+def _hand_over(low: int, high: int, kept: Samples, out: Out) -> None:
+    """Write the samples of a block, the replications of a task side by side."""
+    for i in range(out.start.shape[0]):
+        for replication in range(low, high):
+            row = replication - low
+            out.start[i, replication] = kept[0, row, i]
+            out.finish[i, replication] = kept[1, row, i]
+            out.work[i, replication] = kept[2, row, i]
+            out.total[i, replication] = kept[3, row, i]
 
 
 def simulate(
@@ -255,23 +295,26 @@ def _run(
 ) -> Out:
     network = system.network
     change = no_change(network) if change is None else change
-    out = room(network, len(system.edges), replications, keep)
+    out = new_out(network, len(system.edges), replications, keep)
     seed = int(seed)
-    fixed = np.empty(len(system.parameters.code))
+    local = threading.local()
 
     def task(low: int, high: int) -> None:
+        room: Room | None = getattr(local, "room", None)
+        if room is None:
+            room = local.room = new_room(network, system.parameters, keep)
         status = run_block(
             network,
             system.clock,
             system.parameters,
             system.series,
             change,
-            fixed,
             system.edges,
             seed,
             low,
             high,
             keep,
+            room,
             out,
         )
         if status != DONE:
@@ -284,7 +327,7 @@ def _run(
     return out
 
 
-def room(network: Network, edges: int, replications: int, keep: int) -> Out:
+def new_out(network: Network, edges: int, replications: int, keep: int) -> Out:
     """Room for the results; of what is not kept, none."""
     tasks = len(network.tasks.order) if keep else 0
     blocks = -(-replications // BLOCK)

@@ -79,14 +79,13 @@ class Crews(NamedTuple):
     Attributes
     ----------
     need_start, need_crew, need_count : crews needed by each task; `need_count` are rows.
-    level_start, level : series of each crew, whose product is how many there are, [C + 1].
+    level : series of how many there are of each crew, [C].
     room : places that the timeline of each crew needs, [C + 1], cumulated.
     """
 
     need_start: Integers
     need_crew: Integers
     need_count: Integers
-    level_start: Integers
     level: Integers
     room: Integers
 
@@ -117,16 +116,18 @@ class Shocks(NamedTuple):
 
     Attributes
     ----------
-    closed_start, closed_from, closed_until : rows of the times in which each task stands still.
+    slow_start, slow_from, slow_until, pace : times in which each task goes on at a share of its
+        pace, and that share; rows.
     longer_start, longer_from, longer_until, factor, added : of each task begun within a time, the
         factor on its duration and what is added to it; rows.
     slip_start, slip, slip_since : rows of what each task waits longer, if it would begin at
         `slip_since` [s] or later.
     """
 
-    closed_start: Integers
-    closed_from: Integers
-    closed_until: Integers
+    slow_start: Integers
+    slow_from: Integers
+    slow_until: Integers
+    pace: Integers
     longer_start: Integers
     longer_from: Integers
     longer_until: Integers
