@@ -13,6 +13,7 @@ from firsttoken.facility import model
 from firsttoken.facility.balance_check import check_balance
 from firsttoken.facility.disrupt import problem
 from firsttoken.facility.plan_check import check_design
+from firsttoken.facility.power_check import check_power
 from firsttoken.facility.slots import Sheet, sheet_of
 from firsttoken.twin.findings import Finding, Findings, TwinError
 from firsttoken.twin.slots import nearest
@@ -79,6 +80,7 @@ def check_site(twin: Twin, name: str, findings: Findings) -> None:
     for look in (_names, _parts, _racks, _cooled, _weather, _disruptions, _size):
         look(view)
     check_design(twin, name, findings)
+    check_power(twin, name, findings)
     if len(findings.errors) == before:
         check_balance(twin, name, findings)
         _compiled(view)

@@ -72,6 +72,8 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     prefix = f"{name}: " if len(twin.rooms["facility"]) > 1 else ""
     kpis = Kpis(scenario, site, compiled, simulated, prefix)
     tables += [inputs, *site_tables(kpis)]
+    if "explain" in settings.engines:
+        tables += _contingencies(twin, name, resolve, settings)
     return Outcome(tuple(tables), site_ports(kpis))
 
 
@@ -103,6 +105,16 @@ def _simulate(twin: Twin, site: model.Facility, compiled: System, settings: Sett
     )
 
 
+def _contingencies(
+    twin: Twin, name: str, resolve: Resolve, settings: Settings
+) -> list[ResultTable]:
+    """What every single failure, and every pair that acts together, does to the racks."""
+    from firsttoken.facility.power_kpi import power_tables
+
+    settings.say(f"contingencies of {name}, {twin.scenario or 'base'}", 0, 0)
+    return power_tables(twin, name, resolve, pairs=True)
+
+
 def site_tables(kpis: Kpis) -> list[ResultTable]:
     """All tables of a simulated site."""
     from firsttoken.facility import kpi, kpi_units
@@ -118,6 +130,10 @@ def site_tables(kpis: Kpis) -> list[ResultTable]:
         tables.append(kpi_units.unit_table(kpis))
     if len(kpis.result.trace):
         tables.append(kpi_units.trace_table(kpis))
+    if kpis.system.cooling.transients:
+        from firsttoken.facility.cooling_kpi import transient_tables
+
+        tables += transient_tables(kpis.scenario, kpis.system)
     return tables
 
 

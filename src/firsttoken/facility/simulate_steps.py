@@ -67,7 +67,7 @@ def run_steps(
         move_loads(site, state, work, t0, t1)
         racks_want(site, state, work, levels, j, t1 - t0)
         _set_levels(site, work, levels, j)
-        if changed or first + j == 0:
+        if changed or j == 0:
             _set_live(site, state, work)
         dry, wet, pressure = _air(site, levels, j, 0.5 * (t0 + t1))
         ended = _solve(site, state, work, t1 - t0, dry, wet, pressure)
@@ -105,7 +105,10 @@ def _air(site: Site, levels: Floats, j: int, t: float) -> tuple[float, float, fl
 
 @compiled_inner
 def _set_levels(site: Site, work: Work, levels: Floats, j: int) -> None:
-    """Fill set-points of the cooling plant, and what feeds may take."""
+    """Fill set-points of the cooling plant, what feeds may take, and overheads."""
+    overheads = site.loads.overhead
+    for i in range(len(overheads)):
+        work.load[len(work.load) - len(overheads) + i] = levels[overheads[i], j]
     for i in range(len(site.set_point)):
         work.set_points[i] = levels[site.set_point[i], j] if site.set_point[i] >= 0 else math.nan
     for r in range(len(site.limit)):
