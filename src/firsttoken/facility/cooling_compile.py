@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from firsttoken.facility import cooling_system
-from firsttoken.facility.cooling_system import NONE, CoolingPlant, CoolingSystem, Ints
+from firsttoken.facility.cooling_system import (
+    NONE,
+    CoolingPlant,
+    CoolingSystem,
+    Ints,
+    TransientCase,
+    TransientChange,
+)
 from firsttoken.facility.model_cooling import Cooling
 from firsttoken.facility.rack_rows import WHOLE, Detail, RackRow, largest, rows_of
 from firsttoken.facility.slots import Sheet, Slots
@@ -104,6 +111,7 @@ def compile_cooling(slots: Slots, detail: Detail, racks: Sequence[RackRow]) -> C
         set_point=_set_points(groups),
         feeds=tuple(named(getattr(group.sheet.declared, "from_", None)) for group in groups),
         liquid=tuple(group.sheet.raw("fluid") if _has(group, "fluid") else "" for group in groups),
+        transients=tuple(_transient(slots, name, groups) for name in site.transients),
     )
 
 
@@ -245,3 +253,22 @@ def _attach(
         blocks = np.arange(len(numbers)) * len(group.rows) // len(numbers)
         rows[numbers] = group.first + blocks
     return rows
+
+
+def _transient(slots: Slots, name: str, groups: Sequence[_Group]) -> TransientCase:
+    sheet = slots.sheet("transients", name)
+    fields = ("dry_bulb", "wet_bulb", "load", "duration", "step")
+    known = {group.name: (group.collection, group.name) for group in groups}
+    known |= {racks: ("racks", racks) for racks in slots.site.racks}
+    changes = []
+    for number, event in enumerate(sheet.raw("events")):
+        path = f"{sheet.path}.events.{number}"
+        own = Sheet(slots.twin, slots.build, path, type(event), event, "")
+        for target in named(event.of):
+            if target not in known:
+                raise _unknown(slots, f"{path}.of", target, list(known))
+            for what in ("pumps", "units", "load"):
+                if own.has(what):
+                    change = own.scalar("at"), own.scalar("over"), own.scalar(what)
+                    changes.append(TransientChange(known[target], what, *change))
+    return TransientCase(name, {field: sheet.scalar(field) for field in fields}, tuple(changes))

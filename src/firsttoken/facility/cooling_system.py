@@ -170,6 +170,26 @@ class CoolingWeather(NamedTuple):
     pressure: float
 
 
+@dataclass(frozen=True, slots=True)
+class TransientChange:
+    """One change of one group: `what` is `pumps`, `units` or `load`; the rest are parameters."""
+
+    group: tuple[str, str]
+    what: str
+    at: int
+    over: int
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransientCase:
+    """One transient: parameters of its fields, and its changes."""
+
+    name: str
+    fields: Mapping[str, int]
+    changes: tuple[TransientChange, ...]
+
+
 @dataclass(frozen=True)
 class CoolingSystem:
     """The compiled cooling plant of a site.
@@ -188,6 +208,7 @@ class CoolingSystem:
         NONE: none.
     feeds : names of what feeds the motors of each group.
     liquid : liquid of each group's racks' loop, `pg25` or `water`; empty: no CDU.
+    transients : trips and ramps to try.
     """
 
     plant: CoolingPlant
@@ -201,6 +222,7 @@ class CoolingSystem:
     set_point: Ints
     feeds: tuple[tuple[str, ...], ...]
     liquid: tuple[str, ...]
+    transients: tuple[TransientCase, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from firsttoken.facility.model_power import Equipment, Power, Share
+from firsttoken.facility.model_power import Duration, Equipment, Power, Share
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 Temperature = Annotated[Value, Quantity("K", above=0, series=False)]
@@ -179,6 +179,31 @@ class Chiller(Cooler):
     pumps: Pumps | None = Field(None, description="Condenser-water pumps of one unit.")
 
 
+class TransientEvent(Declared):
+    """Something that happens to groups of racks or of cooling equipment, and stays."""
+
+    at: Duration = default("0 s", description="When, from the beginning.")
+    over: Duration = default("0 s", description="Time that it takes, in a straight line.")
+    of: str | list[str] = Field(description="Groups: racks, CDUs, air units, loops, coolers.")
+    pumps: Share | None = Field(None, description="Share of their pumps or fans that then run.")
+    units: Share | None = Field(None, description="Share of their units that then work.")
+    load: Share | None = Field(
+        None, description="Load that the racks then have, from idle (0) to full (1)."
+    )
+
+
+class Transient(Declared):
+    """Minutes in short steps: what a trip does to the racks' coolant, and how soon."""
+
+    description: str = Field("", description="What is tried.")
+    dry_bulb: Temperature = default("35 degC", description="Outside air.")
+    wet_bulb: Temperature = default("25 degC", description="Wet bulb of the outside air.")
+    load: Share = default(1, description="Load of all racks before.")
+    duration: Duration = default("10 minute", description="Time simulated.")
+    step: Duration = default("0.5 s", description="Time step.")
+    events: list[TransientEvent] = Field(description="What happens, in any order.")
+
+
 class Cooling(Declared):
     """All cooling equipment."""
 
@@ -188,3 +213,6 @@ class Cooling(Declared):
     dry_coolers: dict[str, DryCooler] = Field({}, description="Dry and adiabatic coolers.")
     towers: dict[str, Tower] = Field({}, description="Cooling towers.")
     chillers: dict[str, Chiller] = Field({}, description="Chillers.")
+    transients: dict[str, Transient] = Field(
+        {}, description="Trips and ramps to try: seconds until racks throttle."
+    )

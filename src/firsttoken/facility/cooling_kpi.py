@@ -1,0 +1,139 @@
+"""Results of transients as named tables with units."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firsttoken.facility.cooling_system import Floats
+from firsttoken.facility.cooling_transient import RackNumbers, TransientResult, run_transient
+from firsttoken.facility.rack_rows import WHOLE
+from firsttoken.kernel.parameters import evaluate_series, fixed_parameters
+from firsttoken.twin.result_rows import Rows
+from firsttoken.twin.result_table import ResultTable
+
+if TYPE_CHECKING:
+    from firsttoken.facility.system import System
+
+ZERO = 273.15
+SHOWN = 240
+"""Moments of a transient that its table of courses has, at most."""
+
+
+def transient_tables(scenario: str, system: System) -> list[ResultTable]:
+    """Run a site's transients, with all parameters at their means and all units that it ever has.
+
+    Returns
+    -------
+    list
+        `facility_transients`, a row for each group of racks, and `facility_transient_course`; empty
+        if none is declared.
+    """
+    cooling = system.cooling
+    if not cooling.transients or not len(cooling):
+        return []
+    summary = Rows(
+        "facility_transients",
+        "Trips and ramps of the cooling plant: time until racks throttle, hottest coolant.",
+        ("scenario", "transient", "racks"),
+        *("scenario", "transient", "racks", "throttle_after", "hottest_supply", "hottest_outlet"),
+        *("supply_at_end", "outlet_at_end", "energy_error"),
+    )
+    course = Rows(
+        "facility_transient_course",
+        "Courses of transients: coolant that enters and leaves the hottest racks of a group.",
+        ("scenario", "transient", "racks", "time"),
+        *("scenario", "transient", "racks", "time", "supply", "outlet"),
+    )
+    x = fixed_parameters(system.parameters)
+    levels = _levels(system, x)
+    racks = rack_numbers(system, x, levels)
+    counts = np.where(cooling.count >= 0, levels[cooling.count], 1.0)
+    points = np.where(cooling.set_point >= 0, levels[cooling.set_point], np.nan)
+    for case in cooling.transients:
+        done = run_transient(cooling, case, racks, system.rack_groups, x, counts, points)
+        for group, name in enumerate(system.rack_groups):
+            mine = np.flatnonzero((racks.group == group) & ~np.isnan(done.supply[0]))
+            if len(mine):
+                _add(scenario, case.name, name, done, mine, summary, course)
+    degrees = ("hottest_supply", "hottest_outlet", "supply_at_end", "outlet_at_end")
+    return [
+        summary.table({"throttle_after": "s", **dict.fromkeys(degrees, "degC")}),
+        course.table({"time": "s", "supply": "degC", "outlet": "degC"}),
+    ]
+
+
+def _add(
+    scenario: str,
+    transient: str,
+    racks: str,
+    done: TransientResult,
+    mine: np.ndarray[tuple[int], np.dtype[np.intp]],
+    summary: Rows,
+    course: Rows,
+) -> None:
+    supply, outlet = done.supply[:, mine] - ZERO, done.outlet[:, mine] - ZERO
+    throttled = done.throttled[mine]
+    known = throttled[~np.isnan(throttled)]
+    summary.add(
+        scenario=scenario,
+        transient=transient,
+        racks=racks,
+        throttle_after=float(known.min()) if len(known) else math.nan,
+        hottest_supply=float(supply.max()),
+        hottest_outlet=float(outlet.max()),
+        supply_at_end=float(supply[-1].max()),
+        outlet_at_end=float(outlet[-1].max()),
+        energy_error=done.error,
+    )
+    every = max(math.ceil(len(done.times) / SHOWN), 1)
+    kept = slice(every - 1, None, every)
+    course.extend(
+        len(done.times[kept]),
+        scenario=scenario,
+        transient=transient,
+        racks=racks,
+        time=done.times[kept],
+        supply=supply[kept].max(axis=1),
+        outlet=outlet[kept].max(axis=1),
+    )
+
+
+def _levels(system: System, x: Floats) -> Floats:
+    """All series at the end of the horizon, when all that is built is there, [S]."""
+    found = np.empty((len(system.series.kind), 1))
+    edges = np.array([system.horizon - 1.0, system.horizon])
+    evaluate_series(system.series, system.parameters, x, edges, 0, -1, found)
+    return found[:, 0]
+
+
+def rack_numbers(system: System, x: Floats, levels: Floats) -> RackNumbers:
+    """Rows of racks as numbers.
+
+    Parameters
+    ----------
+    x : parameters, [P].
+    levels : series at the moment, [S].
+    """
+    from firsttoken.facility.simulate_replication import build_site
+
+    values = build_site(system, x, 0).racks
+    group = np.array([system.rack_groups.index(row.group) for row in system.racks], np.int64)
+    number = system.fleet.number[: len(system.rack_groups)]
+    there = np.where(number >= 0, levels[number], 1.0)[group]
+    unit = np.array([row.unit for row in system.racks], np.int64)
+    units = np.where(unit == WHOLE, there, np.clip(there - unit, 0.0, 1.0))
+    law = np.stack([values.scale, values.limit, values.exponent, values.unit], axis=1)
+    return RackNumbers(
+        group=group,
+        units=units,
+        power=values.power[group],
+        idle=values.idle[group],
+        liquid=values.liquid[group],
+        flow=values.flow[group],
+        law=law[group],
+        warmest=values.warmest[group],
+        hottest=values.hottest[group],
+    )
