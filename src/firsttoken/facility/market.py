@@ -13,7 +13,7 @@ from firsttoken.facility.weather_files import WeatherFile
 from firsttoken.twin.findings import Findings
 
 PRICE: Final = Column(
-    ("price", "price_usd_per_mwh", "energy_price", "lmp"), "USD/J", "USD/MWh", -1e-2, 1e-2
+    ("price", "price_usd_per_mwh", "energy_price", "lmp"), "USD/J", "USD/MWh", -5.6e-6, 5.6e-6
 )
 CARBON: Final = Column(
     ("carbon_intensity", "ci_direct_g_per_kwh", "carbon", "ci_lca_g_per_kwh"),

@@ -212,7 +212,7 @@ def _fill(
     found: WeatherFile, quantities: Sequence[str], path: Path, findings: Findings, at: str
 ) -> bool:
     """Fill short gaps by straight lines; longer ones are reported, and False is returned."""
-    filled = 0
+    filled = np.zeros(found.values.shape[1], bool)
     for name, values in zip(quantities, found.values, strict=True):
         missing = np.isnan(values)
         if not missing.any():
@@ -230,9 +230,9 @@ def _fill(
             return False
         known = np.flatnonzero(~missing)
         values[missing] = np.interp(np.flatnonzero(missing), known, values[known])
-        filled += int(missing.sum())
-    if filled:
-        what = f"{filled} missing values of {path.name} are filled by straight lines"
+        filled |= missing
+    if filled.any():
+        what = f"{filled.sum()} missing hours of {path.name} are filled by straight lines"
         place = Place(str(path))
         findings.add(Finding(what, "", "", at, "weather-gap", "note", place))
     return True
