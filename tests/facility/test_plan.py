@@ -239,7 +239,7 @@ def test_each_limit_lets_in_its_racks(tmp_path: Path) -> None:
 
 def test_a_bill_is_the_sum_of_its_units(tmp_path: Path) -> None:
     tables = planned(tmp_path, SMALL, f"    weather: {weather(tmp_path)}\n")
-    columns = tables["facility_units"].columns
+    columns = tables["facility_plan_units"].columns
     total = sum(
         count * each / 1e3 for count, each in zip(columns["count"], columns["each"], strict=True)
     )

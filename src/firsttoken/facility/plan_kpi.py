@@ -85,7 +85,9 @@ def _racks_said(found: SitePlan, first: str, second: str) -> str:
         return f"{first} limits; nothing else does"
     more = needs(best, found.site, found.rack, first, math.floor(following))
     more = more[0].lower() + more[1:]
-    return f"{first} limits; {more} would bring {following:.0f}, then {second} limits"
+    return (
+        f"{first} limits; {more} would bring {math.floor(following + 1e-9)}, then {second} limits"
+    )
 
 
 def limit_table(scenario: str, found: SitePlan) -> ResultTable:
@@ -162,7 +164,7 @@ def _units_said(design: Found) -> str:
 def unit_table(scenario: str, found: SitePlan) -> ResultTable:
     """The units of the cheapest design."""
     rows = Rows(
-        "facility_units",
+        "facility_plan_units",
         "Units of the cheapest design, spares included.",
         ("scenario", "site", "part"),
         *("scenario", "site", "part", "count", "each", "cost"),
