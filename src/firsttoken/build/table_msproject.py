@@ -8,6 +8,7 @@ How Project's terms are read:
 * durations are working hours (`PT16H0M0S`), elapsed ones run all the time; `LinkLag` is in tenths
   of a minute, or in per cent of the predecessor's duration;
 * a lag runs in the calendar of the successor, an elapsed one all the time;
+* days that a calendar does not say are Project's own: Monday to Friday, 8 to 12 and 13 to 17;
 * work resources with their `MaxUnits` are crews, material and costs are not;
 * a summary task with one milestone that comes after something is a phase, ready with it;
 * money stands in hundredths.
@@ -57,6 +58,8 @@ _CONSTRAINTS: Final[Mapping[str, Constraint]] = {
     "6": "finish from",
     "7": "finish by",
 }
+_OFFICE: Final[Spans] = ((8 * 60, 12 * 60), (13 * 60, 17 * 60))
+_STANDARD: Final[tuple[Spans, ...]] = (_OFFICE,) * 5 + ((),) * 2
 _FOREVER: Final = 400
 """Most days of an exception that are read one by one."""
 
@@ -108,6 +111,7 @@ class _Reader:
         self.summaries: list[_Task] = []
         self.done: dict[str, str] = {}
         self.left: set[str] = set()
+        self.assumed = False
         self.costs: dict[str, float] = {}
         self.rows_inside: dict[str, dict[tuple[str, int], list[int]]] = {}
 
@@ -138,8 +142,7 @@ class _Reader:
                 return read[uid]
             row = rows[uid]
             base = view.text(row, "basecalendaruid")
-            week: list[Spans] = [()] * 7
-            exceptions: dict[dt.date, Spans] = {}
+            week, exceptions = list(_STANDARD), dict[dt.date, Spans]()
             if base in rows and base != uid and base not in trail:
                 given = calendar(base, (*trail, uid))
                 week, exceptions = list(given.week), dict(given.exceptions)
@@ -149,13 +152,8 @@ class _Reader:
             read[uid] = WorkCalendar(title, tuple(week), exceptions, view.place(row))
             return read[uid]
 
-        for uid, row in rows.items():
-            found = calendar(uid)
-            is_base = view.text(row, "isbasecalendar") != "0"
-            if is_base and not any(found.week):
-                what = f"calendar {found.title!r} has no working time"
-                self.programme.wrong(view.place(row), what, "", "give it working days")
-            self.programme.know_calendar(uid, found)
+        for uid in rows:
+            self.programme.know_calendar(uid, calendar(uid))
 
     def _week(self, row: int, week: list[Spans], exceptions: dict[dt.date, Spans]) -> None:
         """Days of the week; day 0 is an exception in the manner of older files."""
@@ -164,7 +162,7 @@ class _Reader:
             for day in self.inside("weekday").get(("weekdays", around), []):
                 spans = self._times("weekday", day)
                 kind = view.text(day, "daytype")
-                if view.text(day, "dayworking") == "0":
+                if view.text(day, "dayworking") in ("0", "false"):
                     spans = ()
                 if kind == "0":
                     for period in self.inside("timeperiod").get(("weekday", day), []):
@@ -195,7 +193,7 @@ class _Reader:
         for around in self.inside("exceptions").get(("calendar", row), []):
             for item in self.inside("exception").get(("exceptions", around), []):
                 spans = self._times("exception", item)
-                if view.text(item, "dayworking") == "0":
+                if view.text(item, "dayworking") in ("0", "false"):
                     spans = ()
                 periods = self.inside("timeperiod").get(("exception", item), [])
                 kind = view.text(item, "type")
@@ -299,7 +297,7 @@ class _Reader:
                 return False
         task.seconds = self._seconds(row, "duration")
         uid = view.text(row, "calendaruid")
-        own = uid if uid not in ("", "-1") else self.project.text(0, "calendaruid")
+        own = uid if uid not in ("", "-1") else self._default(place)
         elapsed = is_elapsed(view.text(row, "durationformat")) and task.seconds > 0
         task.calendar = ALL_TIME if elapsed else self.programme.use_calendar(own, place)
         activity: Row = {"description": title}
@@ -314,6 +312,17 @@ class _Reader:
             what = f"{title!r}: a delay by levelling is left out"
             self.programme.left_out(place, what, "crews are levelled when it is simulated")
         return progress
+
+    def _default(self, place: Place) -> str:
+        """The project's calendar; a file without any has Project's own."""
+        uid = self.project.text(0, "calendaruid")
+        if not uid and not self.view("calendar").rows:
+            if not self.assumed:
+                what = "the file has no calendar: Monday to Friday, 8 to 12 and 13 to 17, is used"
+                self.programme.left_out(place, what, "", "export it with its calendars")
+                self.programme.know_calendar("", WorkCalendar("Standard", _STANDARD, {}, place))
+            self.assumed = True
+        return uid
 
     def _seconds(self, row: int, column: str) -> float:
         text = self.view_of_tasks.text(row, column)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from firsttoken.twin.findings import Finding, Findings, Place
+from firsttoken.twin.schedule_files import PARENT
 from firsttoken.twin.source import SourceMap
 from firsttoken.twin.tables import Table
 
@@ -80,6 +81,7 @@ class Programme:
         self.calendars: dict[str, Row] = {}
         self.begin: str | None = None
         self._known: dict[str, WorkCalendar] = {}
+        self._empty: set[str] = set()
         self._limits: dict[str, float] = {}
 
     # What cannot be said.
@@ -134,6 +136,12 @@ class Programme:
         calendar = self._known.get(key)
         if calendar is None:
             self.wrong(place, f"calendar {key!r} is not in the file", "", "export it with its own")
+            return None
+        if not any(calendar.week):
+            if key not in self._empty:
+                what = f"calendar {calendar.title!r} has no working time"
+                self.wrong(calendar.place, what, "work in it would never be done")
+            self._empty.add(key)
             return None
         everything = ((0, DAY_MINUTES),)
         if not calendar.exceptions and all(spans == everything for spans in calendar.week):
@@ -327,19 +335,16 @@ def read_schedule_tables(tables: Mapping[str, Table], findings: Findings) -> tup
     from firsttoken.build.table_msproject import read_msproject
     from firsttoken.build.table_xer import read_xer_schedule
 
-    if "project" in tables and "taskpred" not in tables and "proj_id" not in _columns(tables):
+    first = next(iter(tables.values()), None)
+    if first is None:
+        return {}, SourceMap()
+    if first.name == "project" and PARENT in first.columns:
         return read_msproject(tables, findings)
-    if "project" in tables:
+    if "project" in tables and "proj_id" in tables["project"].columns:
         return read_xer_schedule(tables, findings)
-    if tables:
-        first = next(iter(tables.values()))
-        what = "these tables are no schedule of Microsoft Project or Primavera P6"
-        hint = "name an XML file of Microsoft Project, or an XER file"
-        if first.name == "apibusinessobjects":
-            hint = "this is Primavera's own XML: export the schedule as XER"
-        findings.add(Finding(what, "", hint, code="schedule", place=first.place(-1)))
+    what = "these tables are no schedule of Microsoft Project or Primavera P6"
+    hint = "name an XML file of Microsoft Project, or an XER file"
+    if first.name == "apibusinessobjects":
+        hint = "this is Primavera's own XML: export the schedule as XER"
+    findings.add(Finding(what, "", hint, code="schedule", place=first.place(-1)))
     return {}, SourceMap()
-
-
-def _columns(tables: Mapping[str, Table]) -> Mapping[str, list[Any]]:
-    return tables["project"].columns

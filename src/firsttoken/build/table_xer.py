@@ -160,9 +160,6 @@ class _Reader:
             title = view.text(row, "clndr_name") or key
             everything = inherited | exceptions
             place = view.place(row)
-            if not any(week):
-                what = f"calendar {title!r} has no working time"
-                self.programme.wrong(place, what, "", "correct clndr_data")
             self.programme.know_calendar(key, WorkCalendar(title, week, everything, place))
 
     def resources(self) -> None:
