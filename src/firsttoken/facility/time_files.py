@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 LARGEST = 1 << 28
 """Most bytes that a file may unpack to."""
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?")
 _ZONE = r"(Z|[+-]\d{2}:?\d{2})$"
 _HEADER = re.compile(r"\s*([^\[(]*?)\s*(?:[\[(]\s*([^\])]*?)\s*[\])])?\s*")
 _SPAN = re.compile(r"[\s_\-]+")
@@ -251,21 +252,24 @@ def moments(
     except ValueError:
         pass
     texts = [re.sub(_ZONE, "", cell.strip()) for cell in cells]
+    good = all(map(_MOMENT.fullmatch, texts))
     try:
-        return np.array(texts, dtype="datetime64[ms]").astype(np.float64) / 1e3
+        if good:
+            return np.array(texts, dtype="datetime64[ms]").astype(np.float64) / 1e3
     except ValueError:
         pass
-    for number, text in enumerate(texts, 2):
-        try:
-            wrong = bool(np.isnat(np.array(text, dtype="datetime64[ms]")))
-        except ValueError:
-            wrong = True
-        if wrong:
-            what = f"{cells[number - 2]!r} is no time"
-            hint = "write 2026-07-01T13:00, or seconds from the twin's start in all rows"
-            report(findings, path, number, what, "", hint, at)
-            return None
-    return None  # pragma: no cover - numpy reads all or complains of one
+    number = next(line for line, text in enumerate(texts, 2) if not _is_moment(text))
+    what = f"{cells[number - 2]!r} is no time"
+    hint = "write 2026-07-01T13:00, or seconds from the twin's start in all rows"
+    report(findings, path, number, what, "", hint, at)
+    return None
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return bool(_MOMENT.fullmatch(text)) and not np.isnat(np.array(text, "datetime64[ms]"))
+    except ValueError:
+        return False
 
 
 def numbers(
