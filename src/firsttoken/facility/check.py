@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from firsttoken.facility import model
 from firsttoken.facility.balance_check import check_balance
+from firsttoken.facility.cooling_check import check_cooling
 from firsttoken.facility.disrupt import problem
 from firsttoken.facility.plan_check import check_design
 from firsttoken.facility.power_check import check_power
@@ -81,6 +82,7 @@ def check_site(twin: Twin, name: str, findings: Findings) -> None:
         look(view)
     check_design(twin, name, findings)
     check_power(twin, name, findings)
+    check_cooling(twin, name, findings)
     if len(findings.errors) == before:
         check_balance(twin, name, findings)
         _compiled(view)
