@@ -32,15 +32,15 @@ class Clock(NamedTuple):
     ----------
     spans : when each open span begins, when it ends, and the work done before it, [N, 3];
         disjoint and ascending within a calendar.
-    index : first span that ends after the beginning of each day, then first span at whose end
+    places : first span that ends after the beginning of each day, then first span at whose end
         more work is done than at the beginning of each step of work; of all calendars, [M].
-    rows : first span, last span + 1, first day and first step of work in `index`, [C, 4].
+    rows : first span, last span + 1, first day and first step of work in `places`, [C, 4].
     facts : origin and end of the table in time, work in the table, work in a week after it, steps
         of work in a second of work, [C, 5].
     """
 
     spans: Floats
-    index: Integers
+    places: Integers
     rows: Integers
     facts: Floats
 
@@ -57,7 +57,7 @@ def opening(clock: Clock, c: int, t: float) -> float:
     if t >= clock.facts[c, END]:
         shift = (np.floor((t - clock.facts[c, END]) / WEEK) + 1.0) * WEEK
         t -= shift
-    k = clock.index[clock.rows[c, 2] + int(max(t - clock.facts[c, ORIGIN], 0.0) / DAY)]
+    k = clock.places[clock.rows[c, 2] + int(max(t - clock.facts[c, ORIGIN], 0.0) / DAY)]
     while k < clock.rows[c, 1] and clock.spans[k, 1] <= t:
         k += 1
     if k == clock.rows[c, 1]:  # the last week's own opening, a week later
@@ -78,7 +78,7 @@ def worked(clock: Clock, c: int, t: float) -> float:
         weeks = np.floor((t - clock.facts[c, END]) / WEEK) + 1.0
         t -= weeks * WEEK
         more = weeks * clock.facts[c, WEEKLY]
-    k = clock.index[clock.rows[c, 2] + int(max(t - clock.facts[c, ORIGIN], 0.0) / DAY)]
+    k = clock.places[clock.rows[c, 2] + int(max(t - clock.facts[c, ORIGIN], 0.0) / DAY)]
     while k < clock.rows[c, 1] and clock.spans[k, 1] <= t:
         k += 1
     if k == clock.rows[c, 1]:
@@ -96,7 +96,7 @@ def ending(clock: Clock, c: int, work: float) -> float:
         weeks = np.ceil((work - clock.facts[c, TOTAL]) / clock.facts[c, WEEKLY])
         work -= weeks * clock.facts[c, WEEKLY]
         shift = weeks * WEEK
-    k = clock.index[clock.rows[c, 3] + int(max(work, 0.0) * clock.facts[c, STEPS])]
+    k = clock.places[clock.rows[c, 3] + int(max(work, 0.0) * clock.facts[c, STEPS])]
     while k > clock.rows[c, 0] and clock.spans[k, 2] >= work:
         k -= 1
     while (
@@ -117,7 +117,7 @@ def latest(clock: Clock, c: int, work: float) -> float:
         weeks = np.floor((work - clock.facts[c, TOTAL]) / clock.facts[c, WEEKLY]) + 1.0
         work -= weeks * clock.facts[c, WEEKLY]
         shift = weeks * WEEK
-    k = clock.index[clock.rows[c, 3] + int(max(work, 0.0) * clock.facts[c, STEPS])]
+    k = clock.places[clock.rows[c, 3] + int(max(work, 0.0) * clock.facts[c, STEPS])]
     while k > clock.rows[c, 0] and clock.spans[k, 2] > work:
         k -= 1
     while (

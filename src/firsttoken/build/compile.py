@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def compile_build(twin: Twin, name: str, resolve: Resolve) -> system.System:
     """
     declared = twin.rooms["build"][name]
     assert isinstance(declared, model.Build)
-    return Compiler(twin, name, declared, resolve).system()
+    return Compiler(twin, name, declared, resolve).compiled()
 
 
 class Compiler:
@@ -68,7 +68,7 @@ class Compiler:
         self.calendars = {label: i for i, label in enumerate(declared.calendars)}
         self.crew_names = list(declared.crews)
 
-    def system(self) -> system.System:
+    def compiled(self) -> system.System:
         """The compiled programme."""
         declared, build = self.declared, self.build
         since = self._earliest() - _BEFORE
@@ -166,18 +166,21 @@ class Compiler:
         """The earliest certain date that is said, seconds from 1970-01-01."""
         found = [self.twin.start]
         given = [self.declared.begin]
-        for activity in self.declared.activities.values():
-            for part in (activity, *activity.by_phase.values()):
-                given += [part.started, part.finished]
+        for part in self._states():
+            given += [part.started, part.finished]
         return min([*found, *(date.value for date in given if isinstance(date, Constant))])
 
     def _status(self) -> float:
         """Moment at which the state of the work is known, if any is said."""
-        for activity in self.declared.activities.values():
-            for part in (activity, *activity.by_phase.values()):
-                if part.started is not None or part.finished is not None:
-                    return self.twin.as_of - self.twin.start
+        if any(part.started is not None or part.finished is not None for part in self._states()):
+            return self.twin.as_of - self.twin.start
         return -np.inf
+
+    def _states(self) -> Iterator[model.Activity | model.InPhase]:
+        """Whatever may say how far an activity is."""
+        for activity in self.declared.activities.values():
+            yield activity
+            yield from activity.by_phase.values()
 
     def _edges(self) -> system.Floats:
         twin = self.twin

@@ -149,7 +149,7 @@ def open_timelines(
                 lines.moment[first + count] = moment
                 count += 1
             lines.level[first + count - 1] = values[series.knot_value[knot]]
-        lines.count[c] = count
+        lines.entries[c] = count
         for k in range(first, first + count):
             lines.level[k] = max(lines.level[k] + change.extra[c], 0.0)
             lines.free[k] = lines.level[k]
@@ -172,9 +172,9 @@ def _draw(parameters: ParameterTable, p: int, seed: int, replication: int, index
     purpose = int(np.int64(PARAMETER))
     if code in (codes.DISCRETE, codes.EMPIRICAL):
         u = uniform(seed, replication, key, purpose, index)
-        return table_quantile(code, parameters.table, int(a), int(b), u)
+        return float(table_quantile(code, parameters.table, int(a), int(b), u))
     c, d = parameters.args[p, 2], parameters.args[p, 3]
-    return draw(code, a, b, c, d, seed, replication, key, purpose, index)
+    return float(draw(code, a, b, c, d, seed, replication, key, purpose, index))
 
 
 @compiled_inner
@@ -196,7 +196,7 @@ def left_to_do(
     """
     tasks = network.tasks
     if tasks.remaining[i] >= 0:
-        return max(values[tasks.remaining[i]] - change.cut[i], 0.0)
+        return float(max(values[tasks.remaining[i]] - change.cut[i], 0.0))
     c = tasks.calendar[i]
     begun = values[tasks.started[i]]
     done = (
@@ -212,7 +212,7 @@ def left_to_do(
             if work > done:
                 break
     plan.work[i] = max(work, done)
-    return max(work - done - change.cut[i], 0.0)
+    return float(max(work - done - change.cut[i], 0.0))
 
 
 @compiled_inner
@@ -515,7 +515,7 @@ def new_timelines(network: Network) -> Timelines:
         free=np.zeros(room),
         level=np.zeros(room),
         first=network.crews.room[:crews].copy(),
-        count=np.zeros(crews, dtype=np.int64),
+        entries=np.zeros(crews, dtype=np.int64),
         used=np.zeros(crews),
         holder=np.zeros(room, dtype=np.int64),
         held=np.zeros(crews, dtype=np.int64),

@@ -32,7 +32,7 @@ class Timelines(NamedTuple):
 
     Attributes
     ----------
-    first, count : first entry and number of entries of each crew, [C].
+    first, entries : first entry and number of entries of each crew, [C].
     used : crew time given out, [C].
     holder, held : tasks that were given each crew, from `first` on, and their number, [C].
     """
@@ -41,7 +41,7 @@ class Timelines(NamedTuple):
     free: Floats
     level: Floats
     first: Integers
-    count: Integers
+    entries: Integers
     used: Floats
     holder: Integers
     held: Integers
@@ -158,7 +158,7 @@ def place(
 def first_fit(lines: Timelines, crew: int, start: float, finish: float, need: float) -> float:
     """Return `start` if so much of a crew is free throughout, else when that may first be so."""
     first = lines.first[crew]
-    last = first + lines.count[crew]
+    last = first + lines.entries[crew]
     low, high = first, last
     while high - low > 1:
         middle = (low + high) // 2
@@ -192,7 +192,7 @@ def take(lines: Timelines, crew: int, start: float, finish: float, need: float) 
 def _split(lines: Timelines, crew: int, moment: float) -> int:
     """Return the entry of a crew's timeline that begins at a moment; makes it if there is none."""
     low = lines.first[crew]
-    end = low + lines.count[crew]
+    end = low + lines.entries[crew]
     high = end
     while high - low > 1:
         middle = (low + high) // 2
@@ -209,7 +209,7 @@ def _split(lines: Timelines, crew: int, moment: float) -> int:
     lines.moment[low + 1] = moment
     lines.free[low + 1] = lines.free[low]
     lines.level[low + 1] = lines.level[low]
-    lines.count[crew] += 1
+    lines.entries[crew] += 1
     return int(low + 1)
 
 
@@ -218,12 +218,12 @@ def balanced(lines: Timelines, crew: int) -> bool:
     """Tell whether a crew was never exceeded, and its timeline shows all that was given out."""
     first = lines.first[crew]
     total = 0.0
-    for k in range(first, first + lines.count[crew]):
+    for k in range(first, first + lines.entries[crew]):
         taken = lines.level[k] - lines.free[k]
         if lines.free[k] < -CLOSE and taken > CLOSE:
             return False
         if abs(taken) > CLOSE:
-            if k + 1 == first + lines.count[crew]:
+            if k + 1 == first + lines.entries[crew]:
                 return False
             total += taken * (lines.moment[k + 1] - lines.moment[k])
-    return abs(total - lines.used[crew]) <= 1e-6 * (1.0 + lines.used[crew])
+    return bool(abs(total - lines.used[crew]) <= 1e-6 * (1.0 + lines.used[crew]))

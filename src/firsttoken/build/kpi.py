@@ -82,7 +82,7 @@ class Kpis:
         found = np.full(values.shape, np.nan)
         for at in np.ndindex(values.shape):
             if values[at] < FAR:
-                found[at] = decimal_year(values[at] + self.system.start)
+                found[at] = decimal_year(float(values[at]) + self.system.start)
         return found
 
     def value(self, row: int) -> float:

@@ -331,14 +331,17 @@ def new_out(network: Network, edges: int, replications: int, keep: int) -> Out:
     """Room for the results; of what is not kept, none."""
     tasks = len(network.tasks.order) if keep else 0
     blocks = -(-replications // BLOCK)
-    samples = [np.empty((tasks, replications), np.float32) for _ in range(4)]
+    shape = (tasks, replications)
     return Out(
-        np.empty(replications),
-        np.empty(replications),
-        np.empty((len(network.ready), replications)),
-        np.empty((replications, edges)),
-        *samples,
-        np.empty((blocks, tasks)),
-        np.empty((blocks, 2, tasks)),
-        np.empty((blocks, tasks)),
+        first=np.empty(replications),
+        last=np.empty(replications),
+        ready=np.empty((len(network.ready), replications)),
+        spent=np.empty((replications, edges)),
+        start=np.empty(shape, dtype=np.float32),
+        finish=np.empty(shape, dtype=np.float32),
+        work=np.empty(shape, dtype=np.float32),
+        total=np.empty(shape, dtype=np.float32),
+        free=np.empty((blocks, tasks)),
+        critical=np.empty((blocks, 2, tasks)),
+        significance=np.empty((blocks, tasks)),
     )
