@@ -15,7 +15,7 @@ from firsttoken.kernel.memory import Memory
 
 # Few different times, so that most events have company
 SOME = 500 if config.DISABLE_JIT else 3_000
-HOLDS = 2_000 if config.DISABLE_JIT else 30_000
+HOLDS = 7_000 if config.DISABLE_JIT else 30_000
 
 TIMES = st.integers(0, 5).map(float)
 PLANS = st.lists(st.one_of(TIMES, st.none()), max_size=80)

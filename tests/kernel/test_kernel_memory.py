@@ -229,6 +229,47 @@ def test_tables_begin_at_a_cache_line(rows: int, dtype: np.dtype[Any]) -> None:
     assert table.flags.writeable
 
 
+@given(st.lists(st.sampled_from(["i1", "i2", "i4", "f8"]), min_size=1, max_size=40))
+def test_records_of_lines_are_whole_cache_lines_in_the_order_of_their_fields(
+    kinds: list[str],
+) -> None:
+    fields = [(f"f{i}", kind) for i, kind in enumerate(kinds)]
+    dtype: Any = memory.lines(fields)
+    assert dtype.itemsize % memory.ALIGNMENT == 0
+    assert dtype.itemsize < memory.ALIGNMENT + 2 * sum(8 for _ in kinds)
+    assert dtype.names == tuple(name for name, _ in fields)
+    end = 0
+    for name, kind in fields:
+        found, offset = dtype.fields[name][:2]
+        assert found == np.dtype(kind)
+        assert offset >= end
+        assert offset % found.itemsize == 0
+        end = offset + found.itemsize
+
+
+@pytest.mark.parametrize("rows", [3, 1 << 18])  # the second takes a large page and more
+def test_tables_lie_side_by_side(rows: int) -> None:
+    given = {
+        LOTS: np.zeros(5, LOT),
+        NUMBERS: np.zeros(rows, memory.NUMBER),
+        FIRST: np.ones(1, memory.INTEGER),
+    }
+    given[NUMBERS]["v"] = np.arange(rows)
+    found = memory.together(given)
+    assert list(found) == list(given)
+    end = 0
+    for slot, table in found.items():
+        assert table.dtype == given[slot].dtype
+        assert np.array_equal(table, given[slot])
+        assert table.ctypes.data % memory.ALIGNMENT == 0
+        assert not end or 0 <= table.ctypes.data - end < memory.ALIGNMENT
+        end = table.ctypes.data + table.nbytes
+    if rows > memory.LARGE_PAGE // 8 - 1:
+        assert found[LOTS].ctypes.data % memory.LARGE_PAGE == 0
+    found[NUMBERS]["v"][0] = 7.0
+    assert given[NUMBERS]["v"][0] == 0.0
+
+
 @given(hnp.arrays(np.int32, st.integers(1, 20), elements=st.integers(-(2**30), 2**30)))
 def test_records_of_a_table_are_its_rows(values: np.ndarray) -> None:
     tables = some(len(values))

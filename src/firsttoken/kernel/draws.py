@@ -16,7 +16,7 @@ import numpy as np
 from firsttoken.kernel import codes
 from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.events import clock
-from firsttoken.kernel.memory import NUMBER, base, element, numbers, pairs, table
+from firsttoken.kernel.memory import NUMBER, base, element, lines, numbers, pairs, table
 from firsttoken.kernel.random import log_normal_float, uniform2
 from firsttoken.kernel.sampling import draw, quantile, table_quantile
 
@@ -30,18 +30,18 @@ KERNEL_SLOTS: Final = 8
 BLOCK: Final = 64
 """Numbers drawn at a time; even."""
 
-STREAM_STATE: Final = np.dtype(
+STREAM_STATE: Final = lines(
     [
         ("code", "i4"),  # distribution, see codes
         ("used", "i4"),  # numbers of the block that are used up
         ("drawn", "i8"),  # numbers drawn so far, blocks and all
         ("entity", "i8"),
-        ("purpose", "i8"),
+        ("purpose", "i4"),
+        ("rows", "i4"),  # rows of the table of distributions, for DISCRETE and EMPIRICAL
         ("a", "f8"),
         ("b", "f8"),
         ("c", "f8"),
         ("d", "f8"),
-        ("rows", "i8"),  # rows of the table of distributions, for DISCRETE and EMPIRICAL
     ]
 )
 """A stream: its distribution, its address, and how far it has been drawn."""
@@ -51,6 +51,12 @@ value = table(VALUE_SLOT, NUMBER)
 _block = base(BLOCK_SLOT)
 _table = base(TABLE_SLOT)
 _number = element(NUMBER)
+
+
+@compiled_fused
+def _wide(number: Any) -> Any:
+    """Return a small integer as one of 64 bits, in which addresses are computed."""
+    return np.int64(number)
 
 
 @compiled_fused
@@ -88,7 +94,7 @@ def fill(m: Any, s: int) -> None:
                 c.seed,
                 c.replication,
                 state.entity,
-                state.purpose,
+                _wide(state.purpose),
                 state.drawn + i,
             )
     else:
@@ -99,7 +105,8 @@ def fill(m: Any, s: int) -> None:
 
 @compiled_inner
 def _fill_uniform(out: Any, low: float, width: float, c: Any, state: Any) -> None:
-    seed, replication, entity, purpose = c.seed, c.replication, state.entity, state.purpose
+    seed, replication = c.seed, c.replication
+    entity, purpose = state.entity, _wide(state.purpose)
     first = state.drawn // 2
     for i in range(BLOCK // 2):
         u, v = uniform2(seed, replication, entity, purpose, first + i)
@@ -109,7 +116,8 @@ def _fill_uniform(out: Any, low: float, width: float, c: Any, state: Any) -> Non
 
 @compiled_inner
 def _fill_exponential(out: Any, mean: float, c: Any, state: Any) -> None:
-    seed, replication, entity, purpose = c.seed, c.replication, state.entity, state.purpose
+    seed, replication = c.seed, c.replication
+    entity, purpose = state.entity, _wide(state.purpose)
     first = state.drawn // 2
     for i in range(BLOCK // 2):
         u, v = uniform2(seed, replication, entity, purpose, first + i)
@@ -124,8 +132,9 @@ def _fill_inverse(m: Any, out: Any, c: Any, state: Any) -> None:
     listed = code in (codes.DISCRETE, codes.EMPIRICAL)
     rows = pairs(_table(m), int(np.int64(0)), state.rows)
     first = state.drawn // 2
+    purpose = _wide(state.purpose)
     for i in range(BLOCK // 2):
-        u, v = uniform2(c.seed, c.replication, state.entity, state.purpose, first + i)
+        u, v = uniform2(c.seed, c.replication, state.entity, purpose, first + i)
         if listed:
             out[2 * i] = table_quantile(code, rows, int(a), int(b), u)
             out[2 * i + 1] = table_quantile(code, rows, int(a), int(b), v)

@@ -52,12 +52,12 @@ LATER: Final = np.dtype([("time", "f8"), ("sequence", "i8"), ("what", "i8"), ("n
 """A later event, and the next of its list (row from 1)."""
 
 WAYS: Final = 4
-SPOKES: Final = 1024
+SPOKES: Final = 4096
 FEW: Final = 16
 """Events that a heap holds as fast as a wheel would."""
 MANY: Final = 32
 """Events in the heap that call for a finer wheel."""
-PER_SPOKE: Final = 6.0
+PER_SPOKE: Final = 2.0
 """Events a spoke, to choose the pace."""
 
 clock = table(CLOCK_SLOT, CLOCK)

@@ -19,6 +19,7 @@ Nothing is checked in compiled code: an engine must keep its indices within its 
 holds ``m`` must keep the :class:`Memory` alive.
 """
 
+import mmap
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -49,6 +50,30 @@ INTEGER: Final = np.dtype([("v", "i8")])
 """A table of plain integers."""
 
 ALIGNMENT: Final = 64
+"""Bytes of a cache line."""
+
+LARGE_PAGE: Final = 1 << 21
+
+
+def lines(fields: list[Any]) -> np.dtype[Any]:
+    """Return the dtype of records of whole cache lines: what is used together stands together.
+
+    Parameters
+    ----------
+    fields
+        As of a numpy dtype; the first ones share the first line.
+    """
+    packed: Any = np.dtype(fields, align=True)
+    names = packed.names
+    places = [packed.fields[name] for name in names]
+    layout: Any = {
+        "names": list(names),
+        "formats": [place[0] for place in places],
+        "offsets": [place[1] for place in places],
+        "itemsize": -(-packed.itemsize // ALIGNMENT) * ALIGNMENT,
+    }
+    found: np.dtype[Any] = np.dtype(layout)
+    return found
 
 
 def table(slot: int, dtype: np.dtype[Any]) -> Accessor:
@@ -251,6 +276,32 @@ class Memory:
     def copy(self, slots: Mapping[str, int]) -> dict[str, NDArray[Any]]:
         """Return copies of tables: a snapshot of the state they hold."""
         return {name: self._tables[slot].copy() for name, slot in slots.items()}
+
+
+def together(tables: Mapping[int, NDArray[Any]]) -> dict[int, NDArray[Any]]:
+    """Return copies of tables that lie in one block, in large pages where there are such.
+
+    An engine goes through its tables at random; the fewer pages, the fewer of their addresses must
+    be looked up.
+    """
+    starts = np.cumsum([0, *(-(-t.nbytes // ALIGNMENT) * ALIGNMENT for t in tables.values())])
+    block = _pages(int(starts[-1]))
+    found: dict[int, NDArray[Any]] = {}
+    for (slot, given), start in zip(tables.items(), starts[:-1], strict=True):
+        found[slot] = block[start : start + given.nbytes].view(given.dtype)
+        found[slot][:] = given
+    return found
+
+
+def _pages(size: int) -> NDArray[np.uint8]:
+    """Return zeros that begin at the start of a page: of a large one if they fill one."""
+    page = LARGE_PAGE if size >= LARGE_PAGE else mmap.PAGESIZE
+    memory = mmap.mmap(-1, size + page)
+    if size >= LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    raw = np.frombuffer(memory, np.uint8)
+    offset = -raw.ctypes.data % page
+    return raw[offset : offset + size]
 
 
 def aligned(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:

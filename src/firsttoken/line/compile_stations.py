@@ -85,6 +85,7 @@ class Stations:
             rule=self._rule(name, declared),
             pause=int(declared.shift_end == "pause"),
             tools=int(any(visit.step.same_tool for visit in self.visits[name])),
+            plain=0,
         )
         self.servers += servers
 

@@ -122,6 +122,7 @@ class Steps:
     ) -> None:
         step, name = visit.step, visit.name
         self.steps.add(
+            does=0,
             product=self.products[visit.product],
             station=self.stations[step.station],
             family=self.family[visit.key],

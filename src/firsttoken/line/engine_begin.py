@@ -21,9 +21,7 @@ from firsttoken.line.state import (
     cares,
     changes,
     classes,
-    counts,
     failures,
-    families,
     faults,
     level_users,
     line,
@@ -39,7 +37,7 @@ from firsttoken.line.state import (
     steps,
     wips,
 )
-from firsttoken.line.system import BACKLOG, BY_TIME, BY_WORK, CR, ORDER, STOCK, TIMED, USER, WIP
+from firsttoken.line.system import BACKLOG, BY_TIME, BY_WORK, ORDER, STOCK, TIMED, WIP
 
 
 @compiled_inner
@@ -107,46 +105,6 @@ def _begin_stations(m: Any) -> None:
             make_idle(m, v)
             _begin_faults(m, v)
             _begin_cares(m, v, k)
-        place.plain = _is_plain(m, s)
-    for k in range(state.steps):
-        counts(m, k).simple = _is_simple(m, k)
-        step = steps(m, k)
-        limited = stations(m, step.station).buffer >= 0
-        sure = step.share < 0 and step.transport < 0 and not limited
-        counts(m, k).direct = counts(m, k).simple != 0 and sure
-
-
-@compiled_inner
-def _is_simple(m: Any, k: int) -> bool:
-    """Tell whether a step of a plain station does nothing but take its drawn time."""
-    step = steps(m, k)
-    station = stations(m, step.station)
-    if places(m, step.station).plain == 0 or station.maintenances > 0:
-        return False
-    counted = step.gives + step.makes + step.branches + step.per_piece
-    if step.time < 0 or counted > 0:
-        return False
-    extra = max(step.load, step.unload, step.tasks, step.pass_, step.inspect, step.defects)
-    return bool(max(extra, step.mark, step.tool_put) < 0)
-
-
-@compiled_inner
-def _is_plain(m: Any, s: int) -> bool:
-    """Tell whether a station has one queue in a fixed order and needs nothing but a server."""
-    station = stations(m, s)
-    if station.families != 1 or station.setup >= 0 or station.tools != 0:
-        return False
-    if station.rule == CR or station.rule == USER:
-        return False
-    if families(m, station.family).batch_max > 0:
-        return False
-    for k in range(line(m, 0).steps):
-        step = steps(m, k)
-        if step.station == s:
-            needed = step.needs + step.holds + step.parts
-            if needed > 0 or step.limit_mark >= 0 or step.interval >= 0:
-                return False
-    return True
 
 
 @compiled_inner

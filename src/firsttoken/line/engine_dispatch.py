@@ -13,18 +13,23 @@ from firsttoken.line.engine_lots import create_lot, enter, go, has_room, resolve
 from firsttoken.line.engine_pools import lacking, set_short, wait_for_all
 from firsttoken.line.engine_queue import dequeue
 from firsttoken.line.engine_servers import take_idle
-from firsttoken.line.engine_start import leave_queue, may_use, start, start_plain
+from firsttoken.line.engine_start import (
+    first_in_queue,
+    first_lot,
+    leave_queue,
+    may_use,
+    start,
+    too_late,
+)
 from firsttoken.line.engine_work import next_load
 from firsttoken.line.state import (
     RULE_SLOT,
     STUCK,
     change_means,
     classes,
-    counts,
     families,
     line,
     lots,
-    marks,
     places,
     products,
     queues,
@@ -35,7 +40,7 @@ from firsttoken.line.state import (
     stations,
     steps,
 )
-from firsttoken.line.system import BACKLOG, COUNT, CR, SETUP, STOCK, USER, WIP
+from firsttoken.line.system import BACKLOG, COUNT, CR, GENERAL, SEIZES, SETUP, STOCK, USER, WIP
 
 RULE_ARGUMENTS = 9
 user_rule = callback(RULE_SLOT, RULE_ARGUMENTS)
@@ -156,15 +161,16 @@ def serve_source(m: Any, source: int) -> None:
 def start_all(m: Any, s: int) -> None:
     """Start operations at a station while there are an idle server and a lot that may start."""
     place = places(m, s)
-    family = int(stations(m, s).family)
+    station = stations(m, s)
+    head = station.plain != GENERAL and station.tools == 0
     if place.short >= 0:
         set_short(m, s, int(np.int64(-1)))
     while place.queued > 0 and place.free > 0:
         row = int(np.int64(-1))
         v = int(place.free_head)
         lack = int(np.int64(-1))
-        if place.plain != 0:
-            row = int(queues(m, family).head)
+        if head:
+            row = first_lot(m, s, v)
         else:
             row, v, lack = choose(m, s)
         if lack >= 0:
@@ -172,21 +178,17 @@ def start_all(m: Any, s: int) -> None:
             return
         if row < 0:
             return
-        if steps(m, lots(m, row).step).limit_mark >= 0 and missed(m, row):
+        if not head and steps(m, lots(m, row).step).limit_to != COUNT and missed(m, row):
             continue
         leave_queue(m, row)
         take_idle(m, v)
-        if place.plain != 0:
-            start_plain(m, row, v)
-        else:
-            start(m, row, v)
+        start(m, row, v)
 
 
 @compiled_inner
 def lack_of(m: Any, row: int) -> int:
     """Return the resource that a lot lacks to start, -1 if none."""
-    step = steps(m, lots(m, row).step)
-    if step.needs + step.holds + step.parts == 0:
+    if steps(m, lots(m, row).step).does & SEIZES == 0:
         return int(np.int64(-1))
     return lacking(m, row)
 
@@ -196,12 +198,7 @@ def missed(m: Any, row: int) -> bool:
     """Check the queue-time limit of a lot that is about to start; tell whether it was sent away."""
     lot = lots(m, row)
     step = steps(m, lot.step)
-    mark = marks(m, row * line(m, 0).mark + step.limit_mark)
-    if mark.v < 0.0 or clock(m, 0).now - mark.v <= value(m, step.limit).v:
-        return False
-    counts(m, lot.step).missed += 1
-    mark.v = -1.0
-    if step.limit_to == COUNT:
+    if not too_late(m, row):
         return False
     place = places(m, step.station)
     place.waits += 1
@@ -280,11 +277,7 @@ def candidate(m: Any, f: int, v: int) -> int:
     station = stations(m, family.station)
     if station.rule == CR or station.rule == USER:
         return best_by_rule(m, f, v)
-    row = int(queue.head)
-    if station.tools != 0:
-        while row >= 0 and not may_use(m, row, v):
-            row = int(lots(m, row).next)
-    return row
+    return first_in_queue(m, f, v)
 
 
 @compiled_inner

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.compiled import compiled_apart, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.line.engine_pools import account, choose_pools, give_needs, seize_needs, wake
@@ -372,10 +372,16 @@ def _crew_leaves(m: Any, v: int) -> None:
     """Give back what paused work has seized: people go home, the test power is free."""
     row = int(servers(m, v).lot)
     while row >= 0:
-        lot = lots(m, row)
-        step = steps(m, lot.step)
-        give_needs(m, lot.taken, int(step.need), int(step.needs))
-        row = int(lot.next)
+        give_crew(m, row)
+        row = int(lots(m, row).next)
+
+
+@compiled_apart
+def give_crew(m: Any, row: int) -> None:
+    """Give back what the work on a lot has seized."""
+    lot = lots(m, row)
+    step = steps(m, lot.step)
+    give_needs(m, lot.taken, int(step.need), int(step.needs))
 
 
 @compiled_inner

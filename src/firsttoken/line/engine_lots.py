@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import numpy as np
+
 from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
 from firsttoken.kernel.sketch import BUCKETS, bucket
+from firsttoken.line.engine_down import is_idle
 from firsttoken.line.engine_pools import add_stock
 from firsttoken.line.engine_queue import enqueue, set_timer
 from firsttoken.line.engine_servers import consider, consider_source, take_idle
-from firsttoken.line.engine_start import start_plain
+from firsttoken.line.engine_start import bound_to, start
 from firsttoken.line.state import (
     ARRIVE,
     KIND_BITS,
@@ -19,7 +22,6 @@ from firsttoken.line.state import (
     STUCK,
     branches,
     classes,
-    counts,
     families,
     histograms,
     line,
@@ -30,11 +32,12 @@ from firsttoken.line.state import (
     periods,
     places,
     products,
+    servers,
     stations,
     steps,
     tools,
 )
-from firsttoken.line.system import SHIP
+from firsttoken.line.system import BRANCHES, GENERAL, LIMITED, LOADS, MOVES, ONE_QUEUE, SHIP, SKIPS
 
 
 @compiled_fused
@@ -80,7 +83,7 @@ def create_lot(
 @compiled_inner
 def enter(m: Any, row: int, target: int) -> None:
     """Let a lot come into the line at a step, or wait outside for room."""
-    if target >= 0 and counts(m, target).direct != 0:
+    if target >= 0 and steps(m, target).does & (SKIPS | MOVES | LIMITED) == 0:
         lots(m, row).step = target
         join(m, row)
         return
@@ -97,7 +100,7 @@ def resolve(m: Any, target: int) -> int:
     """Return the step at which a lot that is sent to a step will stop; sampled ones are skipped."""
     while target >= 0:
         step = steps(m, target)
-        if step.share < 0:
+        if step.does & SKIPS == 0:
             break
         if next_number(m, int(step.chance)) < value(m, step.share).v:
             break
@@ -109,7 +112,7 @@ def resolve(m: Any, target: int) -> int:
 def follow(m: Any, at: int) -> int:
     """Return the target after a step that was passed or skipped."""
     step = steps(m, at)
-    if step.branches > 0:
+    if step.does & BRANCHES != 0:
         u = next_number(m, int(step.chance))
         for k in range(step.branches):
             branch = branches(m, step.branch + k)
@@ -124,11 +127,11 @@ def has_room(m: Any, target: int) -> bool:
     """Tell whether a lot may come to a step: a free place in the buffer, or an idle server."""
     if target < 0:
         return True
-    s = steps(m, target).station
-    limit = stations(m, s).buffer
-    if limit < 0:
+    step = steps(m, target)
+    if step.does & LIMITED == 0:
         return True
-    place = places(m, s)
+    limit = stations(m, step.station).buffer
+    place = places(m, step.station)
     return bool(place.queued + place.coming < limit + place.free)
 
 
@@ -143,7 +146,7 @@ def go(m: Any, row: int, target: int) -> None:
     lot.server = -1
     lot.mate = -1
     step = steps(m, target)
-    if step.transport >= 0:
+    if step.does & MOVES != 0:
         time = next_number(m, int(step.transport))
         if time > 0.0:
             lot.place = MOVING
@@ -161,21 +164,38 @@ def join(m: Any, row: int) -> None:
     step = steps(m, lot.step)
     s = int(step.station)
     place = places(m, s)
-    idle = place.plain != 0 and place.free > 0 and place.queued == 0
-    if idle and line(m, 0).gathering == 0:
+    v = _server_for(m, row, s) if place.free > 0 else int(np.int64(-1))
+    if v >= 0:
         lot.arrived = clock(m, 0).now
         place.waits += 1
-        v = int(place.free_head)
         take_idle(m, v)
-        start_plain(m, row, v)
+        start(m, row, v)
         if place.blocked > 0 or place.feed >= 0:
             consider(m, s)
         return
     enqueue(m, row)
     if place.free > 0 or place.blocked > 0:
         consider(m, s)
-    if families(m, step.family).batch_wait >= 0:
+    if step.does & LOADS != 0 and families(m, step.family).batch_wait >= 0:
         set_timer(m, int(step.family))
+
+
+@compiled_fused
+def _server_for(m: Any, row: int, s: int) -> int:
+    """Return the idle server on which a lot that arrives may start at once, -1 if there is none."""
+    place = places(m, s)
+    station = stations(m, s)
+    none = int(np.int64(-1))
+    if station.plain == GENERAL or line(m, 0).gathering != 0:
+        return none
+    if station.plain == ONE_QUEUE or station.tools == 0:
+        return int(place.free_head) if place.queued == 0 else none
+    if place.listed != 0:  # it is not yet known which lots before it may start
+        return none
+    v = bound_to(m, row)
+    if v < 0:
+        return int(place.free_head)
+    return v if is_idle(m, v) and servers(m, v).down == 0 else none
 
 
 @compiled_inner

@@ -163,7 +163,8 @@ def release_server(m: Any, v: int) -> None:
         # A cascade server that is open for the next load may have others in hand.
         set_state(m, v, WORKING if server.lot >= 0 else STARVED)
         make_idle(m, v)
-        consider(m, int(server.station))
+        if place.queued > 0 or place.blocked > 0 or place.feed >= 0 or place.short >= 0:
+            consider(m, int(server.station))
 
 
 @compiled_inner

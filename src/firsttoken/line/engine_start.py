@@ -38,28 +38,104 @@ from firsttoken.line.state import (
     tasks,
     tools,
 )
-from firsttoken.line.system import BY_WORK
+from firsttoken.line.system import (
+    BY_WORK,
+    CASCADES,
+    FAILS,
+    HURRIES,
+    LOADS,
+    ONE_QUEUE,
+    OVERLAPS,
+    SEIZES,
+    SETS_UP,
+    TAKES_MORE,
+    WEARS,
+)
+
+_LONG = SEIZES | SETS_UP | TAKES_MORE | FAILS | OVERLAPS | HURRIES
+"""What makes the start of an operation more than drawing its time."""
 
 FEW: float = 20.0
 """Expected misses below which they are counted exactly, above which by a normal number."""
 
 
-@compiled_inner
+@compiled_fused
 def start(m: Any, row: int, v: int) -> None:
     """Begin the operation of a lot, and of its mates in a load, on a server that it has taken.
 
     The lot is out of its queue, and the server is not among the idle ones.
     """
+    does = steps(m, lots(m, row).step).does
+    if does & _LONG != 0:
+        _start_long(m, row, v)
+    else:
+        _start(m, row, v, does & WEARS)
+
+
+@compiled_apart
+def _start_long(m: Any, row: int, v: int) -> None:
+    _start(m, row, v, steps(m, lots(m, row).step).does)
+
+
+@compiled_fused
+def _start(m: Any, row: int, v: int, does: int) -> None:
+    """Begin an operation of which these bits hold."""
     now = clock(m, 0).now
     lot = lots(m, row)
     step = steps(m, lot.step)
     server = servers(m, v)
-    s = int(step.station)
     server.taken = 1
     lot.server = v
     lot.mate = -1
+    lot.failed = 0
     pieces = int(lot.pieces)
-    if families(m, step.family).batch_max > 0:
+    if does & HURRIES != 0:
+        too_late(m, row)
+    if does & SEIZES != 0:
+        pieces = _prepare(m, row, v)
+    setup = change_over(m, row, v) if does & SETS_UP != 0 else 0.0
+    time = duration(m, row, pieces) if does & TAKES_MORE != 0 else next_number(m, int(step.time))
+    if does & FAILS != 0:
+        time = draw_outcome(m, row, time)
+    if server.state != WORKING:
+        set_state(m, v, WORKING)
+    extra = setup
+    if setup > 0.0:
+        at = step.station * N_STATES
+        state_times(m, at + SETUP).v += setup
+        state_times(m, at + WORKING).v -= setup
+    if does & WEARS != 0:
+        extra += wear(m, v, time, setup)
+    lot.setup = setup
+    lot.worn = extra - setup
+    lot.work = time
+    lot.raw += time
+    if does & LOADS != 0:
+        _work_together(m, row, time)
+    lot.began = now + setup
+    lot.finish = now + extra + time
+    if does & CASCADES != 0:
+        _open_later(m, row, v, pieces, extra)
+    lot.place = WORKED
+    lot.prev = -1
+    lot.next = -1
+    if does & OVERLAPS != 0 and server.lot >= 0:
+        lot.next = server.lot
+        lots(m, server.lot).prev = row
+    server.lot = row
+    lot.pending = 1
+    places(m, step.station).pieces += pieces
+    line(m, 0).working += 1
+    schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
+
+
+@compiled_apart
+def _prepare(m: Any, row: int, v: int) -> int:
+    """Take what a load needs besides its server; return its pieces."""
+    lot = lots(m, row)
+    step = steps(m, lot.step)
+    pieces = int(lot.pieces)
+    if step.does & LOADS != 0:
         pieces = gather(m, row, v)
     if step.needs > 0:
         seize_needs(m, lot.taken, int(step.need), int(step.needs))
@@ -69,78 +145,24 @@ def start(m: Any, row: int, v: int) -> None:
     for k in range(step.parts):
         part = takes(m, step.part + k)
         take_stock(m, int(part.product), value(m, part.amount).v)
-    setup = change_over(m, row, v)
-    time = draw_outcome(m, row, duration(m, row, pieces))
-    if server.state != WORKING:
-        set_state(m, v, WORKING)
-    extra = setup
-    if setup > 0.0:
-        state_times(m, s * N_STATES + SETUP).v += setup
-        state_times(m, s * N_STATES + WORKING).v -= setup
-    if stations(m, s).failures > 0:
-        extra += wear(m, v, time, setup)
-    lot.setup = setup
-    lot.worn = extra - setup
-    lot.work = time
-    mate = row
-    while mate >= 0:
-        lots(m, mate).raw += time
-        if mate != row and step.defects >= 0:
-            hit = next_number(m, int(step.chance)) < value(m, step.defects).v
-            lots(m, mate).defect = max(lots(m, mate).defect, int(hit))
-        mate = int(lots(m, mate).mate)
-    lot.began = now + setup
-    lot.finish = now + extra + time
-    if step.interval >= 0:
-        _open_later(m, row, v, pieces, extra)
-    lot.place = WORKED
-    lot.prev = -1
-    lot.next = server.lot
-    if server.lot >= 0:
-        lots(m, server.lot).prev = row
-    server.lot = row
-    lot.pending = 1
-    places(m, s).pieces += pieces
-    line(m, 0).working += 1
-    schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
-
-
-@compiled_fused
-def start_plain(m: Any, row: int, v: int) -> None:
-    """Begin an operation at a plain station: the short way if its step is simple."""
-    lot = lots(m, row)
-    if counts(m, lot.step).simple == 0:
-        start(m, row, v)
-        return
-    now = clock(m, 0).now
-    step = steps(m, lot.step)
-    server = servers(m, v)
-    server.taken = 1
-    if server.state != WORKING:
-        set_state(m, v, WORKING)
-    time = next_number(m, int(step.time))
-    lot.setup = 0.0
-    lot.worn = 0.0
-    lot.work = time
-    if stations(m, step.station).failures > 0:
-        lot.worn = wear(m, v, time, 0.0)
-    lot.finish = now + lot.worn + time
-    lot.server = v
-    lot.mate = -1
-    lot.raw += time
-    lot.began = now
-    lot.failed = 0
-    lot.place = WORKED
-    lot.prev = -1
-    lot.next = -1
-    lot.pending = 1
-    server.lot = row
-    places(m, step.station).pieces += lot.pieces
-    line(m, 0).working += 1
-    schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
+    return pieces
 
 
 @compiled_apart
+def _work_together(m: Any, row: int, time: float) -> None:
+    """Give the mates of a lot their working time, and the defects that it makes."""
+    step = steps(m, lots(m, row).step)
+    mate = int(lots(m, row).mate)
+    while mate >= 0:
+        other = lots(m, mate)
+        other.raw += time
+        if step.defects >= 0:
+            hit = next_number(m, int(step.chance)) < value(m, step.defects).v
+            other.defect = max(other.defect, int(hit))
+        mate = int(other.mate)
+
+
+@compiled_fused
 def _open_later(m: Any, row: int, v: int, pieces: int, extra: float) -> None:
     """A cascade server: schedule when the next load may enter; loads do not overtake."""
     now = clock(m, 0).now
@@ -168,8 +190,57 @@ def leave_queue(m: Any, row: int) -> None:
     place = places(m, step.station)
     place.wait += clock(m, 0).now - lot.arrived
     place.waits += 1
-    if step.limit_mark >= 0:
-        marks(m, row * line(m, 0).mark + step.limit_mark).v = -1.0
+
+
+@compiled_apart
+def too_late(m: Any, row: int) -> bool:
+    """Tell, and count, whether a lot that is to start has missed its queue-time limit."""
+    lot = lots(m, row)
+    step = steps(m, lot.step)
+    mark = marks(m, row * line(m, 0).mark + step.limit_mark)
+    since = mark.v
+    mark.v = -1.0
+    if since < 0.0 or clock(m, 0).now - since <= value(m, step.limit).v:
+        return False
+    counts(m, lot.step).missed += 1
+    return True
+
+
+@compiled_fused
+def first_lot(m: Any, s: int, v: int) -> int:
+    """Return the lot that server ``v`` of a plain station takes next, -1 if none may use it."""
+    station = stations(m, s)
+    if station.plain == ONE_QUEUE:
+        return int(queues(m, station.family).head)
+    return _first_of_families(m, s, v)
+
+
+@compiled_apart
+def _first_of_families(m: Any, s: int, v: int) -> int:
+    station = stations(m, s)
+    best = int(np.int64(-1))
+    for f in range(station.family, station.family + station.families):
+        row = first_in_queue(m, f, v)
+        if row >= 0 and (best < 0 or comes_before(m, row, best)):
+            best = row
+    return best
+
+
+@compiled_inner
+def comes_before(m: Any, row: int, other: int) -> bool:
+    """Tell whether a lot goes before another by priority and by the rule's key."""
+    a, b = lots(m, row), lots(m, other)
+    return bool(a.priority > b.priority or (a.priority == b.priority and a.key < b.key))
+
+
+@compiled_inner
+def first_in_queue(m: Any, f: int, v: int) -> int:
+    """Return the first lot of a family that may use server ``v``, -1 if there is none."""
+    row = int(queues(m, f).head)
+    if stations(m, families(m, f).station).tools != 0:
+        while row >= 0 and not may_use(m, row, v):
+            row = int(lots(m, row).next)
+    return row
 
 
 @compiled_apart
@@ -188,6 +259,9 @@ def gather(m: Any, row: int, v: int) -> int:
             break
         if may_use(m, mate, v):
             leave_queue(m, mate)
+            slot = steps(m, other.step).limit_mark
+            if slot >= 0:
+                marks(m, mate * line(m, 0).mark + slot).v = -1.0
             pieces += other.pieces
             other.server = v
             other.mate = -1
@@ -203,11 +277,17 @@ def gather(m: Any, row: int, v: int) -> int:
 @compiled_inner
 def may_use(m: Any, row: int, v: int) -> bool:
     """Tell whether a lot may use server ``v``: an earlier step may bind it to another."""
+    tool = bound_to(m, row)
+    return bool(tool < 0 or tool == v)
+
+
+@compiled_inner
+def bound_to(m: Any, row: int) -> int:
+    """Return the server that a lot must use because an earlier step used it, -1 if any will do."""
     slot = steps(m, lots(m, row).step).tool_get
     if slot < 0:
-        return True
-    tool = tools(m, row * line(m, 0).tool + slot).v
-    return bool(tool < 0 or tool == v)
+        return int(np.int64(-1))
+    return int(tools(m, row * line(m, 0).tool + slot).v)
 
 
 @compiled_apart

@@ -7,11 +7,18 @@ import numpy as np
 from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.kernel.draws import next_number, value
 from firsttoken.kernel.events import clock, schedule
-from firsttoken.line.engine_down import free_server, set_due
+from firsttoken.line.engine_down import free_server, give_crew, set_due
 from firsttoken.line.engine_lots import block, create_lot, enter, follow, go, has_room, resolve
-from firsttoken.line.engine_pools import add_stock, give, give_needs
+from firsttoken.line.engine_pools import add_stock, give
 from firsttoken.line.engine_servers import consider, set_state
-from firsttoken.line.engine_start import draw_outcome, duration, leave_queue, start_plain, wear
+from firsttoken.line.engine_start import (
+    draw_outcome,
+    duration,
+    first_lot,
+    leave_queue,
+    start,
+    wear,
+)
 from firsttoken.line.result import BLOCKED, STARVED, WORKING
 from firsttoken.line.state import (
     FINISH,
@@ -25,14 +32,29 @@ from firsttoken.line.state import (
     marks,
     places,
     products,
-    queues,
     servers,
     stations,
     steps,
     takes,
     tools,
 )
-from firsttoken.line.system import BY_LOADS, BY_TIME, RESTART, SCRAP
+from firsttoken.line.system import (
+    BRANCHES,
+    BY_LOADS,
+    BY_TIME,
+    CASCADES,
+    COUNTS,
+    FAILS,
+    LEAVES,
+    LOADS,
+    OVERLAPS,
+    RESTART,
+    SCRAP,
+    SEIZES,
+)
+
+_LONG = SEIZES | FAILS | COUNTS | LEAVES | BRANCHES | LOADS | OVERLAPS
+"""What makes the end of an operation more than moving a lot on."""
 
 
 @compiled_fused
@@ -47,77 +69,82 @@ def finish(m: Any, row: int) -> None:
             schedule(m, lot.finish, (FINISH << KIND_BITS) + row)
         return
     lot.pending = 0
-    at = int(lot.step)
-    if counts(m, at).simple != 0:
-        _finish_simple(m, row)
-        return
-    v = int(lot.server)
-    state = line(m, 0)
-    state.operations += 1
-    state.working -= 1
-    if lot.failed != 0 and _again(m, row):
-        return
-    _leave_server(m, row)
-    step = steps(m, at)
-    if step.needs > 0:
-        give_needs(m, lot.taken, int(step.need), int(step.needs))
-    failed = lot.failed
-    mate = row
-    pieces = int(np.int64(0))
-    while mate >= 0:
-        after = int(lots(m, mate).mate)
-        pieces += lots(m, mate).pieces
-        _end_step(m, mate, int(lots(m, mate).step), failed != 0)
-        mate = after
-    _count_work(m, v, pieces)
-    server = servers(m, v)
-    free = server.cares == 0 and server.stuck == 0 and server.down == 0
-    if free and state.pulling == 0 and next_load(m, v):
-        return
-    if step.interval < 0 or (server.taken != 0 and server.lot < 0 and server.open_time > 1e300):
-        _after_load(m, v)
-    elif server.taken == 0 and server.lot < 0 and server.state == WORKING:
-        set_state(m, v, int(np.int64(STARVED)))
+    does = steps(m, lot.step).does
+    if does & _LONG != 0:
+        _finish_long(m, row)
+    else:
+        _finish(m, row, 0)
+
+
+@compiled_apart
+def _finish_long(m: Any, row: int) -> None:
+    _finish(m, row, steps(m, lots(m, row).step).does)
 
 
 @compiled_fused
-def _finish_simple(m: Any, row: int) -> None:
-    """End the operation of one lot at a simple step: there is but one way for it to go."""
+def _finish(m: Any, row: int, does: int) -> None:
+    """End an operation of which these bits hold."""
     lot = lots(m, row)
-    step = steps(m, lot.step)
+    at = int(lot.step)
     v = int(lot.server)
     server = servers(m, v)
-    server.lot = -1
     state = line(m, 0)
     state.operations += 1
     state.working -= 1
-    places(m, step.station).operations += 1
-    target = int(step.next)
-    if target >= 0 and steps(m, target).share >= 0:
-        target = resolve(m, target)
-    if target < 0 or has_room(m, target):
-        go(m, row, target)
-        if state.pulling != 0 or not next_load(m, v):
-            free_server(m, v)
+    failed = does & FAILS != 0 and lot.failed != 0
+    if failed and _again(m, row):
+        return
+    if does & OVERLAPS != 0:
+        _leave_server(m, row)
     else:
-        server.stuck += 1
-        set_state(m, v, BLOCKED)
-        block(m, row, target)
+        server.lot = -1
+    if does & SEIZES != 0:
+        give_crew(m, row)
+    places(m, server.station).operations += 1
+    pieces = int(lot.pieces)
+    mate = int(lot.mate) if does & LOADS != 0 else int(np.int64(-1))
+    _end_step(m, row, at, does, failed)
+    if mate >= 0:
+        pieces += _end_mates(m, mate, failed)
+    if does & COUNTS != 0:
+        _count_work(m, v, pieces)
+    if does & CASCADES != 0 and (server.taken == 0 or server.lot >= 0 or server.open_time <= 1e300):
+        if server.taken == 0 and server.lot < 0 and server.state == WORKING:
+            set_state(m, v, int(np.int64(STARVED)))
+        return
+    free = server.cares == 0 and server.stuck == 0 and server.down == 0
+    if not (free and state.pulling == 0 and next_load(m, v)):
+        _after_load(m, v)
 
 
 @compiled_fused
 def next_load(m: Any, v: int) -> bool:
-    """Let the first lot of a plain station go on server ``v``, which has just finished one."""
+    """Let the next lot of a plain station go on server ``v``, which is free for it."""
     s = int(servers(m, v).station)
     place = places(m, s)
-    if place.plain == 0 or place.queued == 0 or place.opened > place.open:
+    if place.queued == 0 or stations(m, s).plain == 0 or place.opened > place.open:
         return False
-    row = int(queues(m, stations(m, s).family).head)
+    row = first_lot(m, s, v)
+    if row < 0:
+        return False
     leave_queue(m, row)
-    start_plain(m, row, v)
+    start(m, row, v)
     if place.blocked > 0 or place.feed >= 0:
         consider(m, s)
     return True
+
+
+@compiled_apart
+def _end_mates(m: Any, mate: int, failed: bool) -> int:
+    """Send the mates of a lot on; return their pieces."""
+    pieces = int(np.int64(0))
+    while mate >= 0:
+        after = int(lots(m, mate).mate)
+        pieces += lots(m, mate).pieces
+        at = int(lots(m, mate).step)
+        _end_step(m, mate, at, int(steps(m, at).does), failed)
+        mate = after
+    return pieces
 
 
 @compiled_fused
@@ -183,10 +210,34 @@ def _leave_server(m: Any, row: int) -> None:
         lots(m, lot.next).prev = lot.prev
 
 
-@compiled_inner
-def _end_step(m: Any, row: int, at: int, failed: bool) -> None:
+@compiled_fused
+def _end_step(m: Any, row: int, at: int, does: int, failed: bool) -> None:
     """Send one lot of a finished load on."""
     lot = lots(m, row)
+    step = steps(m, at)
+    if does & LEAVES != 0:
+        _leave_behind(m, row, at)
+    target = int(step.next)
+    if failed:
+        target = int(step.fail_to)
+        lot.defect = 0
+        if step.attempts > 0 and lot.attempts >= step.attempts:
+            target = int(np.int64(SCRAP))
+    elif does & (FAILS | BRANCHES) != 0:
+        if lot.tried == at:
+            lot.tried = -1
+        target = follow(m, at)
+    target = resolve(m, target)
+    if has_room(m, target):
+        go(m, row, target)
+    else:
+        servers(m, lot.server).stuck += 1
+        block(m, row, target)
+
+
+@compiled_apart
+def _leave_behind(m: Any, row: int, at: int) -> None:
+    """Give back what was held until here, keep what later steps ask for, release what is made."""
     step = steps(m, at)
     state = line(m, 0)
     for k in range(step.gives):
@@ -198,22 +249,7 @@ def _end_step(m: Any, row: int, at: int, failed: bool) -> None:
     if step.mark >= 0:
         marks(m, row * state.mark + step.mark).v = clock(m, 0).now
     if step.tool_put >= 0:
-        tools(m, row * state.tool + step.tool_put).v = lot.server
-    if failed:
-        target = int(step.fail_to)
-        lot.defect = 0
-        if step.attempts > 0 and lot.attempts >= step.attempts:
-            target = int(np.int64(SCRAP))
-    else:
-        if lot.tried == at:
-            lot.tried = -1
-        target = follow(m, at)
-    target = resolve(m, target)
-    if has_room(m, target):
-        go(m, row, target)
-    else:
-        servers(m, lot.server).stuck += 1
-        block(m, row, target)
+        tools(m, row * state.tool + step.tool_put).v = lots(m, row).server
 
 
 @compiled_apart
@@ -231,10 +267,8 @@ def _produce(m: Any, product: int, pieces: float) -> None:
 
 @compiled_fused
 def _count_work(m: Any, v: int, pieces: int) -> None:
-    """Count a load at its station and towards maintenance."""
+    """Count a load towards maintenance."""
     server = servers(m, v)
-    place = places(m, server.station)
-    place.operations += 1
     station = stations(m, server.station)
     for k in range(station.maintenances):
         care = cares(m, server.care + k)
@@ -253,4 +287,6 @@ def open_again(m: Any, v: int) -> None:
         return
     server.open_time = np.inf
     if server.taken != 0:
-        free_server(m, v)
+        free = server.cares == 0 and line(m, 0).pulling == 0
+        if not (free and next_load(m, v)):
+            free_server(m, v)

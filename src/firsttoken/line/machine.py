@@ -24,10 +24,11 @@ from firsttoken.kernel.events import (
     WHEEL_SLOT,
     event_tables,
 )
-from firsttoken.kernel.memory import NUMBER, Memory, aligned
+from firsttoken.kernel.memory import NUMBER, Memory, aligned, together
 from firsttoken.kernel.parameters import draw_parameters
 from firsttoken.kernel.sampling import mean
 from firsttoken.kernel.sketch import BUCKETS
+from firsttoken.line.compile_ways import plain_stations, what_steps_do
 from firsttoken.line.cycles import buffers_form_circle
 from firsttoken.line.engine import BEGIN, CLOSE, GO_ON, GUESS, RUN, operate
 from firsttoken.line.levels import LevelPaths
@@ -77,7 +78,7 @@ class Machine:
         self.trace: list[npt.NDArray[Any]] = []
         self.x = np.zeros(max(len(system.parameters.code), 1))
         self._lots = self._first_lots()
-        self.memory = Memory(self._static() | self._dynamic())
+        self.memory = Memory(together(self._static() | self._dynamic()))
         if rule is not None:
             self._set_rule(rule)
 
@@ -122,6 +123,8 @@ class Machine:
             if given is not None:
                 table[: len(given)] = given
             found[slot] = table
+        found[STATIC["step"]]["does"][: len(tables.step)] = what_steps_do(tables)
+        found[STATIC["station"]]["plain"][: len(tables.station)] = plain_stations(tables)
         over = aligned(max(len(tables.change), 1), DTYPES["change_over"])
         over["v"][: len(tables.change)] = tables.change
         found[STATIC["change_over"]] = over

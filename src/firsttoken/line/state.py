@@ -8,7 +8,7 @@ import numpy as np
 
 from firsttoken.kernel.draws import KERNEL_SLOTS
 from firsttoken.kernel.events import CLOCK_SLOT, EVENT_SLOT
-from firsttoken.kernel.memory import INTEGER, NUMBER, table
+from firsttoken.kernel.memory import INTEGER, NUMBER, lines, table
 from firsttoken.line import system as layout
 
 # What an event carries: kind in the high bits, row in the low 32.
@@ -90,15 +90,16 @@ LINE: Final = np.dtype(
 
 MOST_NEEDS: Final = 8
 
-LOT: Final = np.dtype(
+LOT: Final = lines(
     [
+        # what most events look at: the first cache line
         ("step", "i4"),
-        ("lot_class", "i4"),
         ("next", "i4"),  # in a queue, among the operations of a server, or in the free list
         ("prev", "i4"),
         ("mate", "i4"),  # next lot of the load
         ("server", "i4"),
         ("pieces", "i4"),
+        ("lot_class", "i4"),
         ("place", "i1"),
         ("failed", "i1"),  # outcome of the operation in hand
         ("defect", "i1"),
@@ -107,6 +108,7 @@ LOT: Final = np.dtype(
         ("key", "f8"),
         ("arrived", "f8"),  # at the queue
         ("finish", "f8"),  # of the operation in hand
+        # the rest
         ("left", "f8"),  # time left of a suspended operation
         ("began", "f8"),  # of the work in hand, less interruptions; less the clock if suspended
         ("released", "f8"),
@@ -123,35 +125,35 @@ LOT: Final = np.dtype(
         ("wait", "i4"),  # next blocked lot of the same station
         ("serial", "i8"),
         ("taken", "i2", (MOST_NEEDS,)),  # pool that serves each need
-    ],
-    align=True,
+    ]
 )
 """Lots in the line."""
 
-SERVER: Final = np.dtype(
+SERVER: Final = lines(
     [
+        # what most events look at: the first cache line
         ("station", "i4"),
         ("state", "i4"),
         ("since", "f8"),
+        ("open_time", "f8"),  # cascade: when the next load may enter
+        ("last_finish", "f8"),  # cascade: loads leave in the order in which they came
+        ("lot", "i4"),  # first operation in hand
         ("next", "i4"),  # free list of the station
         ("prev", "i4"),
-        ("lot", "i4"),  # first operation in hand
-        ("setup", "i4"),  # -1: none yet
-        ("run", "i4"),  # loads since the last change of set-up
-        ("min_run", "i4"),  # loads to run before the next change
         ("down", "i4"),  # reasons why it does not work: repairs, maintenance, pauses
         ("stuck", "i4"),  # lots on it that are blocked
+        ("cares", "i4"),  # kinds of maintenance that are due
+        ("care", "i4"),  # first row of CARE
         ("taken", "i1"),  # no load may enter
         ("closed", "i1"),
         ("paused", "i1"),
-        ("cares", "i4"),  # kinds of maintenance that are due
+        # the rest
+        ("setup", "i4"),  # -1: none yet
+        ("run", "i4"),  # loads since the last change of set-up
+        ("min_run", "i4"),  # loads to run before the next change
         ("caring", "i4"),  # kinds of maintenance that are being done
-        ("last_finish", "f8"),  # cascade: loads leave in the order in which they came
-        ("open_time", "f8"),  # cascade: when the next load may enter
         ("fault", "i4"),  # first row of FAULT
-        ("care", "i4"),  # first row of CARE
-    ],
-    align=True,
+    ]
 )
 """Servers."""
 
@@ -196,8 +198,9 @@ QUEUE: Final = np.dtype(
 """Queues of families; `overdue`: its first lot has waited long enough; `timer`: a
 WAITED event is scheduled."""
 
-PLACE: Final = np.dtype(
+PLACE: Final = lines(
     [
+        # what most events look at: the first cache line
         ("free_head", "i4"),
         ("free_tail", "i4"),
         ("free", "i4"),  # idle servers
@@ -205,28 +208,27 @@ PLACE: Final = np.dtype(
         ("coming", "i4"),  # on the way
         ("open", "i4"),  # servers that ought to be open
         ("opened", "i4"),  # servers that are
+        ("blocked", "i4"),
+        ("idle", "i4"),  # servers that are not active: idle or blocked
+        ("short", "i4"),  # resource that is lacking: pool, or pools + product; -1
+        ("feed", "i4"),  # source that keeps a backlog here; -1
+        ("listed", "i1"),  # on the agenda
+        ("queue_area", "f8"),
+        ("wait", "f8"),
+        # the rest
         ("blocked_head", "i4"),  # lots that wait to come in
         ("blocked_tail", "i4"),
-        ("blocked", "i4"),
         ("stuck", "i4"),  # servers here whose lot is blocked
-        ("listed", "i1"),  # on the agenda
         ("marked", "i1"),  # in the search for a deadlock
-        ("plain", "i1"),  # one queue, and nothing but an idle server is needed to start
-        ("short", "i4"),  # resource that is lacking: pool, or pools + product; -1
-        ("idle", "i4"),  # servers that are not active: idle or blocked
-        ("feed", "i4"),  # source that keeps a backlog here; -1
         ("active_since", "f8"),  # inf: not active
         ("short_since", "f8"),
         ("short_area", "f8"),
-        ("queue_area", "f8"),
-        ("wait", "f8"),
         ("waits", "i8"),
         ("operations", "i8"),
         ("pieces", "i8"),
         ("failed", "i8"),
         ("bottleneck", "f8"),
-    ],
-    align=True,
+    ]
 )
 """Stations while they run, with their statistics."""
 
@@ -296,11 +298,8 @@ TRACE: Final = np.dtype(
 )
 """What happened, if asked for."""
 
-STEP_STATE: Final = np.dtype(
-    [("missed", "i8"), ("rework", "i8"), ("simple", "i4"), ("direct", "i4")]
-)
-"""Counts of steps; `simple`: nothing happens there but the passing of a drawn time; `direct`: and
-every lot may come there at once."""
+STEP_STATE: Final = np.dtype([("missed", "i8"), ("rework", "i8")])
+"""Counts of steps."""
 
 _static = (
     ("station", layout.STATION),

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from firsttoken.kernel.memory import lines
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable
 from firsttoken.twin.parameters import Input
 
@@ -49,23 +50,48 @@ BY_WORK: Final = 1
 BY_PIECES: Final = 2
 BY_LOADS: Final = 3
 
-STATION: Final = np.dtype(
+# What of all that may happen at a step does happen there: bits of STEP.does.
+SEIZES: Final = 1  # loads of several lots, crews, budgets, things held, parts
+SETS_UP: Final = 2
+TAKES_MORE: Final = 4  # time that is more than one number drawn
+FAILS: Final = 8  # tests, defects, inspections
+WEARS: Final = 16  # failures by working time
+CASCADES: Final = 32
+COUNTS: Final = 64  # work counts towards maintenance
+LEAVES: Final = 128  # what is held is given back, times and servers are kept, products made
+BRANCHES: Final = 256
+SKIPS: Final = 512  # only a share of the lots stops here
+MOVES: Final = 1024
+LIMITED: Final = 2048  # the buffer in front
+HURRIES: Final = 4096  # a queue-time limit ends here
+LOADS: Final = 8192  # batches
+OVERLAPS: Final = 16384  # the server may have other loads in hand
+
+# Whether an idle server is all that the next lot of a station needs: see compile_ways.
+GENERAL: Final = 0  # it is not
+ONE_QUEUE: Final = 1  # and it is the first of the only queue
+PLAIN: Final = 2
+
+STATION: Final = lines(
     [
+        # what most events look at: the first cache line
         ("server", "i4"),  # first server; servers of a station are consecutive
         ("servers", "i4"),  # servers that may ever be open
         ("family", "i4"),  # first queue family
         ("families", "i4"),
+        ("buffer", "i4"),  # lots that may wait or be on the way; -1: no limit
+        ("maintenance", "i4"),
+        ("maintenances", "i4"),
+        ("failures", "i4"),
+        ("rule", "i2"),
+        ("plain", "i1"),  # GENERAL, ONE_QUEUE or PLAIN
+        ("tools", "i1"),  # some step here needs the server of an earlier step
+        # the rest
         ("setup", "i4"),  # first row of `change`: setups x setups streams; -1: no set-ups
         ("setups", "i4"),  # set-ups, 0 being "none yet"
         ("failure", "i4"),
-        ("failures", "i4"),
-        ("maintenance", "i4"),
-        ("maintenances", "i4"),
         ("level", "i4"),  # level of open servers; -1: all, always
-        ("buffer", "i4"),  # lots that may wait or be on the way; -1: no limit
-        ("rule", "i2"),
         ("pause", "i1"),  # work in hand pauses when servers close
-        ("tools", "i1"),  # some step here needs the server of an earlier step
     ]
 )
 """Stations."""
@@ -82,20 +108,32 @@ FAMILY: Final = np.dtype(
 )
 """Queue families: lots at a station that are alike in set-up and may share a load."""
 
-STEP: Final = np.dtype(
+STEP: Final = lines(
     [
-        ("product", "i4"),
+        # what every operation looks at: one cache line
+        ("does", "i4"),  # bits as above, see compile_ways
         ("station", "i4"),
         ("family", "i4"),
         ("next", "i4"),  # step or SHIP
+        ("time", "i4"),  # stream; -1: no time
+        ("interval", "i4"),  # stream; -1: the server is taken until the end
+        ("share", "i4"),  # x: share of lots that need the step; -1: all
+        ("chance", "i4"),  # stream of uniform numbers for all yes-or-no draws of the step
+        ("transport", "i4"),  # stream
+        ("load", "i4"),  # x: time before
+        ("unload", "i4"),  # x: time after
+        ("tool_get", "i4"),  # slot of the server that must do it; -1
+        ("mark", "i4"),  # slot in which the end time is kept; -1: not kept
+        ("tool_put", "i4"),  # slot in which the server is kept; -1
+        ("limit_mark", "i4"),  # slot of the queue-time clock; -1: no limit
+        ("per_piece", "i1"),
+        ("interval_per_piece", "i1"),
+        # the rest
+        ("product", "i4"),
         ("branch", "i4"),  # rows of BRANCH, before `next`
         ("branches", "i4"),
         ("fail_to", "i4"),  # step, SCRAP or RESTART
-        ("time", "i4"),  # stream; -1: no time
-        ("load", "i4"),  # x: time before
-        ("unload", "i4"),  # x: time after
         ("tasks", "i4"),  # row of TASKS or -1
-        ("interval", "i4"),  # stream; -1: the server is taken until the end
         ("need", "i4"),  # rows of NEED: crew and budgets while working
         ("needs", "i4"),
         ("hold", "i4"),  # rows of HOLD seized at the start
@@ -114,17 +152,8 @@ STEP: Final = np.dtype(
         ("inspect", "i4"),  # x: share inspected; -1: no inspection
         ("escape", "i4"),  # x
         ("false_call", "i4"),  # x
-        ("share", "i4"),  # x: share of lots that need the step; -1: all
-        ("chance", "i4"),  # stream of uniform numbers for all yes-or-no draws of the step
-        ("transport", "i4"),  # stream
-        ("mark", "i4"),  # slot in which the end time is kept; -1: not kept
-        ("limit_mark", "i4"),  # slot of the queue-time clock; -1: no limit
         ("limit", "i4"),  # x
         ("limit_to", "i4"),  # step, SCRAP or COUNT
-        ("tool_put", "i4"),  # slot in which the server is kept; -1
-        ("tool_get", "i4"),  # slot of the server that must do it; -1
-        ("per_piece", "i1"),
-        ("interval_per_piece", "i1"),
         ("work", "f8"),  # expected processing time of a load with one lot, s
         ("work_left", "f8"),  # expected processing time of this and later steps, s
     ]
