@@ -351,6 +351,7 @@ def report_announced(sites: list[Site]) -> None:
     last = parse_date(SNAPSHOT)
     by_name = {site.name: site for site in sites}
     errors: list[tuple[float, float, float]] = []
+    kept, covered = 0, 0
     say("| site | forecast on | announced | first power | announced | class | both |")
     say("|---|---|---|---|---|---|---|")
     with ANNOUNCED.open(encoding="utf-8", newline="") as file:
@@ -375,10 +376,15 @@ def report_announced(sites: list[Site]) -> None:
         # least.
         wrong = [(date if site.end else min(date, last)) - actual for date in dates]
         errors.append((wrong[0], wrong[1], wrong[2]))
+        finished = parse_date(site.end) if site.end else math.inf
+        kept += finished <= end
+        covered += finished <= start + float(np.quantile(both, 0.8))
         cells = " | ".join(f"{error / MONTH:+.1f}" for error in wrong)
         say(f"| {row['site']} | {cut} | {iso(promised)} | {site.end or 'not yet'} | {cells} |")
     means = " | ".join(f"{mean:.1f}" for mean in np.abs(errors).mean(axis=0) / MONTH)
     say(f"| mean absolute error, months | | | | {means} |")
+    say(f"\nfirst power by the last day announced: {kept} of {len(rows)}; ")
+    say(f"by P80 of both views: {covered} of {len(rows)}")
 
 
 def say(line: str) -> None:
