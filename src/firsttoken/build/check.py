@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from firsttoken.build import model
 from firsttoken.build.check_dates import check_dates
 from firsttoken.build.check_names import check_names
+from firsttoken.build.check_reference import check_reference
 from firsttoken.build.check_view import View
 from firsttoken.build.check_work import (
     check_calendars,
@@ -30,5 +31,7 @@ def check_build(twin: Twin, name: str, findings: Findings) -> None:
     assert isinstance(declared, model.Build)
     view = View(twin, name, declared, findings)
     check_names(view)
+    if declared.reference is not None:
+        check_reference(view, declared.reference)
     for look in (check_calendars, check_crews, check_dates, check_disruptions, check_fields):
         look(view)

@@ -11,7 +11,9 @@ from firsttoken.build import model, system
 from firsttoken.build.calendars import clock_of, weekly_work
 from firsttoken.build.disrupt import NONE, build_effects
 from firsttoken.build.network import (
+    ONCE,
     TaskKey,
+    befores,
     calendar_of,
     driven,
     pairs,
@@ -97,6 +99,7 @@ class Compiler:
             _whole(self._scalar(p, field, ("phases", n)) for n, p in declared.phases.items())
             for field in ("racks", "power")
         )
+        view = self._view()
         parameters, series = build.tables()
         network = network._replace(crews=self._with_room(crews, series))
         network = expected_order(network, clock, parameters, series)
@@ -114,6 +117,7 @@ class Compiler:
             cost_of_delay=cost_of_delay,
             racks=racks,
             power=power,
+            view=view,
             inputs=build.inputs,
             users=build.users,
         )
@@ -313,6 +317,21 @@ class Compiler:
             *(longer_start, begin, end, factor, added),
             *(slip_start, slip, since),
         )
+
+    def _view(self) -> system.View | None:
+        declared = self.declared.reference
+        if declared is None:
+            return None
+        weight, since, until = (
+            self._scalar(declared, field, ("reference",)) for field in ("weight", "since", "until")
+        )
+        start, end = (self._named(name) for name in (declared.start, declared.end))
+        return system.View(weight, since, until, start, end)
+
+    def _named(self, name: str | None) -> tuple[int, ...]:
+        """Tasks that a name means; of an activity in phases, all."""
+        keys = befores(self.declared, model.Link(activity=name), ONCE) if name else None
+        return tuple(self.number[key] for key in keys or ())
 
     def _names(self) -> system.Names:
         declared = self.declared

@@ -8,7 +8,7 @@ futures. Floats are in days of an average week of the task's calendar. A date th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ from firsttoken.build import model
 from firsttoken.build.engine_place import FAR
 from firsttoken.build.simulate import BuildResult
 from firsttoken.build.system import FIRST, LAST, System
-from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.kernel.statistics import probability_interval, quantiles
 from firsttoken.twin.dates import DAY, iso, quarter, to_datetime
 from firsttoken.twin.result_rows import QUANTILES, Rows
 from firsttoken.twin.result_table import ResultTable
+
+if TYPE_CHECKING:
+    from firsttoken.build.outlook import Outlook
 
 Floats = NDArray[np.float64]
 Samples = NDArray[Any]
@@ -39,6 +41,7 @@ class Kpis:
     ----------
     scenario : name that goes into the first column.
     prefix : what stands before labels, so that programmes of one twin can be told apart.
+    outlook : the date by the network and by comparable sites, if there are any.
 
     Attributes
     ----------
@@ -52,11 +55,12 @@ class Kpis:
         compiled: System,
         simulated: BuildResult,
         prefix: str = "",
+        outlook: Outlook | None = None,
     ) -> None:
         self.scenario, self.declared, self.prefix = scenario, declared, prefix
-        self.system, self.result = compiled, simulated
+        self.system, self.result, self.outlook = compiled, simulated, outlook
         self.names, self.name = compiled.names, compiled.names.programme
-        self.fixed: Floats = fixed_parameters(compiled.parameters, "median")
+        self.fixed: Floats = compiled.medians()
 
     def rows(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> Rows:
         """Rows of a table that begins with the scenario and the programme."""
@@ -144,6 +148,9 @@ def _figures(kpis: Kpis) -> Iterator[tuple[str, str, str, Samples]]:
             if len(kpis.names.phases) > 1:
                 yield f"ready.{phase}", f"{phase} ready", "year", found.ready[p]
     yield "finish", "everything done", "year", found.last
+    if kpis.outlook is not None:
+        label = "with comparable sites"
+        yield "outlook", f"first phase ready, {label}", "year", kpis.outlook.both
     if system.due >= 0:
         late = np.maximum(found.first - kpis.value(system.due), 0.0)
         kept = np.array([100.0 * (late <= 0).mean()])

@@ -19,16 +19,21 @@ def build_ports(kpis: Kpis) -> dict[str, Value]:
     """`first_power`, `finish` and `<phase>_ready`, dates; `racks` (each) and `power` (W), series.
 
     Dates are empirical distributions over replications; what never comes does so a century later.
+    With a reference class the dates are those of both views together: in each replication all move
+    as far as the date does that was compared.
     """
     found, system = kpis.result, kpis.system
-    ports: dict[str, Value] = {"finish": date(found.last, system.start)}
+    later: Floats = np.zeros(len(found.first))
+    if kpis.outlook is not None:
+        later = kpis.outlook.both - kpis.outlook.inside
+    ports: dict[str, Value] = {"finish": date(found.last + later, system.start)}
     if not kpis.names.phases:
         return ports
-    ports["first_power"] = date(found.first, system.start)
+    ports["first_power"] = date(found.first + later, system.start)
     for p, phase in enumerate(kpis.names.phases):
-        ports[f"{phase}_ready"] = date(found.ready[p], system.start)
+        ports[f"{phase}_ready"] = date(found.ready[p] + later, system.start)
     for port, rows in (("racks", system.racks), ("power", system.power)):
-        ports[port] = _available(found.ready, kpis.fixed[rows], system.start)
+        ports[port] = _available(found.ready + later, kpis.fixed[rows], system.start)
     return ports
 
 

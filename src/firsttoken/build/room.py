@@ -61,12 +61,14 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         return Outcome((inputs,))
     from firsttoken.build.kpi import Kpis
     from firsttoken.build.kpi_ports import build_ports
+    from firsttoken.build.outlook import outlook
 
     declared = twin.rooms["build"][name]
     assert isinstance(declared, model.Build)
     simulated = _simulate(twin, compiled, settings)
     prefix = f"{name}: " if len(twin.rooms["build"]) > 1 else ""
-    kpis = Kpis(scenario, declared, compiled, simulated, prefix)
+    both = outlook(twin, declared, compiled, simulated)
+    kpis = Kpis(scenario, declared, compiled, simulated, prefix, both)
     tables = [inputs, *build_tables(kpis), *_levers(twin, kpis, settings)]
     return Outcome(tuple(tables), build_ports(kpis))
 
@@ -118,13 +120,16 @@ def _levers(twin: Twin, kpis: Kpis, settings: Settings) -> list[ResultTable]:
 def build_tables(kpis: Kpis) -> list[ResultTable]:
     """All tables of a simulated programme."""
     from firsttoken.build import kpi
+    from firsttoken.build.outlook import outlook_table
 
+    both = [] if kpis.outlook is None else [outlook_table(kpis, kpis.outlook)]
     return [
         kpi.summary_table(kpis),
         kpi.activity_table(kpis),
         kpi.phase_table(kpis),
         kpi.deadline_table(kpis),
         kpi.curve_table(kpis),
+        *both,
     ]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.parameters import ParameterTable, SeriesTable
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable, fixed_parameters
 
 if TYPE_CHECKING:
     from firsttoken.build.clock import Clock
@@ -182,6 +182,24 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What the reference class is compared with.
+
+    Attributes
+    ----------
+    weight, since, until : rows.
+    start, end : tasks with whose first start and last finish the sites' durations begin and end;
+        empty: the programme's begin, and the first phase.
+    """
+
+    weight: int
+    since: int
+    until: int
+    start: tuple[int, ...]
+    end: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """A compiled programme.
 
@@ -192,6 +210,7 @@ class System:
     deadlines : row of each task's deadline, [T]; due: row of the promised day.
     cost_of_delay : row, USD/s.
     racks, power : rows of what each phase brings, [P].
+    view : what the reference class is compared with, if there is one.
     """
 
     names: Names
@@ -207,5 +226,10 @@ class System:
     cost_of_delay: int
     racks: Integers
     power: Integers
+    view: View | None
     inputs: Sequence[Input]
     users: Mapping[str, Sequence[str]]
+
+    def medians(self) -> Floats:
+        """The parameters at their medians, [P]."""
+        return fixed_parameters(self.parameters, "median")
