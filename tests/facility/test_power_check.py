@@ -48,6 +48,11 @@ def test_a_good_chain_has_no_findings(tmp_path: Path) -> None:
         ("autonomy: 5 minute", "autonomy: 5 minute, storage: 1 kWh", "both say"),
         ("autonomy: 5 minute,", "", "warning: UPS 'ups' has no batteries"),
         ("{25: 0.94, 100: 0.96}", "{50: 0.4, 60: 0.96}", "would take less power than at 50 %"),
+        (
+            "{out: {from: ups}}",
+            "{out: {from: ups, cable: {length: 9 m, resistance: 1 ohm/km}}}",
+            "error: the line voltage of 'out' is not known",
+        ),
         # 1.32 MW of racks on 3 x 400 kW; on 2 x 660 kW just not: losses.
         ("rating: 800 kW", "rating: 400 kW", "warning: 'ups' is loaded to 110% of its rating"),
         ("rating: 800 kW", "rating: 650 kW", "2 units of 'ups' cannot carry the load: 102%"),
@@ -73,6 +78,17 @@ def test_switches_name_the_normal_source_first(tmp_path: Path) -> None:
     says = found(tmp_path, site)
     assert any("'one' has one source only" in text for text in says)
     assert any("names standby generators 'gen' first" in text for text in says)
+
+
+def test_a_transformer_without_its_secondary_voltage(tmp_path: Path) -> None:
+    site = """
+    feeds: {a: {voltage: 34.5 kV}}
+    transformers: {tx: {from: a}}
+    racks: {hall: {from: tx, power: 100 kW}}
+    """
+    assert found(tmp_path, site) == [
+        "warning: transformer 'tx' has no `voltage`; its output then has the voltage of its source"
+    ]
 
 
 def test_batteries_without_a_rating(tmp_path: Path) -> None:

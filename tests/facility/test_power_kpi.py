@@ -10,6 +10,7 @@ from tests.facility.power_sites import load
 from firsttoken.chain.ports import Resolver
 from firsttoken.facility.power_kpi import has_chain, power_tables
 from firsttoken.facility.power_words import duration
+from firsttoken.twin.findings import TwinError
 
 SITE = """
 feeds: {grid: {mtbf: 4000 hour, mttr: 2 hour}}
@@ -63,6 +64,29 @@ def test_pairs_and_availability(tmp_path: Path) -> None:
     assert hours.columns["rack_hours"][causes.index("gen + grid")] == pytest.approx(
         expected, rel=1e-3
     )
+
+
+def test_voltages_of_a_site_that_declares_them(tmp_path: Path) -> None:
+    site = SITE.replace("grid: {mtbf", "grid: {voltage: 34.5 kV, mtbf").replace(
+        "tx: {from: grid,", "tx: {from: grid, voltage: 480 V,"
+    )
+    twin = load(tmp_path, site)
+    table = power_tables(twin, "x", Resolver(twin))[1]
+    assert list(table.columns["group"]) == ["grid", "tx", "ats", "ups"]
+    assert table.columns["drop"][0] == pytest.approx(0.0, abs=1e-6)
+    assert 0 < table.columns["drop"][1] < 6
+    # Ten racks of 132 kW on two UPS.
+    assert table.columns["current"][3] == pytest.approx(660e3 / 480 / 3**0.5)
+
+
+def test_cables_that_cannot_carry_the_site(tmp_path: Path) -> None:
+    cable = "cable: {length: 10 km, resistance: 1 ohm/km},"
+    site = SITE.replace("grid: {mtbf", "grid: {voltage: 480 V, mtbf").replace(
+        "tx: {from: grid,", f"tx: {{from: grid, {cable}"
+    )
+    twin = load(tmp_path, site)
+    with pytest.raises(TwinError, match="more than the network can carry"):
+        power_tables(twin, "x", Resolver(twin))
 
 
 def test_a_site_without_a_chain_has_no_tables(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ PowerInTime = Annotated[Value, Quantity("W", at_least=0)]
 Energy = Annotated[Value, Quantity("J", at_least=0, series=False)]
 Duration = Annotated[Value, Quantity("s", at_least=0, series=False)]
 Voltage = Annotated[Value, Quantity("V", above=0, series=False)]
+Length = Annotated[Value, Quantity("m", at_least=0, series=False)]
+Impedance = Annotated[Value, Quantity("ohm/m", at_least=0, series=False)]
+Parallel = Annotated[Value, Quantity("each", above=0, series=False)]
 Money = Annotated[Value, Quantity("USD", at_least=0, series=False)]
 Ratio = Annotated[Value, Quantity("", above=0, series=False)]
 
@@ -35,6 +38,15 @@ class Breaker(Declared):
         "60 s", description="Time to trip at 1.25 times the limit; with I2t it is less beyond."
     )
     instant: Ratio = default(8, description="Multiple of the rating that trips at once.")
+
+
+class Cable(Declared):
+    """Three-phase cable or busbar from a unit's source to it."""
+
+    length: Length = Field(description="Length of the run.")
+    resistance: Impedance = Field(description="Resistance of a conductor by length.")
+    reactance: Impedance = default("0 ohm/m", description="Reactance of a conductor by length.")
+    parallel: Parallel = default(1, description="Cables in parallel.")
 
 
 class Equipment(Declared):
@@ -79,6 +91,10 @@ class Element(Equipment):
         None, description="Loss of a unit at its rating, beyond `no_load_loss`; goes as the square."
     )
     breaker: Breaker | None = Field(None, description="Overload protection.")
+    voltage: Voltage | None = Field(
+        None, description="Nominal line voltage at the output; none: that of its source."
+    )
+    cable: Cable | None = Field(None, description="Cable or busbar from its source.")
 
 
 class Feed(Element):
@@ -87,7 +103,9 @@ class Feed(Element):
     limit: PowerInTime | None = Field(
         None, description="What the utility lets it take, over time; none: its rating."
     )
-    voltage: Voltage | None = Field(None, description="Nominal voltage.")
+    short_circuit: Power | None = Field(
+        None, description="Short-circuit power of the grid there; none: its voltage stands still."
+    )
     price: Annotated[Value, Quantity("USD/J")] | None = Field(None, description="Energy price.")
     carbon: Annotated[Value, Quantity("kg/J", at_least=0)] | None = Field(
         None, description="Carbon intensity of the energy."

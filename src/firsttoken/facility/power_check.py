@@ -132,9 +132,30 @@ def _fields(view: _View, collection: str, name: str) -> None:
     if needed is not None and isinstance(count, Constant) and needed > count.value:
         what = f"{needed} units are needed, and there are {count.value:g}"
         view.say(f"{path}.needed", what, "", "raise the count", code="redundancy")
+    if sheet.is_written("cable") and not _has_voltage(view, name):
+        what, hint = f"the line voltage of {name!r} is not known", "write `voltage` of its source"
+        view.say(f"{path}.cable", what, "currents and losses need it", hint, code="voltage")
+    if collection == "transformers" and not sheet.has("voltage") and _has_voltage(view, name):
+        what = f"transformer {name!r} has no `voltage`"
+        why = "its output then has the voltage of its source"
+        view.say(path, what, why, "write it", code="voltage", severity="warning")
     if collection == "ups":
         _ups(view, sheet, path, name)
     _efficiency(view, sheet, path)
+
+
+def _has_voltage(view: _View, name: str) -> bool:
+    """Whether a line voltage is declared on the way to a group."""
+    seen: set[str] = set()
+    while name in view.groups and name not in seen:
+        seen.add(name)
+        sources = named(view.groups[name][1].from_)
+        if not sources or sources[0] not in view.groups:
+            return False
+        name = sources[0]
+        if view.groups[name][1].voltage is not None:
+            return True
+    return False
 
 
 def _ups(view: _View, sheet: Sheet, path: str, name: str) -> None:

@@ -230,6 +230,7 @@ def _assemble(slots: Slots, groups: list[_Group], by_unit: bool) -> PowerSystem:
         curve_parameter=np.array(curves.parameter, np.int64),
         efficiency=np.array(curves.single, np.int64),
         needed=np.array([sheet.raw("needed") or 0 for sheet in sheets], np.int64),
+        source=np.array([g.sources[0] if g.sources else NONE for g in groups], np.int64),
         rides=np.array(
             [
                 g.kind == power_system.BATTERY and g.sheet.raw("use") == "ride_through"

@@ -32,9 +32,11 @@ from firsttoken.facility.power_screen import (
     single_elements,
 )
 from firsttoken.facility.power_system import Floats, Ints
+from firsttoken.facility.power_voltage import voltages
 from firsttoken.facility.power_words import Teller, duration
 from firsttoken.facility.slots import Slots
 from firsttoken.kernel.parameters import fixed_parameters, series_mean
+from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.result_rows import Rows
 from firsttoken.twin.result_table import ResultTable
@@ -145,9 +147,65 @@ def power_tables(
     found = contingencies(case, values, pairs=pairs)
     scenario = twin.scenario or "base"
     tables = [single_table(scenario, name, found)]
+    tables += voltage_tables(scenario, twin, name, resolve, motors)
     if pairs:
         tables += [pair_table(scenario, name, found), availability_table(scenario, name, found)]
     return tables
+
+
+def voltage_tables(
+    scenario: str,
+    twin: Twin,
+    name: str,
+    resolve: Resolve,
+    motors: Mapping[str, float] | None = None,
+) -> list[ResultTable]:
+    """Voltage and current of every group at full load, if a feed declares its voltage.
+
+    Raises
+    ------
+    TwinError
+        If the loads are more than cables and transformers can carry.
+    """
+    counts = _counts(twin, name, resolve)
+    slots = Slots(twin, name, ParameterBuilder(twin.start, resolve), resolve)
+    system = compile_power(slots)
+    loads = compile_loads(slots, system, dict.fromkeys(counts, 1))
+    values = fixed_parameters(slots.build.tables()[0])
+    if not (system.fields["voltage"] >= 0).any():
+        return []
+    demand = np.zeros(len(system))
+    for group in loads:
+        watts = (motors or {}).get(group.name, group.watts(values)) * counts.get(group.name, 1)
+        demand[group.feeds.row] += watts * group.feeds.share
+    units = np.array([float(counts.get(key, 1)) for _, key in system.groups])
+    try:
+        found = voltages(system, values, units, demand)
+    except ValueError as error:
+        path = f"facility.{name}"
+        hint = "check lengths, resistances and impedances"
+        raise TwinError(
+            Finding(str(error), "", hint, path, "voltage", place=twin.place(path))
+        ) from None
+    rows = Rows(
+        "facility_voltage",
+        "Line voltage and current at the output of each group of the power chain at full load.",
+        ("scenario", "site", "group"),
+        *("scenario", "site", "group", "nominal", "voltage", "drop", "current", "series_loss"),
+    )
+    for g in np.flatnonzero(np.isfinite(found.voltage)).tolist():
+        rows.add(
+            scenario=scenario,
+            site=name,
+            group=system.groups[g][1],
+            nominal=float(found.nominal[g]),
+            voltage=float(found.voltage[g]),
+            drop=100.0 * (1.0 - float(found.voltage[g] / found.nominal[g])),
+            current=float(found.current[g]),
+            series_loss=float(found.cable_loss[g]) / 1e3,
+        )
+    units_of = {"nominal": "V", "voltage": "V", "drop": "%", "current": "A", "series_loss": "kW"}
+    return [rows.table(units_of)]
 
 
 def single_table(scenario: str, site: str, found: Contingencies) -> ResultTable:

@@ -52,6 +52,13 @@ NOTHING: Final[Mapping[str, float]] = {
     "mtbf": np.inf,
     "mttr": 0.0,
     "cost": 0.0,
+    "voltage": np.nan,
+    "impedance": 0.0,
+    "short_circuit": np.inf,
+    "cable.length": 0.0,
+    "cable.resistance": 0.0,
+    "cable.reactance": 0.0,
+    "cable.parallel": 1.0,
 }
 """Fields of the power chain that are one number, and what holds where none is declared."""
 
@@ -134,6 +141,7 @@ class PowerSystem:
     curve_parameter : parameter of the efficiency at each knot, shape [K]; NONE at load 0.
     efficiency : parameter of an efficiency that holds at all loads, by group; NONE: none.
     needed : units that carry the load, by group; 0: all.
+    source : first source of each group; NONE: it is one.
     rides : whether a group is batteries that hold their board in an outage, by group.
     by_unit : whether a row is a unit.
     """
@@ -146,6 +154,7 @@ class PowerSystem:
     curve_parameter: Ints
     efficiency: Ints
     needed: Ints
+    source: Ints
     rides: NDArray[np.bool_]
     by_unit: bool
 
@@ -231,7 +240,8 @@ def power_values(system: PowerSystem, values: Floats) -> PowerValues:
     Loss of a unit with output P, rated capacity C (rating times power factor): ``no_load_loss +
     load_loss (P / C)^2 + P (1 / efficiency - 1)``; with an efficiency by load the last term is the
     straight line between its knots, and below the first knot the line through the first two, but
-    not below 0 - so a UPS has its loss at no load.
+    not below 0 - so a UPS has its loss at no load.  A three-phase cable of resistance R adds
+    ``R (P / (V power_factor))^2``, where its line voltage is declared.
 
     Parameters
     ----------
@@ -244,6 +254,7 @@ def power_values(system: PowerSystem, values: Floats) -> PowerValues:
     efficiency = np.where(given >= 0, values[given], 1.0) * np.sqrt(field["round_trip"])
     with np.errstate(invalid="ignore", divide="ignore"):
         square = np.where(np.isfinite(capacity), field["load_loss"] / capacity**2, 0.0)
+    square += _cable_square(system, field)
     return PowerValues(
         capacity=capacity[group],
         limit=np.full(len(group), np.inf),
@@ -252,6 +263,26 @@ def power_values(system: PowerSystem, values: Floats) -> PowerValues:
         square=square[group],
         curve_loss=_curve_loss(grid, system.curve_parameter, values),
     )
+
+
+def nominal_voltages(system: PowerSystem, field: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """Nominal line voltage at the input and the output of each group, V; nan: not declared."""
+    output = field["voltage"].copy()
+    entry = np.full(len(output), np.nan)
+    for group, source in enumerate(system.source.tolist()):
+        if source >= 0:
+            entry[group] = output[source]
+            if np.isnan(output[group]):
+                output[group] = entry[group]
+    return entry, output
+
+
+def _cable_square(system: PowerSystem, field: Mapping[str, Floats]) -> Floats:
+    """W lost in the cable of a unit per W^2 of its power, by group."""
+    resistance = field["cable.resistance"] * field["cable.length"] / field["cable.parallel"]
+    entry, _ = nominal_voltages(system, field)
+    found = resistance / (entry * np.maximum(field["power_factor"], 1e-9)) ** 2
+    return np.nan_to_num(found, nan=0.0)
 
 
 def field_values(system: PowerSystem, values: Floats) -> dict[str, Floats]:
