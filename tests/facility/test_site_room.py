@@ -115,6 +115,18 @@ def test_groups_and_units(tmp_path: Path) -> None:
     assert racks == pytest.approx([24.0] * 10)
 
 
+def test_halls(tmp_path: Path) -> None:
+    site = {**copy.deepcopy(CHAIN), "halls": {"north": {"area": "50 m**2", "positions": 12}}}
+    site["racks"]["r"]["hall"] = "north"
+    found = {r["metric"]: r["p50"] for r in tables(tmp_path, twin_of(site))["facility_halls"]}
+    assert found == pytest.approx({"racks": 10, "it_power": 1000, "density": 20})
+    site["racks"]["r"] |= {"count": 13, "weight": "2 t"}
+    assert "13 racks stand in a hall of 12 positions" in check(tmp_path, twin_of(site))
+    site["halls"]["north"] = {"area": "50 m**2", "floor_load": "500 kg/m**2"}
+    said = check(tmp_path, twin_of(site))
+    assert "racks weigh 520 kg/m2 of the hall, its floor carries 500 kg/m2" in said
+
+
 def test_a_trace_is_a_table(tmp_path: Path) -> None:
     found = tables(tmp_path, twin_of({**CHAIN, "trace": True}))["facility_trace"]
     assert len(found) == 240

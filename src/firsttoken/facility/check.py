@@ -17,6 +17,7 @@ from firsttoken.facility.plan_check import check_design
 from firsttoken.facility.power_check import check_power
 from firsttoken.facility.slots import Sheet, sheet_of
 from firsttoken.twin.findings import Finding, Findings, TwinError
+from firsttoken.twin.schema import support
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.twin import split_path
 from firsttoken.twin.values import Constant, Fact, ModelPort, Signal, Value
@@ -78,7 +79,7 @@ def check_site(twin: Twin, name: str, findings: Findings) -> None:
     """Add to `findings` what is wrong with one site."""
     view = View(twin, name, findings)
     before = len(findings.errors)
-    for look in (_names, _parts, _racks, _cooled, _weather, _disruptions, _size):
+    for look in (_names, _parts, _racks, _halls, _cooled, _weather, _disruptions, _size):
         look(view)
     check_design(twin, name, findings)
     check_power(twin, name, findings)
@@ -182,6 +183,30 @@ def _certain(view: View, sheet: Sheet, field: str) -> Value | None:
     if isinstance(value, Fact):
         return view.twin.library.resolve(value.id, view.twin.as_of, sheet.quantity(field).unit)
     return value
+
+
+def _halls(view: View) -> None:
+    """More racks in a hall than positions, more weight than its floor carries."""
+    for hall, declared in view.site.halls.items():
+        count = weight = 0.0
+        for name, racks in view.site.racks.items():
+            sheet = view.sheet("racks", name)
+            if racks.hall != hall or sheet is None:
+                continue
+            most = support(value)[1] if (value := _certain(view, sheet, "count")) else 1.0
+            each = _certain(view, sheet, "weight")
+            count += most
+            weight += most * (support(each)[0] if each is not None else 0.0)
+        if declared.positions is not None and count > declared.positions:
+            what = f"{count:g} racks stand in a hall of {declared.positions} positions"
+            view.say(f"halls.{hall}.positions", what, "", "move some to another hall", "positions")
+        area, load = declared.area, declared.floor_load
+        if not isinstance(area, Constant) or not isinstance(load, Constant):
+            continue
+        if weight > area.value * load.value:
+            what = f"racks weigh {weight / area.value:.0f} kg/m2 of the hall"
+            why = f"its floor carries {load.value:.0f} kg/m2"
+            view.say(f"halls.{hall}.floor_load", what, why, "spread them", "floor-load")
 
 
 def _cooled(view: View) -> None:

@@ -12,6 +12,7 @@ from firsttoken.facility.kpi import MWH, Floats, Kpis, spread
 from firsttoken.facility.weather import HOUR, Climate
 from firsttoken.twin.result_rows import QUANTILES
 from firsttoken.twin.result_table import Column, ResultTable
+from firsttoken.twin.values import Constant
 
 PERCENTILES: Final = (0.4, 1.0, 10.0, 50.0, 90.0, 99.0, 99.6)
 """Annual percentiles of design conditions (ASHRAE Handbook - Fundamentals, chapter 14)."""
@@ -56,6 +57,35 @@ def _group_metrics(collection: str, found: Floats) -> list[tuple[str, str, Float
     if collection in _POWER:
         return [*whole, ("loss", "MWh", other / MWH), ("load", "%", 100.0 * level)]
     return [*whole, ("motors", "MWh", other / MWH), ("load", "%", 100.0 * level)]
+
+
+def hall_table(kpis: Kpis) -> ResultTable:
+    """What stands and runs in every hall."""
+    rows = kpis.rows(
+        "facility_halls",
+        "Racks of each hall, at most, and their mean power, by floor where it is known.",
+        ("hall", "metric"),
+        *("unit", *QUANTILES),
+    )
+    site, found = kpis.site, kpis.result
+    for hall, declared in site.halls.items():
+        groups = [name for name, racks in site.racks.items() if racks.hall == hall]
+        chosen = [kpis.system.rack_groups.index(name) for name in groups]
+        power = found.group[:, chosen, of.ROW_ENERGY].sum(axis=1) / found.time / 1e3
+        most = sum(row.count for row in kpis.system.racks if row.group in groups)
+        metrics = [("racks", "rack", np.full(len(power), most)), ("it_power", "kW", power)]
+        if isinstance(declared.area, Constant):
+            metrics.append(("density", "kW/m**2", power / declared.area.value))
+        for metric, unit, samples in metrics:
+            rows.add(
+                scenario=kpis.scenario,
+                site=kpis.name,
+                hall=hall,
+                metric=metric,
+                unit=unit,
+                **{key: float(value) for key, value in spread(samples).items()},
+            )
+    return rows.table()
 
 
 def unit_table(kpis: Kpis) -> ResultTable:

@@ -126,6 +126,8 @@ def site_tables(kpis: Kpis) -> list[ResultTable]:
         kpi_units.group_table(kpis),
         kpi_units.weather_table(kpis),
     ]
+    if kpis.site.halls:
+        tables.append(kpi_units.hall_table(kpis))
     if kpis.system.by_unit:
         tables.append(kpi_units.unit_table(kpis))
     if len(kpis.result.trace):
