@@ -165,6 +165,8 @@ def _transients(view: _View) -> None:
                     view.say(f"{path}.pumps", f"racks {target!r} have no pumps", "their CDUs have")
             if event.pumps is None and event.units is None and event.load is None:
                 view.say(path, "nothing happens", "", "give `pumps`, `units` or `load`")
+    for name, search in site.set_points.items():
+        view.known(f"set_points.{name}.loop", search.loop, site.loops, "facility water loop")
 
 
 # Heat ---------------------------------------------------------------------------------------

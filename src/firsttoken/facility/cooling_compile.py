@@ -13,6 +13,7 @@ from firsttoken.facility.cooling_system import (
     CoolingPlant,
     CoolingSystem,
     Ints,
+    SetPointCase,
     TransientCase,
     TransientChange,
 )
@@ -112,6 +113,7 @@ def compile_cooling(slots: Slots, detail: Detail, racks: Sequence[RackRow]) -> C
         feeds=tuple(named(getattr(group.sheet.declared, "from_", None)) for group in groups),
         liquid=tuple(group.sheet.raw("fluid") if _has(group, "fluid") else "" for group in groups),
         transients=tuple(_transient(slots, name, groups) for name in site.transients),
+        searches=tuple(_search(slots, name) for name in site.set_points),
     )
 
 
@@ -272,3 +274,12 @@ def _transient(slots: Slots, name: str, groups: Sequence[_Group]) -> TransientCa
                     change = own.scalar("at"), own.scalar("over"), own.scalar(what)
                     changes.append(TransientChange(known[target], what, *change))
     return TransientCase(name, {field: sheet.scalar(field) for field in fields}, tuple(changes))
+
+
+def _search(slots: Slots, name: str) -> SetPointCase:
+    sheet = slots.sheet("set_points", name)
+    loop = sheet.raw("loop")
+    if loop not in slots.site.loops:
+        raise _unknown(slots, sheet.at("loop"), loop, list(slots.site.loops))
+    fields = ("load", "coldest", "hottest", "step", "ramp")
+    return SetPointCase(name, loop, {field: sheet.scalar(field) for field in fields})

@@ -1,4 +1,4 @@
-"""Results of transients as named tables with units."""
+"""Results of transients and of searches for set-points, as named tables with units."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firsttoken.facility.cooling_optimise import SLACK, optimise_set_points
 from firsttoken.facility.cooling_system import Floats
 from firsttoken.facility.cooling_transient import RackNumbers, TransientResult, run_transient
 from firsttoken.facility.rack_rows import WHOLE
 from firsttoken.kernel.parameters import evaluate_series, fixed_parameters
+from firsttoken.twin.dates import to_datetime
 from firsttoken.twin.result_rows import Rows
 from firsttoken.twin.result_table import ResultTable
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from firsttoken.facility.system import System
 
 ZERO = 273.15
+HOUR, HOURS = 3600.0, 8760
 SHOWN = 240
 """Moments of a transient that its table of courses has, at most."""
 
@@ -137,3 +140,74 @@ def rack_numbers(system: System, x: Floats, levels: Floats) -> RackNumbers:
         warmest=values.warmest[group],
         hottest=values.hottest[group],
     )
+
+
+def set_point_tables(scenario: str, system: System) -> list[ResultTable]:
+    """Find set-points hour by hour for a year from the site's start, parameters at their means.
+
+    Returns
+    -------
+    list
+        `facility_set_points`, energies and saving of each search, and `facility_set_point_hours`;
+        empty if none is declared.
+    """
+    cooling = system.cooling
+    if not cooling.searches or not len(cooling):
+        return []
+    summary = Rows(
+        "facility_set_points",
+        "Energy of the cooling plant in a year with the declared set-points, and with those found.",
+        ("scenario", "search"),
+        *("scenario", "search", "loop", "declared", "found", "without_ramps", "saving"),
+        *("water_mean", "supply_mean", "declared_beyond", "found_beyond"),
+    )
+    hourly = Rows(
+        "facility_set_point_hours",
+        "Set-points found for every hour.",
+        ("scenario", "search", "time"),
+        *("scenario", "search", "time", "dry_bulb", "wet_bulb", "water", "supply"),
+        *("power", "declared_power"),
+    )
+    x = fixed_parameters(system.parameters)
+    levels = _levels(system, x)
+    racks = rack_numbers(system, x, levels)
+    counts = np.where(cooling.count >= 0, levels[cooling.count], 1.0)
+    points = np.where(cooling.set_point >= 0, levels[cooling.set_point], np.nan)
+    first = np.floor(system.start / HOUR) * HOUR
+    weather = system.climate.hours(float(first), HOURS, 0)[:3]
+    times = [f"{to_datetime(first + HOUR * h):%Y-%m-%d %H:%M}" for h in range(HOURS)]
+    for case in cooling.searches:
+        done = optimise_set_points(cooling, case, racks, x, counts, points, weather)
+        summary.add(
+            scenario=scenario,
+            search=case.name,
+            loop=case.loop,
+            declared=float(done.base.sum() / 1e6),
+            found=float(done.power.sum() / 1e6),
+            without_ramps=float(done.free.sum() / 1e6),
+            saving=float(100.0 * (1.0 - done.power.sum() / done.base.sum())),
+            water_mean=float(done.water.mean() - ZERO),
+            supply_mean=float(done.supply.mean() - ZERO),
+            declared_beyond=float(100.0 * (done.base_excess > SLACK).mean()),
+            found_beyond=float(100.0 * (done.excess > SLACK).mean()),
+        )
+        hourly.extend(
+            HOURS,
+            scenario=scenario,
+            search=case.name,
+            time=times,
+            dry_bulb=weather[0] - ZERO,
+            wet_bulb=weather[1] - ZERO,
+            water=done.water - ZERO,
+            supply=done.supply - ZERO,
+            power=done.power / 1e3,
+            declared_power=done.base / 1e3,
+        )
+    degrees = dict.fromkeys(("water_mean", "supply_mean"), "degC")
+    energies = dict.fromkeys(("declared", "found", "without_ramps"), "MWh")
+    shares = dict.fromkeys(("saving", "declared_beyond", "found_beyond"), "%")
+    temperatures = dict.fromkeys(("dry_bulb", "wet_bulb", "water", "supply"), "degC")
+    return [
+        summary.table({**degrees, **energies, **shares}),
+        hourly.table({**temperatures, "power": "kW", "declared_power": "kW"}),
+    ]

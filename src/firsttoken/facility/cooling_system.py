@@ -190,6 +190,15 @@ class TransientCase:
     changes: tuple[TransientChange, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SetPointCase:
+    """One search for set-points: the loop's name, and parameters of its fields."""
+
+    name: str
+    loop: str
+    fields: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class CoolingSystem:
     """The compiled cooling plant of a site.
@@ -209,6 +218,7 @@ class CoolingSystem:
     feeds : names of what feeds the motors of each group.
     liquid : liquid of each group's racks' loop, `pg25` or `water`; empty: no CDU.
     transients : trips and ramps to try.
+    searches : set-points to find.
     """
 
     plant: CoolingPlant
@@ -223,6 +233,7 @@ class CoolingSystem:
     feeds: tuple[tuple[str, ...], ...]
     liquid: tuple[str, ...]
     transients: tuple[TransientCase, ...] = ()
+    searches: tuple[SetPointCase, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows."""

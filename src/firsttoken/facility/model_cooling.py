@@ -204,6 +204,17 @@ class Transient(Declared):
     events: list[TransientEvent] = Field(description="What happens, in any order.")
 
 
+class SetPoints(Declared):
+    """Search for the set-points of a loop and its CDUs, hour by hour, that take least energy."""
+
+    loop: str = Field(description="Facility water loop.")
+    load: Share = default(1, description="Load of all racks.")
+    coldest: Temperature = default("18 degC", description="Coldest facility water tried.")
+    hottest: Temperature = default("45 degC", description="Warmest facility water tried.")
+    step: Difference = default("1 K", description="Step between set-points tried.")
+    ramp: Difference = default("2 K", description="Largest change of a set-point in an hour.")
+
+
 class Cooling(Declared):
     """All cooling equipment."""
 
@@ -215,4 +226,7 @@ class Cooling(Declared):
     chillers: dict[str, Chiller] = Field({}, description="Chillers.")
     transients: dict[str, Transient] = Field(
         {}, description="Trips and ramps to try: seconds until racks throttle."
+    )
+    set_points: dict[str, SetPoints] = Field(
+        {}, description="Loops whose set-points are to be found for every hour of the weather."
     )
