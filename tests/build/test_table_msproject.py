@@ -146,6 +146,45 @@ def test_exceptions_that_a_calendar_cannot_say_are_told(
     assert "warning" in said[0]
 
 
+def test_weeks_of_their_own_are_told(tmp_path: Path) -> None:
+    more = "<WorkWeeks><WorkWeek><Name>Summer</Name></WorkWeek></WorkWeeks>"
+    _, said = project(tmp_path, task(1, "A"), calendar(1, "Standard", more))
+    assert "weeks with working times of their own are not modelled" in said[0]
+
+
+def test_days_that_do_not_exist(tmp_path: Path) -> None:
+    """29 February recurs in leap years only; an exception without dates is an error."""
+    period = (
+        "<TimePeriod><FromDate>2026-01-01T00:00:00</FromDate>"
+        "<ToDate>2032-12-31T00:00:00</ToDate></TimePeriod>"
+    )
+    leap = (
+        f"<Exception>{period}<Type>2</Type><Month>1</Month><MonthDay>29</MonthDay>"
+        "<DayWorking>0</DayWorking></Exception>"
+    )
+    none = "<Exception><TimePeriod><Days>1</Days></TimePeriod><Type>1</Type></Exception>"
+    more = f"<Exceptions>{leap}{none}</Exceptions>"
+    data, said = project(tmp_path, task(1, "A"), calendar(1, "Standard", more))
+    assert data["calendars"]["Standard"]["closed"] == ["2028-02-29"]  # 2032-02-29 is a Sunday
+    assert "error: an exception has no dates" in said[0]
+
+
+def test_times_that_do_not_exist(tmp_path: Path) -> None:
+    day = (
+        "<WeekDays><WeekDay><DayType>2</DayType><DayWorking>1</DayWorking><WorkingTimes>"
+        "<WorkingTime><FromTime>25:00:00</FromTime><ToTime>26:00:00</ToTime></WorkingTime>"
+        "</WorkingTimes></WeekDay></WeekDays>"
+    )
+    _, said = project(tmp_path, task(1, "A"), calendar(1, "Standard", day))
+    assert "error: a working time has no such time of day" in said[0]
+
+
+def test_what_stands_twice_or_waits_for_itself(tmp_path: Path) -> None:
+    _, said = project(tmp_path, task(1, "A", links=link(1)) + task(1, "B"))
+    assert "error: UID 1 stands twice" in said[1] or "error: UID 1 stands twice" in said[0]
+    assert any("error: A waits for itself" in text for text in said)
+
+
 def test_an_exception_of_years_is_told(tmp_path: Path) -> None:
     more = (
         "<Exceptions><Exception><TimePeriod><FromDate>2026-01-01T00:00:00</FromDate>"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -221,6 +223,48 @@ def hours_of(shifts: list[str]) -> float:
     from firsttoken.twin.calendars import parse_shift
 
     return weekly_work([parse_shift(text) for text in shifts]) / 3600
+
+
+JUNK = [
+    *("", "0", "-1", "7", "nan", "1e999", "9" * 40, "2026-13-45T00:00:00", "1899-01-01"),
+    *("PT9" + "9" * 30 + "H0M0S", "s|99:99|f|00:61", "(d|99999999)", "..", "TK_Active", "CS_MEOA"),
+]
+
+
+@settings(
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.sampled_from(["hall.xml", "hall.xer"]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(JUNK)), min_size=1, max_size=6),
+)
+def test_no_junk_in_cells_breaks_the_reader(
+    tmp_path: Path, file: str, changes: list[tuple[int, str]]
+) -> None:
+    """Junk is read as something, or is a finding; the twin is loaded or refused with findings."""
+    content = (FOLDER / file).read_text(encoding="utf-8")
+    cell = r">([^<>]+)<" if file.endswith("xml") else r"(?<=\t)([^\t\n\r]+)(?=[\t\r])"
+    for place, junk in changes:
+        cells = list(re.finditer(cell, content))
+        start, end = cells[place % len(cells)].span(1)
+        content = content[:start] + junk + content[end:]
+    (tmp_path / file).write_text(content, encoding="utf-8", newline="")
+    read(tmp_path / file)
+    with contextlib.suppress(TwinError):
+        firsttoken.load(twin_of(tmp_path, file))
+
+
+def test_deep_outlines_are_read(tmp_path: Path) -> None:
+    tasks = "".join(
+        f"<Task><UID>{i}</UID><Name>T{i}</Name><OutlineLevel>{i}</OutlineLevel>"
+        "<Duration>PT8H0M0S</Duration></Task>"
+        for i in range(3000)
+    )
+    path = tmp_path / "plan.xml"
+    path.write_text(f"<Project><Tasks>{tasks}</Tasks></Project>")
+    assert list(read(path)[0]["activities"]) == ["T2999"]
 
 
 # What is no schedule.

@@ -98,6 +98,26 @@ def test_calendars_that_are_missing_or_never_open(tmp_path: Path) -> None:
     assert "error: calendar 'Empty' has no working time" in said[0]
 
 
+def test_times_and_days_that_do_not_exist(tmp_path: Path) -> None:
+    texts = ("(0||2()((0||0(s|25:00|f|26:00)())))", "(0||2()())Exceptions(0||0(d|9999999)())")
+    for text, what in zip(texts, ("no such time of day", "beyond all calendars"), strict=True):
+        extra: list[dict[str, object]] = [
+            {"clndr_id": 105, "clndr_name": "Odd", "clndr_data": f"DaysOfWeek{text}"}
+        ]
+        _, said = programme(tmp_path, Plan([Work(8)]), CALENDAR=extra)
+        assert len(said) == 1
+        assert "error: calendar 'Odd'" in said[0]
+        assert what in said[0]
+
+
+def test_what_stands_twice_or_waits_for_itself(tmp_path: Path) -> None:
+    extra: list[dict[str, object]] = [{"task_id": 1, "task_code": "X", "clndr_id": 100}]
+    links: list[dict[str, object]] = [{"task_id": 1, "pred_task_id": 1, "pred_type": "PR_FS"}]
+    _, said = programme(tmp_path, Plan([Work(8)]), TASK=extra, TASKPRED=links)
+    assert "error: task_id 1 stands twice" in said[0]
+    assert "error: A0 waits for itself" in said[1]
+
+
 # Activities.
 
 

@@ -46,7 +46,7 @@ _READ: Final = (
     "timeperiod workweeks workweek tasks task predecessorlink resources resource assignments "
     "assignment availabilityperiods availabilityperiod"
 )
-_DURATION: Final = re.compile(r"PT(\d+)H(\d+)M(\d+(?:\.\d+)?)S")
+_DURATION: Final = re.compile(r"PT(\d{1,9})H(\d{1,9})M(\d+(?:\.\d+)?)S")
 _LINKS: Final = {"0": "FF", "1": "FS", "2": "SF", "3": "SS", "": "FS"}
 _PERCENT: Final = ("19", "20", "51", "52")
 _CONSTRAINTS: Final[Mapping[str, Constraint]] = {
@@ -60,6 +60,9 @@ _CONSTRAINTS: Final[Mapping[str, Constraint]] = {
 }
 _OFFICE: Final[Spans] = ((8 * 60, 12 * 60), (13 * 60, 17 * 60))
 _STANDARD: Final[tuple[Spans, ...]] = (_OFFICE,) * 5 + ((),) * 2
+_GENERATIONS: Final = 20
+"""Most calendars that derive one from the other."""
+
 _FOREVER: Final = 400
 """Most days of an exception that are read one by one."""
 
@@ -94,9 +97,13 @@ class _Task:
 
     def leaves(self) -> list[_Task]:
         """The activities at or below it."""
-        if self.name is not None:
-            return [self]
-        return [leaf for task in self.below for leaf in task.leaves()]
+        found, waiting = [], [self]
+        while waiting:
+            task = waiting.pop()
+            if task.name is not None:
+                found.append(task)
+            waiting += reversed(task.below)
+        return found
 
 
 class _Reader:
@@ -143,7 +150,7 @@ class _Reader:
             row = rows[uid]
             base = view.text(row, "basecalendaruid")
             week, exceptions = list(_STANDARD), dict[dt.date, Spans]()
-            if base in rows and base != uid and base not in trail:
+            if base in rows and base not in (uid, *trail) and len(trail) < _GENERATIONS:
                 given = calendar(base, (*trail, uid))
                 week, exceptions = list(given.week), dict(given.exceptions)
             self._week(row, week, exceptions)
@@ -167,7 +174,7 @@ class _Reader:
                 if kind == "0":
                     for period in self.inside("timeperiod").get(("weekday", day), []):
                         self._range(period, view.place(day), spans, exceptions)
-                elif kind in "1234567" and kind:
+                elif len(kind) == 1 and kind in "1234567":
                     week[(int(kind) + 5) % 7] = spans
         if ("calendar", row) in self.inside("workweeks") and len(self.view("workweek").rows):
             what = "weeks with working times of their own are not modelled"
@@ -256,6 +263,10 @@ class _Reader:
                 continue  # a blank line
             level = int(view.number(row, "outlinelevel", 1))
             task = _Task(row, view.text(row, "uid"), level)
+            if task.uid in self.by_uid:
+                what = f"UID {task.uid} stands twice"
+                self.programme.wrong(view.place(row), what, "", "export the file again")
+                continue
             while trail and trail[-1].level >= level:
                 trail.pop()
             if trail:
@@ -409,7 +420,9 @@ class _Reader:
                 lag = seconds * number / 100 if unit in _PERCENT else number * 6
                 calendar = ALL_TIME if is_elapsed(unit) else target.calendar
                 assert target.name is not None
-                if source != target.name:
+                if source == target.name:
+                    self.programme.wrong(place, f"{source} waits for itself")
+                else:
                     self.programme.link(source, target.name, kind, lag, calendar)
 
     def _sources(self, before: _Task, kind: str, place: Place) -> list[tuple[str, float]]:
@@ -457,12 +470,12 @@ class _Reader:
         """Constraints and deadlines of summary tasks."""
         view = self.view_of_tasks
         for summary in self.summaries:
-            if not summary.leaves():
-                continue
             place, given = view.place(summary.row), view.text(summary.row, "constrainttype")
             date = view.date(summary.row, "constraintdate")
             kind = _CONSTRAINTS.get(given)
             deadline = view.date(summary.row, "deadline")
+            if (kind is None and not deadline) or not summary.leaves():
+                continue
             if kind == "start from" and date:
                 for leaf in summary.leaves():
                     assert leaf.name is not None

@@ -8,6 +8,7 @@ finding where it stands, and left out or read as the nearest that it can say.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -307,10 +308,13 @@ class View:
         """A number; what is none is reported and read as the default."""
         text = self.text(row, column)
         try:
-            return float(text) if text else default
+            number = float(text) if text else default
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             self.programme.wrong(self.place(row), f"{column} {text!r} is not a number")
             return default
+        return number
 
     def date(self, row: int, column: str) -> str | None:
         """A moment such as `2026-03-02T08:00`; what is none is reported."""

@@ -82,6 +82,11 @@ def parse_calendar(text: str) -> tuple[tuple[Spans, ...], dict[dt.date, Spans]]:
     A day of the week is `(0||2()(slots))` with 1 for Sunday, a slot `(0||0(s|08:00|f|12:00)())`,
     an exception `(0||0(d|46192)(slots))` with days from 1899-12-30; without slots nobody works.
     Days end with 24:00, which is also written 00:00 and 23:59.
+
+    Raises
+    ------
+    ValueError
+        If a slot has no such time of day, or an exception no such day.
     """
     text = _FINISH_FIRST.sub(r"s|\2|f|\1", text)
     head, _, tail = text.partition("Exceptions")
@@ -95,6 +100,8 @@ def parse_calendar(text: str) -> tuple[tuple[Spans, ...], dict[dt.date, Spans]]:
     marks = list(_EXCEPTION.finditer(tail))
     for index, match in enumerate(marks):
         end = marks[index + 1].start() if index + 1 < len(marks) else len(tail)
+        if len(match[1]) > 6:
+            raise ValueError(f"day {match[1]} of an exception is beyond all calendars")
         exceptions[_EPOCH + dt.timedelta(days=int(match[1]))] = _slots(tail[match.end() : end])
     return tuple(week), exceptions
 
@@ -103,6 +110,8 @@ def _slots(text: str) -> Spans:
     spans = []
     for match in _SLOT.finditer(text):
         first, last = (int(match[i]) * 60 + int(match[i + 1]) for i in (1, 3))
+        if first >= 24 * 60 or last > 24 * 60 or max(int(match[2]), int(match[4])) > 59:
+            raise ValueError(f"{match[0]} has no such time of day")
         spans.append((first, 24 * 60 if last == 24 * 60 - 1 else last))
     return whole_days(spans)
 
@@ -151,7 +160,12 @@ class _Reader:
         base = {}
         for row in view.rows:
             key = view.text(row, "clndr_id")
-            read[key] = parse_calendar(view.text(row, "clndr_data"))
+            try:
+                read[key] = parse_calendar(view.text(row, "clndr_data"))
+            except ValueError as error:
+                what = f"calendar {view.text(row, 'clndr_name') or key!r}: {error}"
+                self.programme.wrong(view.place(row), what, "", "correct clndr_data")
+                read[key] = ((),) * 7, {}
             base[key] = view.text(row, "base_clndr_id")
         for row in view.rows:
             key = view.text(row, "clndr_id")
@@ -203,6 +217,9 @@ class _Reader:
     def _task(self, view: View, row: int) -> None:
         key, code, place = view.text(row, "task_id"), view.text(row, "task_code"), view.place(row)
         kind = view.text(row, "task_type")
+        if key in self.names or key in self.skipped:
+            self.programme.wrong(place, f"task_id {key} stands twice", "", "export the file again")
+            return
         if kind in ("TT_LOE", "TT_WBS"):
             self.skipped[key] = code
             what = f"{code} spans other activities ({kind}) and is left out"
@@ -282,6 +299,9 @@ class _Reader:
             given = view.text(row, "pred_type")
             if given not in _TYPES:
                 self.programme.wrong(place, f"unknown type of link {given!r}")
+                continue
+            if before == after:
+                self.programme.wrong(place, f"{self.names[after]} waits for itself")
                 continue
             lag = view.number(row, "lag_hr_cnt") * HOUR
             calendar = self._lag_calendar(rule, before, after, view.text(row, "proj_id"))
