@@ -10,7 +10,7 @@ from firsttoken.build.network import calendar_of
 from firsttoken.twin.calendars import Shift, parse_shift
 from firsttoken.twin.grammar import ValueSyntaxError
 from firsttoken.twin.twin import split_path
-from firsttoken.twin.values import Constant, Series, Value
+from firsttoken.twin.values import Constant, Distribution, Series, Value
 
 
 def check_calendars(view: View) -> None:
@@ -66,17 +66,18 @@ def check_crews(view: View) -> None:
 
 def _most(view: View, name: str, count: Value) -> float:
     """Most of a crew at any time; inf if it is not known."""
-    if not isinstance(count, Series):
-        high = view.range(count, "each")[1]
-        return math.inf if math.isnan(high) else high
-    if count.kind != "step":
+    ramps = isinstance(count, Series) and count.kind != "step"
+    if ramps or (isinstance(count, Distribution) and count.drawn == "each period"):
         view.add(
             ("crews", name, "count"),
             "the number of a crew changes in steps",
             "",
-            "write the number from each day on, without `shape`",
+            "write the number from each day on",
             code="series",
         )
+    if not isinstance(count, Series):
+        high = view.range(count, "each")[1]
+        return math.inf if math.isnan(high) else high
     found = [view.range(level, "each")[1] for _, level in count.knots]
     return math.inf if any(math.isnan(high) for high in found) else max(found)
 

@@ -22,10 +22,12 @@ from firsttoken.build.network import (
     tasks,
 )
 from firsttoken.build.priority import expected_order
+from firsttoken.kernel import codes
 from firsttoken.kernel.parameters import SeriesTable
 from firsttoken.kernel.streams import entity_key
 from firsttoken.twin.calendars import parse_shift
 from firsttoken.twin.dates import DAY, WEEK, period_edges
+from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.schema import Declared, quantities
 from firsttoken.twin.twin import Twin
@@ -264,6 +266,11 @@ class Compiler:
 
     def _with_room(self, crews: system.Crews, series: SeriesTable) -> system.Crews:
         """Crews with the places that their timelines need: two a need, one a knot."""
+        for crew, row in zip(self.crew_names, crews.level.tolist(), strict=True):
+            if series.kind[row] != codes.STEP:
+                path = self.path("crews", crew, "count")
+                what = "the number of a crew changes in steps"
+                raise TwinError(Finding(what, path=path, code="series"))
         room = 2 * np.diff(crews.room) + 4 + np.diff(series.start)[crews.level]
         return crews._replace(room=_cumulated(room.tolist()))
 

@@ -99,7 +99,11 @@ def pairs(build: model.Build) -> Iterator[Pair]:
 
 
 def circle(keys: Sequence[TaskKey], links: Sequence[Pair]) -> list[TaskKey]:
-    """Tasks that wait for each other, the first repeated at the end; empty if none do."""
+    """Tasks that wait for each other, the first repeated at the end; empty if none do.
+
+    It begins with the one that stands first in `keys`, each before the one that waits for it.
+    """
+    order = {key: i for i, key in enumerate(keys)}
     before: dict[TaskKey, list[TaskKey]] = {key: [] for key in keys}
     for pair in links:
         before[pair.after].append(pair.before)
@@ -116,7 +120,9 @@ def circle(keys: Sequence[TaskKey], links: Sequence[Pair]) -> list[TaskKey]:
                 here = next(reversed(trail), None)
             elif following in trail:
                 found = list(trail)
-                return [*reversed(found[found.index(following) :]), found[-1]]
+                found = found[found.index(following) :][::-1]
+                at = min(range(len(found)), key=lambda i: order[found[i]])
+                return [*found[at:], *found[: at + 1]]
             else:
                 here = following
     return []
