@@ -6,7 +6,9 @@ transfer switch, three UPS modules, board, six busways), two tap boxes a rack, c
 lineups.  The reference in the same run solves the whole power flow once a contingency, as a tool
 without a network of dependencies must at least.
 
-    python benchmarks/facility_power.py
+Then all pairs that can act together (N-2).
+
+Usage: python benchmarks/facility_power.py
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from firsttoken.facility import model
 from firsttoken.facility.power_compile import compile_power
 from firsttoken.facility.power_flow import power_flow
 from firsttoken.facility.power_loads import compile_loads
+from firsttoken.facility.power_pairs import screen_pairs
 from firsttoken.facility.power_screen import Case, build_case, screen, single_elements
 from firsttoken.facility.power_system import power_values
 from firsttoken.facility.slots import Slots
@@ -178,6 +181,12 @@ def main() -> int:
     say(f"one whole power flow each: {whole:.2f} CPU-s; ratio {seconds / whole:.2f}\n")
     say(f"elements whose loss takes racks down: {int((found.racks > 0).sum())}\n")
     say(f"events: {int(found.events.sum())}\n")
+    screen_pairs(case)
+    pairs, both = screen_pairs(case)
+    two = cpu(lambda: screen_pairs(case), 1)
+    everything = rows * (rows - 1) // 2
+    say(f"N-2: {len(pairs)} of {everything} pairs can act together; {two:.2f} CPU-s\n")
+    say(f"pairs that take racks down: {int((both.racks > 0).sum())}, most {both.racks.max():.0f}\n")
     return int(seconds > BUDGET)
 
 

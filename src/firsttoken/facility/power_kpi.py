@@ -252,9 +252,11 @@ def pair_table(scenario: str, site: str, found: Contingencies) -> ResultTable:
     group = case.system.grid.group[found.pairs]
     code = group.min(axis=1) * len(case.system.groups) + group.max(axis=1)
     beyond = both.racks > found.singles.racks[found.pairs].sum(axis=1)
-    for key in np.unique(code).tolist():
-        here = np.flatnonzero(code == key)
-        worst = int(here[np.lexsort((both.first[here], -both.watts[here]))[0]])
+    # Of each pair of groups the worst pair, the worst of all first.
+    order = np.lexsort((np.arange(len(code)), both.first, -both.watts))
+    keys, position = np.unique(code[order], return_index=True)
+    for key, worst in zip(keys[np.argsort(position)], order[np.sort(position)], strict=True):
+        here = code == key
         one, other = found.pairs[worst].tolist()
         names = sorted((case.group_name(one), case.group_name(other)))
         rows.add(
@@ -262,7 +264,7 @@ def pair_table(scenario: str, site: str, found: Contingencies) -> ResultTable:
             site=site,
             first_group=names[0],
             second_group=names[1],
-            pairs=len(here),
+            pairs=int(here.sum()),
             losing=int(beyond[here].sum()),
             racks=float(both.racks[worst]),
             power=float(both.watts[worst]) / MW,

@@ -178,10 +178,9 @@ def _network(
     batteries = grid.kind == BATTERY
     capacity[batteries & ~np.isfinite(capacity)] = UNLIMITED
     start, parent, weight = _edges(system, loads, capacity)
-    children = _children(start, parent, elements + n)
-    limit = field["breaker.limit"] * np.where(np.isfinite(capacity), capacity, 1.0)
-    limit[~np.isfinite(capacity)] = np.inf
-    instant = field["breaker.instant"] * np.where(np.isfinite(capacity), capacity, 1.0)
+    child_start, child = _children(start, parent, elements + n)
+    aid_start, aid = _aid(system, elements + n)
+    limit, instant = _breaker(field, capacity)
     fails = np.zeros(elements + n, np.int64)
     fails[list(no_start)] = 1
     delay = np.where(grid.kind == STANDBY, field["start"], field["transfer"])
@@ -193,10 +192,10 @@ def _network(
         parent_start=start,
         parent=parent,
         weight=weight,
-        child_start=children[0],
-        child=children[1],
-        aid_start=_aid(system, elements + n)[0],
-        aid=_aid(system, elements + n)[1],
+        child_start=child_start,
+        child=child,
+        aid_start=aid_start,
+        aid=aid,
         curve_start=np.append(grid.curve_start, grid.curve_start[-1]),
         curve_load=grid.curve_load,
         curve_loss=numbers.curve_loss,
@@ -216,6 +215,13 @@ def _network(
             [np.zeros(elements, np.int64), *(np.full(g.units, int(g.restarts)) for g in loads)]
         ),
     )
+
+
+def _breaker(field: Mapping[str, Floats], capacity: Floats) -> tuple[Floats, Floats]:
+    """Load that breakers carry for ever, and load that trips them at once, W; inf: none."""
+    rated = np.where(np.isfinite(capacity), capacity, 1.0)
+    limit = np.where(np.isfinite(capacity), field["breaker.limit"] * rated, np.inf)
+    return limit, field["breaker.instant"] * rated
 
 
 def _edges(

@@ -51,7 +51,6 @@ NOTHING: Final[Mapping[str, float]] = {
     "recharge": np.nan,
     "mtbf": np.inf,
     "mttr": 0.0,
-    "cost": 0.0,
     "voltage": np.nan,
     "impedance": 0.0,
     "short_circuit": np.inf,
