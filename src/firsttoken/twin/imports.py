@@ -175,7 +175,7 @@ def read_room_tables(
         location = folder / given
         if not location.exists():
             what = f"tables: {given} does not exist"
-            hint = "name a folder of CSV files or an XLSX workbook beside the twin"
+            hint = "name a folder of CSV files, a workbook or a schedule beside the twin"
             at = ".".join((*path, "tables"))
             findings.add(Finding(what, "", hint, at, "file", place=place))
             continue

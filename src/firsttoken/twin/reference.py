@@ -87,7 +87,7 @@ def _allow_tables(schema: dict[str, Any]) -> None:
         **schema["properties"],
         "tables": {
             "type": "string",
-            "description": "Folder of CSV tables or XLSX workbook with the instance's content.",
+            "description": "Folder of CSV tables, XLSX workbook or schedule with the content.",
         },
     }
     schema.pop("required", None)
