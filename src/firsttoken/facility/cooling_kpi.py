@@ -1,4 +1,4 @@
-"""Results of transients and of searches for set-points, as named tables with units."""
+"""Results of the cooling plant as named tables: temperatures, transients, set-points found."""
 
 from __future__ import annotations
 
@@ -7,22 +7,69 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firsttoken.facility.cooling_count import BINS, COLDEST, RUNNING, TAKEN, WIDTH
 from firsttoken.facility.cooling_optimise import SLACK, optimise_set_points
 from firsttoken.facility.cooling_system import Floats
 from firsttoken.facility.cooling_transient import RackNumbers, TransientResult, run_transient
+from firsttoken.facility.kpi import spread
 from firsttoken.facility.rack_rows import WHOLE
 from firsttoken.kernel.parameters import evaluate_series, fixed_parameters
 from firsttoken.twin.dates import to_datetime
-from firsttoken.twin.result_rows import Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows
 from firsttoken.twin.result_table import ResultTable
 
 if TYPE_CHECKING:
+    from firsttoken.facility.kpi import Kpis
     from firsttoken.facility.system import System
 
 ZERO = 273.15
 HOUR, HOURS = 3600.0, 8760
 SHOWN = 240
 """Moments of a transient that its table of courses has, at most."""
+
+
+def cooling_table(kpis: Kpis) -> ResultTable:
+    """Temperatures, water and running time of every group of the cooling plant.
+
+    Quantiles in time (`supply_p1`, `_p50`, `_p99`) have the width of a bin as their error, 0.25 K.
+    """
+    rows = kpis.rows(
+        "facility_cooling",
+        "Temperatures in time that groups of the cooling plant supply (of coolers: that leave them "
+        "while they take heat), water, and share of the time in which they take heat.",
+        ("group", "metric"),
+        *("collection", "unit", *QUANTILES),
+    )
+    cooling = kpis.system.cooling
+    for g, (collection, name) in enumerate(cooling.groups):
+        found = kpis.result.heat[:, g]
+        units = int(cooling.first[g + 1] - cooling.first[g])
+        metrics = [
+            (f"supply_p{share:.0f}", "degC", _time_quantile(found[:, :BINS], share / 100.0))
+            for share in (1.0, 50.0, 99.0)
+        ]
+        metrics.append(("water", "m**3", found[:, TAKEN] / 1000.0))
+        metrics.append(("running", "%", 100.0 * found[:, RUNNING] / (units * kpis.result.time)))
+        for metric, unit, samples in metrics:
+            rows.add(
+                scenario=kpis.scenario,
+                site=kpis.name,
+                group=name,
+                metric=metric,
+                collection=collection,
+                unit=unit,
+                **{key: float(value) for key, value in spread(samples).items()},
+            )
+    return rows.table()
+
+
+def _time_quantile(seconds: Floats, share: float) -> Floats:
+    """Temperature in degC below which a share of the time lies, [R]; nan without any time."""
+    summed = seconds.cumsum(axis=1)
+    whole = summed[:, -1:]
+    place = (summed < share * whole).sum(axis=1)
+    found: Floats = np.where(whole[:, 0] > 0.0, COLDEST + WIDTH * (place + 0.5) - ZERO, np.nan)
+    return found
 
 
 def transient_tables(scenario: str, system: System) -> list[ResultTable]:

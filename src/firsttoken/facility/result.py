@@ -22,6 +22,7 @@ class SiteResult:
     hour : counts by hour of the day, [R, 24, len(BY_HOUR)].
     month : highest power by calendar month, W, [R, M].
     group : counts by group of the fleet, [R, F, ROW_COUNTS].
+    heat : counts by group of the cooling plant, [R, G, HEAT_COUNTS], see `cooling_count`.
     unit : counts by row of the fleet, means and highest over replications, [U, ROW_COUNTS].
     trace : every step of replication 0, [T, len(TRACES)], if it was asked for.
     """
@@ -32,6 +33,7 @@ class SiteResult:
     hour: Floats
     month: Floats
     group: Floats
+    heat: Floats
     unit: Floats
     trace: Floats
 

@@ -132,9 +132,14 @@ def site_tables(kpis: Kpis) -> list[ResultTable]:
         tables.append(kpi_units.unit_table(kpis))
     if len(kpis.result.trace):
         tables.append(kpi_units.trace_table(kpis))
-    if kpis.system.cooling.transients or kpis.system.cooling.searches:
-        from firsttoken.facility.cooling_kpi import set_point_tables, transient_tables
+    if len(kpis.system.cooling):
+        from firsttoken.facility.cooling_kpi import (
+            cooling_table,
+            set_point_tables,
+            transient_tables,
+        )
 
+        tables.append(cooling_table(kpis))
         tables += transient_tables(kpis.scenario, kpis.system)
         tables += set_point_tables(kpis.scenario, kpis.system)
     return tables

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from firsttoken.facility.cooling_count import HEAT_COUNTS
 from firsttoken.facility.result import SiteResult, SiteState
 from firsttoken.facility.simulate_replication import Replication
 from firsttoken.facility.simulate_state import BY_HOUR, COUNTS, ROW_COUNTS, ROW_PEAK, Floats
@@ -70,6 +71,7 @@ def simulate(
     hour = np.zeros((replications, 24, len(BY_HOUR)))
     month = np.zeros((replications, len(system.months) - 1))
     group = np.zeros((replications, groups, ROW_COUNTS))
+    heat = np.zeros((replications, len(system.cooling.groups), HEAT_COUNTS))
     block = max(1, -(-replications // BLOCKS))
     sums = np.zeros((-(-replications // block), rows, ROW_COUNTS))
     traces: list[Floats] = []
@@ -81,7 +83,7 @@ def simulate(
             run.advance(system.horizon, cancel)
             tally = run.tally
             period[r], hour[r], month[r] = tally.period, tally.hour, tally.month
-            group[r] = by_group(system, tally.rows)
+            group[r], heat[r] = by_group(system, tally.rows), tally.heat
             total[:, :ROW_PEAK] += tally.rows[:, :ROW_PEAK]
             total[:, ROW_PEAK:] = np.maximum(total[:, ROW_PEAK:], tally.rows[:, ROW_PEAK:])
             if trace and r == 0:
@@ -93,7 +95,7 @@ def simulate(
     unit[:, ROW_PEAK:] = sums[:, :, ROW_PEAK:].max(axis=0, initial=0.0)
     found = traces[0] if traces else np.empty((0, 0))
     since = 0.0 if initial_state is None else initial_state.time
-    return SiteResult(system.horizon - since, seed, period, hour, month, group, unit, found)
+    return SiteResult(system.horizon - since, seed, period, hour, month, group, heat, unit, found)
 
 
 def snapshot(system: System, seed: int, replication: int, at: float) -> SiteState:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from firsttoken.facility.cooling_count import HEAT_COUNTS
 from firsttoken.facility.cooling_system import REPORTS, STATES
 from firsttoken.facility.cooling_values import cooling_state, cooling_values
 from firsttoken.facility.power_system import power_values
@@ -293,6 +294,7 @@ def new_tally(system: System, steps: int) -> Tally:
         hour=np.zeros((24, len(BY_HOUR))),
         month=np.zeros(len(system.months) - 1),
         rows=np.zeros((int(system.fleet.first[-1]), ROW_COUNTS)),
+        heat=np.zeros((len(system.cooling.groups), HEAT_COUNTS)),
         trace=np.zeros((steps, len(TRACES))),
     )
 

@@ -229,6 +229,7 @@ class Tally(NamedTuple):
     hour : by hour of the day, shape [24, len(BY_HOUR)].
     month : highest power by calendar month, W.
     rows : by row of the fleet, shape [U, ROW_COUNTS].
+    heat : by group of the cooling plant, shape [G, HEAT_COUNTS], see `cooling_count`.
     trace : power, IT power, motors, loss, water (kg/s), supply temperature, dry bulb of every
         step, shape [T, TRACES] or [0, TRACES].
     """
@@ -237,6 +238,7 @@ class Tally(NamedTuple):
     hour: Floats
     month: Floats
     rows: Floats
+    heat: Floats
     trace: Floats
 
 

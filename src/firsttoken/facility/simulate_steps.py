@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from firsttoken.facility.cooling_count import count_cooling
 from firsttoken.facility.cooling_step import cooling_step
 from firsttoken.facility.cooling_system import SUPPLY
 from firsttoken.facility.power_flow import power_books, power_flow, power_live, power_spread
@@ -75,6 +76,7 @@ def run_steps(
             return ended
         count_step(site, state, work, tally, levels, j, first + j, t0, t1)
         count_rows(site, state, work, tally, t1 - t0)
+        count_cooling(site.plant, work.report, work.water, t1 - t0, tally.heat)
         if len(tally.trace):
             tally.trace[first + j, 6] = dry
             tally.trace[first + j, 7] = wet
