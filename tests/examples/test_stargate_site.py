@@ -86,7 +86,7 @@ def test_halls_come_in_turn(results: Results) -> None:
         for hall in range(1, 9)
     ]
     assert ready[0] == min(ready)
-    assert all(later >= ready[0] + 0.05 * hall for hall, later in enumerate(ready))
+    assert ready[-1] > ready[0] + 0.4  # five weeks of racks for each hall
 
 
 def test_power_is_that_of_the_racks_at_their_load(results: Results) -> None:
