@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 from tests.facility.cooling_sites import STANDARD, ZERO, Plant
 
 from firsttoken.facility import air
@@ -302,6 +303,40 @@ def test_cold_volume_follows_its_exponential_whatever_the_step(tmp_path: Path) -
         ends.append(plant.state[plant.row("c"), SUPPLY])
     assert ends[1] == pytest.approx(ends[0], abs=0.02)
     assert ends[2] == pytest.approx(ends[0], abs=0.3)
+
+
+@pytest.mark.parametrize(("dt", "close"), [(0.5, 0.04), (2.0, 0.15), (10.0, 0.7)])
+def test_a_jump_of_load_against_an_integrator(tmp_path: Path, dt: float, close: float) -> None:
+    """Hot, cold and facility water volumes, integrated independently to 1e-8 (RK45).
+
+    S dTh/dt = Q - m (Th - Tc); S dTc/dt = m (Th - Tc) - G (Th - Tw);
+    C dTw/dt = L - D (Tw + L / w - Ta) with L = G (Th - Tw); G and D from the ratings.
+    """
+    plant = Plant(tmp_path, DRY.replace("coolers: [d]", "coolers: [d], volume: 5 m**3"))
+    plant.flow[:] = plant.values.pump_flow[plant.row("c")]
+    plant.liquid[:] = 2e5
+    plant.step(3600.0, times=12)
+    c, w = plant.row("c"), plant.row("w")
+    values, state = plant.values, plant.state
+    start = [state[c, RETURN], state[c, SUPPLY], state[w, SUPPLY]]
+    m, flow = values.hot_rate[c], values.hot_rate[w]
+    g, d = 1e6 / (4.0 + 1e6 / m), 1e6 / (8.0 + 1e6 / flow)
+    store, tank = values.store[c], values.store[w]
+
+    def change(_: float, t: np.ndarray) -> list[float]:
+        given = g * (t[0] - t[2])
+        around = m * (t[0] - t[1])
+        out = d * (t[2] + given / flow - 303.15)
+        return [(1e6 - around) / store, (around - given) / store, (given - out) / tank]
+
+    times = np.arange(1, int(300 / dt) + 1) * dt
+    exact = solve_ivp(change, (0, 300), start, t_eval=times, rtol=1e-8, atol=1e-8).y
+    plant.liquid[:] = 1e6
+    found = []
+    for _ in times:
+        plant.step(dt)
+        found.append([state[c, RETURN], state[c, SUPPLY], state[w, SUPPLY]])
+    assert np.abs(np.array(found).T - exact).max() < close
 
 
 def test_without_pumps_a_racks_loop_only_heats(tmp_path: Path) -> None:
