@@ -200,18 +200,30 @@ def _keep(
         cost = values[network.tasks.cost[i]]
         if cost > 0.0:
             _spend(cost, plan.start[i], plan.finish[i], edges, replication, out.spent)
+    for e in range(1, len(edges)):
+        out.spent[replication, e] += out.spent[replication, e - 1]
 
 
 @compiled_inner
 def _spend(
     cost: float, start: float, finish: float, edges: Floats, replication: int, spent: Floats
 ) -> None:
-    """Add the money spent until each edge, evenly over a task's time."""
-    for e in range(len(edges)):
-        if edges[e] >= finish:
-            spent[replication, e] += cost
-        elif edges[e] > start:
-            spent[replication, e] += cost * (edges[e] - start) / (finish - start)
+    """Add the money spent since the edge before each edge, evenly over a task's time."""
+    low, high = 0, len(edges)
+    while low < high:  # the first edge after the start, or at the finish of what takes no time
+        middle = (low + high) // 2
+        if edges[middle] > start or edges[middle] >= finish:
+            high = middle
+        else:
+            low = middle + 1
+    passed = start
+    while low < len(edges) and edges[low] < finish:
+        spent[replication, low] += cost * (edges[low] - passed) / (finish - start)
+        passed = edges[low]
+        low += 1
+    if low < len(edges):
+        rest = (finish - passed) / (finish - start) if finish > start else 1.0
+        spent[replication, low] += cost * rest
 
 
 @compiled_inner
