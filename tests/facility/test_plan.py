@@ -12,6 +12,7 @@ import pytest
 from firsttoken.chain.run import execute
 from firsttoken.facility import model
 from firsttoken.facility.plan import plan_tables, shown
+from firsttoken.facility.plan_check import check_design
 from firsttoken.facility.plan_plant import (
     RANGE,
     Chiller,
@@ -309,3 +310,28 @@ def test_a_tower_within_little_water_places_fewer_racks(tmp_path: Path) -> None:
 def test_availabilities_show_their_nines() -> None:
     assert shown(0.999952) == "99.99520 %"
     assert shown(0.99) == "99.00 %"
+
+
+# Checks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("rack: gb300_nvl72", "rack: gb300_nvl27", "'gb300_nvl27' is no group of racks"),
+        ("ups: [ups_2500kw]", "ups: [ups_2500]", "part 'ups_2500' is unknown"),
+        ("plants: [dry]", "plants: []", "plants is empty"),
+        ("      feed: 20 MW\n", "", "nothing limits the racks"),
+    ],
+)
+def test_designs_that_lead_nowhere_are_found(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = f"{HEADER}facility:\n  hall:\n    design:\n{SMALL.replace(old, new)}"
+    (tmp_path / "twin.yaml").write_text(text, encoding="utf-8")
+    findings = Findings()
+    twin = load_twin(tmp_path / "twin.yaml", {"facility": ROOM}, findings)
+    findings.raise_if_errors()
+    assert twin is not None
+    check_design(twin, "hall", findings)
+    (error,) = findings.errors
+    assert said in error.what
+    assert error.place.line
