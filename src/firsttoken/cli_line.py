@@ -23,6 +23,8 @@ MOST_HOPES = 4  # of these, if few are sure
 MOST_PLACES = 6  # of what limits a line
 MOST_PERIODS = 16  # of a forecast
 MOST_ORDERS = 20
+MOST_LEVERS = 20  # of what moves a programme
+LEAST_DAYS = 0.05
 NOTABLE = 0.001  # of the throughput or the cycle time
 WIDTH = 160  # where nobody watches, lines are as long as they need to be
 
@@ -185,15 +187,17 @@ def explain_json(results: Results, report: Path | None) -> None:
         "line_sensitivity": _rows(results, "line_sensitivity"),
         "line_buffers": _rows(results, "line_buffers"),
         "line_test_floor": _rows(results, "line_test_floor"),
+        "build_levers": _rows(results, "build_levers"),
         "binding": output.binding(results),
     }
     print(json.dumps(finite(document), indent=2, ensure_ascii=False))
 
 
 def explain_text(results: Results, report: Path | None) -> None:
-    """Print what binds each line and network, and what to change next."""
+    """Print what binds each line, programme and network, and what to change next."""
     for scenario in results.run.scenario_names:
         _explain_lines(results, scenario)
+        _explain_programmes(results, scenario)
         sentences = [r["sentence"] for r in output.binding(results) if r["scenario"] == scenario]
         if sentences:
             print(f"{results.run.twin}: what binds the plan of {scenario}")
@@ -201,6 +205,20 @@ def explain_text(results: Results, report: Path | None) -> None:
                 print(f"  {sentence}")
             print()
     _print_places(results, report)
+
+
+def _explain_programmes(results: Results, scenario: str) -> None:
+    """What moves the dates of each programme, what brings most first."""
+    rows = [row for row in _rows(results, "build_levers") if row["scenario"] == scenario]
+    for programme in dict.fromkeys(row["programme"] for row in rows):
+        print(f"{programme}, {scenario}: what moves the first phase and the end")
+        mine = [row for row in rows if row["programme"] == programme]
+        moving = [row for row in mine if max(row["gain"], row["finish"]) >= LEAST_DAYS]
+        for row in moving[:MOST_LEVERS]:
+            print(f"  {row['sentence']}")
+        if len(moving) < len(mine):
+            print(f"  {len(mine) - len(moving)} other changes move neither")
+        print()
 
 
 def _explain_lines(results: Results, scenario: str) -> None:
