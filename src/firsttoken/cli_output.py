@@ -206,10 +206,14 @@ def _print_plan(results: Results, scenario: str) -> None:
     of_plan = [row for row in plans if row["scenario"] == scenario and row["value"]]
     if not of_plan:
         return
+    told = rows_of(results, "_plan", (*PLAN_COLUMNS, "sentence"))
+    sentences = {(row["table"], row["figure"], row["value"]): row["sentence"] for row in told}
     print(f"{results.run.twin}: plan of {scenario}")
     for row in of_plan:
         (value,), unit = scaled([row["value"]], str(row["unit"]))
-        print(f"  {row['figure']}: {figure(value)} {unit}")
+        sentence = sentences.get((row["table"], row["figure"], row["value"]), "")
+        said = f"{row['figure']}: {figure(value)} {unit}".rstrip()
+        print(f"  {said}; {sentence}" if sentence else f"  {said}")
     for row in binding(results):
         if row["scenario"] == scenario:
             print(f"  {row['sentence']}")

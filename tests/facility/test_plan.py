@@ -291,7 +291,7 @@ def test_an_availability_out_of_reach_is_refused_with_the_best(tmp_path: Path) -
 def test_water_too_warm_for_the_racks_is_left_out_and_said(tmp_path: Path) -> None:
     design = SMALL.replace("[35 degC]", "[35 degC, 43 degC]")
     tables = planned(tmp_path, design, f"    weather: {weather(tmp_path)}\n")
-    said = [str(text) for text in tables["facility_plan"].columns["said"]]
+    said = [str(text) for text in tables["facility_plan"].columns["sentence"]]
     assert any("43 degC gives the racks 47.0 degC" in text for text in said)
     design = SMALL.replace("[35 degC]", "[43 degC]")
     with pytest.raises(InfeasibleError, match="no cooling works"):

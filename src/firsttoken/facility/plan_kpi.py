@@ -34,12 +34,12 @@ def figure_table(scenario: str, found: SitePlan) -> ResultTable:
         "facility_plan",
         "The design that costs least and meets the demands.",
         ("scenario", "site", "figure"),
-        *("scenario", "site", "figure", "value", "unit", "said"),
+        *("scenario", "site", "figure", "value", "unit", "sentence"),
     )
 
     def add(figure: str, value: float, unit: str, said: str) -> None:
         rows.add(
-            scenario=scenario, site=found.name, figure=figure, value=value, unit=unit, said=said
+            scenario=scenario, site=found.name, figure=figure, value=value, unit=unit, sentence=said
         )
 
     ordered = sorted(best.limits, key=lambda key: best.limits[key])
@@ -96,7 +96,7 @@ def limit_table(scenario: str, found: SitePlan) -> ResultTable:
         "facility_limits",
         "Racks that each limit of the site lets in, with the cheapest design.",
         ("scenario", "site", "limit"),
-        *("scenario", "site", "limit", "rank", "racks", "said"),
+        *("scenario", "site", "limit", "rank", "racks", "sentence"),
     )
     best = found.best
     for rank, limit in enumerate(sorted(best.limits, key=lambda key: best.limits[key]), 1):
@@ -110,7 +110,7 @@ def limit_table(scenario: str, found: SitePlan) -> ResultTable:
             limit=limit,
             rank=rank,
             racks=math.floor(racks + 1e-9),
-            said=f"{needed} for the plan's {best.racks:.0f} racks",
+            sentence=f"{needed} for the plan's {best.racks:.0f} racks",
         )
     return rows.table({"racks": "rack"})
 
