@@ -16,6 +16,7 @@ from firsttoken.facility import power_state
 from firsttoken.facility.power_flow import power_flow, power_live
 from firsttoken.facility.power_screen import copied, screen, single_elements
 from firsttoken.facility.power_system import SOURCES, power_values
+from firsttoken.twin.findings import TwinError
 
 LINEUP = """
 feeds: {grid: {}}
@@ -48,6 +49,45 @@ def test_without_a_generator_racks_last_as_long_as_the_battery(tmp_path: Path) -
     assert trip.stopped == 1
     refused = case_of(tmp_path, LINEUP, no_start=[row_of(case, "gen")])
     assert Trip(refused, "grid").first == pytest.approx(last)
+
+
+def test_generators_run_where_there_is_nothing_else(tmp_path: Path) -> None:
+    site = """
+    generators: {gen: {rating: 1 MW, count: 2, breaker: {}}}
+    boards: {main: {from: gen}}
+    racks: {hall: {count: 12, from: main, power: 100 kW}}
+    """
+    case = case_of(tmp_path, site)
+    assert case.base.output[:2] == pytest.approx([0.6e6, 0.6e6])
+    assert Trip(case, "main").first == pytest.approx(0.02)
+    assert Trip(case, "gen 1").first == pytest.approx(60 * 0.5625 / (1.2**2 - 1) + 0.02)
+
+
+def test_motors_of_the_cooling_load_the_chain(tmp_path: Path) -> None:
+    """Pumps: flow x head / efficiency; chillers: heat / COP; fans and overheads as declared."""
+    site = """
+    feeds: {grid: {}}
+    racks: {hall: {count: 2, from: grid, power: 100 kW}}
+    loops: {fws: {supply: 25 degC, coolers: [chill], from: grid,
+                  pumps: {flow: 100 L/s, head: 300 kPa, efficiency: 0.75}}}
+    cdus: {cdu: {water: fws, from: grid, count: 2, pumps: {flow: 20 L/s, efficiency: 0.5}}}
+    chillers: {chill: {rating: 500 kW, cop: 5, from: grid}}
+    dry_coolers: {dry: {fan_power: 12 kW, count: 3, from: grid}}
+    overheads: {office: {power: 30 kW, from: grid}}
+    """
+    case = case_of(tmp_path, site)
+    cooling = 100e-3 * 300e3 / 0.75 + 2 * 20e-3 * 200e3 / 0.5 + 100e3 + 3 * 12e3
+    assert case.base.output[0] == pytest.approx(200e3 + cooling + 30e3)
+    assert Trip(case, "grid").stopped == 8
+    given = case_of(tmp_path, site, powers={"dry": 5e3, "chill": 0.0})
+    assert given.base.output[0] == pytest.approx(
+        200e3 + cooling + 30e3 - 100e3 - 3 * 12e3 + 3 * 5e3
+    )
+
+
+def test_loads_name_groups_of_the_chain(tmp_path: Path) -> None:
+    with pytest.raises(TwinError, match="'girt' is no group of the power chain"):
+        case_of(tmp_path, "feeds: {grid: {}}\nracks: {hall: {from: girt, power: 1 kW}}")
 
 
 def test_fuel_runs_out(tmp_path: Path) -> None:

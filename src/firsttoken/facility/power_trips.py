@@ -118,15 +118,25 @@ def restore(net: Network, base: State, state: State, work: Work) -> None:
 
 @compiled
 def settle_base(net: Network, state: State, work: Work, row: Floats) -> None:
-    """Bring a state in which every row is up, and nothing flows, into its normal state."""
+    """Bring a state in which every row is up, and nothing flows, into its normal state.
+
+    Standby generators run in it where nothing else feeds what they feed.
+    """
     _clear(work)
     for r in range(len(net.kind)):
         state.live[r] = 0
         _push_down(work, r)
-    _settle(net, state, work, 0.0, row)
+    while work.size[N_DOWN] > 0:
+        _settle(net, state, work, 0.0, row)
+        for r in range(len(net.kind)):
+            if net.kind[r] == STANDBY and state.mode[r] == STARTING:
+                state.mode[r] = RUNNING
+                _push_down(work, r)
     for r in range(len(net.kind)):
         # What goes on in the normal state is not the contingency's doing.
         state.trip[r] = np.inf
+        state.due[r] = np.inf
+        state.down_since[r] = np.nan
         state.peak[r] = state.output[r]
         work.flags[r] = 0
     _clear(work)
@@ -352,7 +362,7 @@ def _supply(net: Network, state: State, work: Work, t: float, r: int, row: Float
     elif kind == LOAD:
         live = _load(net, state, t, r, row)
     elif state.up[r] and net.prefer[r]:
-        live = _switch(net, state, t, r, best)
+        live = _switch(net, state, work, t, r, best)
     elif state.up[r] and best == NONE:
         if kind == UPS:
             live = 1 if state.stored[r] > 0.0 else 0
@@ -377,7 +387,7 @@ def _load(net: Network, state: State, t: float, r: int, row: Floats) -> int:
 
 
 @compiled_inner
-def _switch(net: Network, state: State, t: float, r: int, best: int) -> int:
+def _switch(net: Network, state: State, work: Work, t: float, r: int, best: int) -> int:
     """A transfer switch stays where it is while that is live, else goes to the best source."""
     used = state.mode[r]
     if used != NONE and state.live[net.parent[used]]:
@@ -389,6 +399,10 @@ def _switch(net: Network, state: State, t: float, r: int, best: int) -> int:
         state.due[r] = np.inf
     elif used == NONE:
         state.mode[r] = best
+        return 1
+    elif net.delay[r] <= 0.0:
+        state.mode[r] = best
+        _event(work, t, r, TRANSFERRED)
         return 1
     elif state.wanted[r] != best:
         state.wanted[r] = best
