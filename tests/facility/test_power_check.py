@@ -53,6 +53,9 @@ def test_a_good_chain_has_no_findings(tmp_path: Path) -> None:
             "{out: {from: ups, cable: {length: 9 m, resistance: 1 ohm/km}}}",
             "error: the line voltage of 'out' is not known",
         ),
+        ("rating: 800 kW", "rating: 800 kW, breaker: {limit: 0.5}", "trips in the normal state"),
+        ("rating: 800 kW", "rating: 800 kW, breaker: {limit: 1.2, instant: 1.1}", "trips at once"),
+        ("{out: {from: ups}}", "{out: {from: ups, count: 0}}", "10 of 'hall' have no supply"),
         # 1.32 MW of racks on 3 x 400 kW; on 2 x 660 kW just not: losses.
         ("rating: 800 kW", "rating: 400 kW", "warning: 'ups' is loaded to 110% of its rating"),
         ("rating: 800 kW", "rating: 650 kW", "2 units of 'ups' cannot carry the load: 102%"),

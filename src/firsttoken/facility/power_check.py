@@ -216,6 +216,11 @@ def _loads(view: _View) -> None:
     except TwinError:
         return
     chain = _Chain(system, loads, values, limits)
+    for group, number in chain.without_supply(set()).items():
+        collection = next(load.collection for load in loads if load.name == group)
+        what = f"{number} of {group!r} have no supply in the normal state"
+        hint = "see that the groups in their `from` have units and a source"
+        view.say(f"{collection}.{group}.from", what, "", hint, code="no-source")
     _overloads(view, chain)
     _standby(view, chain)
     _redundancy(view, chain)
@@ -245,9 +250,10 @@ class _Chain:
         values: Floats,
         limits: dict[str, float],
     ) -> None:
-        from firsttoken.facility.power_system import power_values
+        from firsttoken.facility.power_system import field_values, power_values
 
         self.system, self.loads = system, loads
+        self.field = field_values(system, values)
         self.numbers = power_values(system, values)
         self.watts = [group.watts(values) for group in loads]
         self.limits = limits
@@ -269,12 +275,12 @@ class _Chain:
         return found
 
     def without_supply(self, dead: set[int]) -> dict[str, int]:
-        """Loads without a live source, by group; those that have none at all do not count."""
+        """Loads without a live source, by group."""
         live, found = self.live(dead), dict[str, int]()
         for group in self.loads:
             for unit in range(group.units):
                 rows = group.feeds.row[group.feeds.start[unit] : group.feeds.start[unit + 1]]
-                if len(rows) and not any(live[row] for row in rows.tolist()):
+                if not any(live[row] for row in rows.tolist()):
                     found[group.name] = found.get(group.name, 0) + 1
         return found
 
@@ -349,12 +355,27 @@ def _overloads(view: _View, chain: _Chain) -> None:
             view.say(
                 f"{collection}.{name}.needed", what, why, code="redundancy", severity="warning"
             )
+        _breaker(view, chain, group, f"{collection}.{name}", load)
         limit = chain.limits.get(name, float("inf"))
         total = sum(out[row] for row in rows)
         if collection == "feeds" and total > FULL * limit:
             what = f"the site takes {total / 1e6:.4g} MW from {name!r} at full load"
             why = f"its limit is {limit / 1e6:.4g} MW"
             view.say(f"feeds.{name}.limit", what, why, code="rating", severity="warning")
+
+
+def _breaker(view: _View, chain: _Chain, group: int, path: str, load: float) -> None:
+    """Breakers that trip in the normal state, or at once before they trip in time."""
+    limit = float(chain.field["breaker.limit"][group])
+    instant = float(chain.field["breaker.instant"][group])
+    if FULL * limit < load <= FULL:
+        what = f"its breaker trips in the normal state, at {load:.0%} of the rating"
+        why = f"it carries {limit:.0%} of the rating for ever"
+        view.say(f"{path}.breaker", what, why, "raise its limit", code="breaker")
+    if instant <= limit < float("inf"):
+        what = f"trips at once at {instant:g} times the rating"
+        why = f"it should carry {limit:g} times the rating for ever"
+        view.say(f"{path}.breaker.instant", what, why, "raise it", code="breaker")
 
 
 def _standby(view: _View, chain: _Chain) -> None:
