@@ -272,6 +272,46 @@ chillers: {{x: {{rating: 1.2 MW, rejects_to: t}}}}
     assert plant.at("t", HEAT) == pytest.approx(1e6 + power, rel=1e-6)
 
 
+def test_an_idle_plant_takes_no_power(tmp_path: Path) -> None:
+    plant = full(tmp_path)
+    plant.liquid[:], plant.air[:], plant.flow[:] = 0.0, 0.0, 0.0
+    plant.step(3600.0, 10.0, 5.0, times=3)
+    assert plant.motor.sum() == 0.0
+
+
+def test_without_set_point_the_water_follows_the_racks_flow(tmp_path: Path) -> None:
+    """Pumps then go with the cube of the load, and the approach becomes smaller."""
+    site = DRY.replace("supply: 5 degC", "supply: 30 degC")
+    plant = Plant(tmp_path, site)
+    plant.liquid[:] = 1e6
+    plant.step(dry=10.0, times=8)
+    rated, approach = plant.at("c", WATER_FLOW), plant.supply[0] - plant.at("w", LEAVING)
+    assert approach == pytest.approx(4.0, abs=0.01)
+    plant.liquid[:] = 5e5
+    plant.step(dry=10.0, times=8)
+    assert plant.at("c", WATER_FLOW) == pytest.approx(rated / 2, rel=1e-3)
+    assert 2.0 < plant.supply[0] - plant.at("w", LEAVING) < 4.0
+
+
+def test_coolers_rest_where_their_fans_take_more_than_chillers(tmp_path: Path) -> None:
+    """With chillers running, a dry cooler helps by 5 W of heat for each W of its fans, or rests."""
+    site = DRY.replace("supply: 5 degC, coolers: [d]", "supply: 30 degC, coolers: [d, x]")
+    site = site.replace("fan_power: 15 kW", "fan_power: 30 kW")
+    site += "chillers: {x: {rating: 1.2 MW}}\n"
+    taken = {}
+    for dry in (21.0, 30.0, 35.0, 38.5, 45.0):
+        plant = Plant(tmp_path, site)
+        plant.liquid[:] = 1e6
+        plant.step(dry=dry, times=6)
+        taken[dry] = plant.at("d", HEAT), plant.at("x", HEAT)
+        assert sum(taken[dry]) == pytest.approx(1e6, rel=1e-6)
+    # 40 degC come back: at its rating 18 K for 1 MW, 150 kW of heat are worth 2.7 K
+    assert taken[21.0][1] == 0.0
+    assert taken[30.0][0] == pytest.approx(1e6 * 10.0 / 18.0, rel=1e-3)
+    assert taken[35.0][0] == pytest.approx(1e6 * 5.0 / 18.0, rel=1e-3)
+    assert taken[38.5][0] == taken[45.0][0] == 0.0
+
+
 def test_chillers_cannot_do_more_than_their_rating(tmp_path: Path) -> None:
     site = f"""
 racks: {{r: {{cooled_by: c, power: 1 MW, liquid: 1}}}}

@@ -5,6 +5,9 @@ proportion to the temperature of the water that enters it (a chiller a constant)
 leaves the last is linear in the loop's temperature and the loop follows an exponential.  If that
 would end below the set-point, the coolers take what is needed to reach it: the first as much as it
 can, then the next.
+
+Chillers run only where the others cannot hold the set-point alone.  Then those of them rest that
+serve the chillers' condensers, and those whose fans take more than chillers would for that heat.
 """
 
 from __future__ import annotations
@@ -59,7 +62,9 @@ from firsttoken.kernel.compiled import compiled_inner
 __all__ = ["condense", "cool_loops"]
 
 LEAST_FLOW = 0.1
-"""Least flow of a loop's pumps, through its bypass."""
+"""Least flow of a loop's pumps while anything takes water, through its bypass."""
+BREAK_EVEN = 5.0
+"""Heat over fan power below which a cooler rests when chillers run: about their COP."""
 LEAST_FAN = 0.1
 """Least fan speed of coolers that serve condensers."""
 ROUNDS = 3
@@ -90,8 +95,8 @@ def cool_loops(
         wanted = set_points[loop]
         end, middle, slope = begin + load * dt / store, begin + 0.5 * load * dt / store, 1.0
         needed = math.inf
-        for attempt in range(2):
-            # water that towers cool directly, or else chillers whose condensers they serve
+        for attempt in range(3):
+            # no chillers; chillers and what helps them; chillers and all that is left
             middle = begin
             for _ in range(ROUNDS):
                 at = middle if math.isnan(wanted) else max(middle, wanted)
@@ -103,7 +108,7 @@ def cool_loops(
                 mean, double = decay_means(y)
                 end = begin * (1.0 - y * mean) + gain * dt / store * mean
                 middle = begin * mean + gain * dt / store * double
-            if not end > wanted or not _has_shared(plant, loop):
+            if not end > wanted or not _has_chillers(plant, units, loop):
                 break
         if end < wanted:
             needed = max(load - store * (wanted - begin) / dt, 0.0)
@@ -141,7 +146,7 @@ def _pump(
     most = pump_capacity(share, values.pump_spare[loop], rated, head, static)
     wanted = report[loop, WANTED] / values.hot_heat[loop]
     report[loop, RATE] = 1.0 if wanted <= most else most / wanted
-    flow = min(max(wanted, LEAST_FLOW * rated), most)
+    flow = min(max(wanted, LEAST_FLOW * rated), most) if wanted > 0.0 else 0.0
     report[loop, LOAD] = flow / most if most > 0.0 else 0.0
     report[loop, SPEED] = 0.0
     q = flow / rated
@@ -152,14 +157,13 @@ def _pump(
 
 
 @compiled_inner
-def _has_shared(plant: CoolingPlant, loop: int) -> bool:
-    """Whether a chiller of the loop rejects to a cooler of the same loop."""
+def _has_chillers(plant: CoolingPlant, units: Floats, loop: int) -> bool:
+    """Whether a loop has chillers that work."""
     first = loop - plant.exchangers
     for i in range(plant.cooler_start[first], plant.cooler_start[first + 1]):
-        c = plant.condenser[plant.cooler[i]]
-        for j in range(plant.cooler_start[first], plant.cooler_start[first + 1]):
-            if c == plant.cooler[j]:
-                return True
+        k = plant.cooler[i]
+        if plant.kind[k] == CHILLER and units[k] > 0.0:
+            return True
     return False
 
 
@@ -187,7 +191,7 @@ def _line(
     if rate <= 0.0:
         return gain, slope
     first = loop - plant.exchangers
-    shared = _has_shared(plant, loop)
+    chilled = attempt > 0
     entering = middle + load / rate
     for i in range(plant.cooler_start[first], plant.cooler_start[first + 1]):
         k = plant.cooler[i]
@@ -196,18 +200,19 @@ def _line(
         on = units[k] * state[k, PUMPS]
         if plant.kind[k] == CHILLER:
             c = plant.condenser[k]
-            free = shared and attempt == 0 and c >= 0
-            if on > 0.0 and not free and (c < 0 or units[c] * state[c, PUMPS] > 0.0):
+            if on > 0.0 and chilled and (c < 0 or units[c] * state[c, PUMPS] > 0.0):
                 report[k, FULL] = values.rating[k] * on
                 gain -= report[k, FULL]
             continue
-        if on <= 0.0 or (shared and attempt == 1 and plant.shared[k] > 0):
+        if on <= 0.0 or (chilled and plant.shared[k] > 0):
             continue
         sink = _sink(values, plant.kind[k], k, dry_bulb, wet_bulb)
         report[k, SINK] = sink
         if entering <= sink:
             continue
         full = _full(values, plant.kind[k], k, units[k], on, rate, sink, entering, pressure)
+        if attempt == 1 and full * (entering - sink) < BREAK_EVEN * values.fan[k] * on:
+            continue
         report[k, FULL] = full
         g = full / rate
         gain = gain * (1.0 - g) + full * sink

@@ -30,20 +30,17 @@ def count_cooling(
 ) -> None:
     """Add a step of `dt` s to `counts`, shape [G, HEAT_COUNTS].
 
-    The supply is that of racks, air or facility water; of coolers the water that leaves them, while
-    they take heat.
+    Temperatures count while a row takes heat: the supply of racks, air or facility water; of
+    coolers the water that leaves them.
 
     Parameters
     ----------
     report, water : of the step, [R, REPORTS] and kg [R].
     """
-    own = plant.exchangers + plant.loops
     for r in range(len(water)):
         g = plant.group[r]
         counts[g, TAKEN] += water[r]
-        takes = report[r, HEAT] > 0.0
-        if takes:
+        if report[r, HEAT] > 0.0:
             counts[g, RUNNING] += dt
-        if takes or r < own:
             place = int((report[r, LEAVING] - COLDEST) / WIDTH)
             counts[g, min(max(place, 0), BINS - 1)] += dt

@@ -35,8 +35,8 @@ def cooling_table(kpis: Kpis) -> ResultTable:
     """
     rows = kpis.rows(
         "facility_cooling",
-        "Temperatures in time that groups of the cooling plant supply (of coolers: that leave them "
-        "while they take heat), water, and share of the time in which they take heat.",
+        "Temperatures that groups of the cooling plant supply (of coolers: that leave them) while "
+        "they take heat, water, and share of the time in which they take heat.",
         ("group", "metric"),
         *("collection", "unit", *QUANTILES),
     )

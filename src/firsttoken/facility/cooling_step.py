@@ -176,6 +176,8 @@ def _exchange(
         water = state[loop, SUPPLY]
         middle = state[r, SUPPLY]
         most = values.cold_rate[r] * units[r]
+        if math.isnan(set_points[r]) and hot > 0.0:  # water as the hot side's flow
+            most *= min(hot / (values.hot_rate[r] * units[r]), 1.0)
         if final:
             water = report[loop, LEAVING]
             middle = report[r, LEAVING]
@@ -219,6 +221,8 @@ def _circulate(
         return
     rated = values.hot_rate[r] / values.hot_heat[r]
     if plant.kind[r] == AIR:
+        if report[r, TAKEN] <= 0.0:
+            return
         wanted = max(report[r, TAKEN] / (values.rating[r] * n), LEAST_AIR)
         q = min(wanted, share)
         report[r, SPEED] = q

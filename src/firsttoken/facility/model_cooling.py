@@ -58,7 +58,9 @@ class Cdu(Cooler):
         None, description="Racks' supply above the facility water's, at the rating; none: 4 K."
     )
     supply: TemperatureInTime | None = Field(
-        None, description="Set-point of the racks' supply; none: as cold as the water allows."
+        None,
+        description="Set-point of the racks' supply, held by a valve in the facility water; none: "
+        "the water follows the racks' flow, and the supply is as cold as that gives.",
     )
     pumps: Pumps | None = Field(None, description="Pumps of the racks' loop.")
     water_flow: Flow | None = Field(
@@ -82,7 +84,7 @@ class AirUnit(Cooler):
         None, description="Power of its fans at rated flow; none: 3.5 % of the rating."
     )
     supply: TemperatureInTime | None = Field(
-        None, description="Set-point of the supply air; none: as cold as the water allows."
+        None, description="Set-point of the supply air; none: the water follows the air's flow."
     )
     approach: Difference | None = Field(
         None, description="Supply air above the water, at the rating; none: 6 K."
