@@ -196,11 +196,12 @@ def period_table(kpis: Kpis) -> ResultTable:
         "facility_period",
         "Figures of each site by report period.",
         ("period", "metric"),
-        *("start", "label", "unit", *QUANTILES),
+        *("label", "unit", *QUANTILES),
     )
     start = kpis.system.start
     begins = kpis.system.edges[:-1]
     labels = [period_label(edge + start, kpis.site.report) for edge in begins]
+    periods = [iso(edge + start) for edge in begins] if kpis.site.report != "hour" else labels
     found = kpis.result.period
     keep = found[0, :, of.SECONDS] > 0 if len(found) else np.ones(len(begins), bool)
     for metric, unit, samples in _by_period(kpis, found):
@@ -208,14 +209,13 @@ def period_table(kpis: Kpis) -> ResultTable:
             int(keep.sum()),
             scenario=kpis.scenario,
             site=kpis.name,
-            period=[label for label, kept in zip(labels, keep, strict=True) if kept],
+            period=[name for name, kept in zip(periods, keep, strict=True) if kept],
             metric=metric,
-            start=[iso(edge + start) for edge, kept in zip(begins, keep, strict=True) if kept],
             label=[label for label, kept in zip(labels, keep, strict=True) if kept],
             unit=unit,
             **spread(samples[:, keep]),
         )
-    return rows.table({"start": "date"})
+    return rows.table()
 
 
 def _by_period(kpis: Kpis, found: Floats) -> Iterator[tuple[str, str, Floats]]:
