@@ -76,11 +76,22 @@ def sentence(kpis: Kpis, lever: Lever) -> str:
     target = "first phase" if kpis.names.phases else "end"
     moved = _moved(lever, target)
     if lever.kind == "activity":
-        often = f"{lever.name} drives the {target} in {_percent(lever.share)} of the futures"
+        often = (
+            f"{_spoken(lever.name)} drives the {target} in {_percent(lever.share)} of the futures"
+        )
         return f"{often}; a week less {moved}"
     if lever.kind == "crew":
         return f"one more {lever.name} {moved}"
+    if lever.kind == "risk":
+        task, _, risk = lever.name.rpartition(".")
+        return f"to rule out {risk} of {_spoken(task)} {moved}"
     return f"to rule out {lever.name} {moved}"
+
+
+def _spoken(task: str) -> str:
+    """`fit_out (hall_1)` of the task `fit_out.hall_1`."""
+    activity, _, phase = task.partition(".")
+    return f"{activity} ({phase})" if phase else activity
 
 
 def _moved(lever: Lever, target: str) -> str:

@@ -22,7 +22,7 @@ from firsttoken.kernel.parameters import ParameterTable, SeriesTable, fixed_para
 
 _SAMPLES = 200
 _WORK = 40_000  # tasks ordered in all samples together
-_SPREAD = (0.02, 0.05, 0.1, 0.2)
+_SPREAD = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Expected:

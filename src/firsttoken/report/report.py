@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from firsttoken.report import causes, comparison, evidence, lines, outlook
+from firsttoken.report import causes, comparison, evidence, lines, outlook, programmes, sites
 from firsttoken.report.page import Section
 from firsttoken.report.reading import Reading
 from firsttoken.results.store import Results
@@ -24,6 +24,8 @@ SECTIONS: tuple[Callable[[Reading], Section | list[Section] | None], ...] = (
     outlook.goals,
     outlook.domestic,
     lines.lines,
+    programmes.programmes,
+    sites.sites,
     causes.binding,
     causes.marginal,
     causes.tornado,
