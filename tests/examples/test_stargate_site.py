@@ -47,7 +47,7 @@ def full(results: Results, metric: str, scenario: str = "base") -> float:
     """Mean of the last months' medians, with all halls at work."""
     found = results.sql(
         f"select p50 from facility_period where scenario = '{scenario}' "
-        f"and metric = '{metric}' and start >= '2030-02-01'"
+        f"and metric = '{metric}' and period >= '2030-02-01'"
     )
     return float(np.nanmean([float(x) for x in found["p50"]]))
 
@@ -132,7 +132,7 @@ def test_plan_and_simulation_agree_on_the_dry_site(results: Results) -> None:
     """Both at 0.8 of full load; the plan's loop is at 40 degC, the simulation's at 35."""
     whole_year = results.sql(
         "select p50 from facility_period where scenario = 'dry' and metric = 'pue' "
-        "and start >= '2029-07-01' and start < '2030-07-01'"
+        "and period >= '2029-07-01' and period < '2030-07-01'"
     )
     simulated = float(np.nanmean([float(x) for x in whole_year["p50"]]))
     assert planned(results, "pue", "dry") == pytest.approx(simulated, abs=0.02)
