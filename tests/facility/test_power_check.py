@@ -94,6 +94,21 @@ def test_a_transformer_without_its_secondary_voltage(tmp_path: Path) -> None:
     ]
 
 
+def test_racks_that_another_room_counts_fill_their_positions(tmp_path: Path) -> None:
+    site = GOOD.replace("count: 10, from: out", "count: model(build.b.racks), hall: h, from: out")
+    assert found(tmp_path, site) == []
+    site += "halls: {h: {positions: 20}}\n"
+    assert any("'ups' is loaded to 110% of its rating" in text for text in found(tmp_path, site))
+
+
+def test_racks_count_with_the_most_load_declared(tmp_path: Path) -> None:
+    site = GOOD.replace("rating: 800 kW", "rating: 400 kW").replace("needed: 2, rating", "rating")
+    half = "power: 132 kW, idle: 32 kW, load: 'triangular(0.5, 0.6, 0.8)'"
+    assert found(tmp_path, site.replace("power: 132 kW", half)) == []  # 10 x 112 kW on 1.2 MW
+    full = "power: 132 kW, load: {unit: '%', 2026-01-01: 40, 2026-02-01: 100}"
+    assert "'ups' is loaded to 110%" in found(tmp_path, site.replace("power: 132 kW", full))[0]
+
+
 def test_batteries_without_a_rating(tmp_path: Path) -> None:
     site = """
     feeds: {a: {}}

@@ -72,7 +72,7 @@ def test_motors_of_the_cooling_load_the_chain(tmp_path: Path) -> None:
                   pumps: {flow: 100 L/s, head: 300 kPa, efficiency: 0.75}}}
     cdus: {cdu: {water: fws, from: grid, count: 2, pumps: {flow: 20 L/s, efficiency: 0.5}}}
     chillers: {chill: {rating: 500 kW, cop: 5, from: grid}}
-    dry_coolers: {dry: {fan_power: 12 kW, count: 3, from: grid}}
+    dry_coolers: {dry: {fan_power: 18 kW, count: 3, needed: 2, from: grid}}
     overheads: {office: {power: 30 kW, from: grid}}
     """
     case = case_of(tmp_path, site)

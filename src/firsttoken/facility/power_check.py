@@ -1,7 +1,7 @@
 """What is wrong with a power chain: nothing feeds it, more load than rating, no real redundancy.
 
-Loads are those of the complete site: the most units that every group ever has, racks at full
-power, motors at their rating.
+Loads are those of the complete site: the most units that every group ever has, racks at the most
+load that is declared, motors at their rating.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from firsttoken.facility.model_power import Element, PowerChain
 from firsttoken.facility.power_compile import chain_groups, find_cycle, named
 from firsttoken.twin.findings import Finding, Findings, Severity, TwinError
+from firsttoken.twin.schema import support
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.values import Constant, Fact, ModelPort, Series, Signal, Value
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from firsttoken.facility.slots import Sheet, Slots
     from firsttoken.twin.twin import Twin
 
+RACKS = "racks"
 FULL = 1.0 + 1e-6
 """Load over rating that counts as an overload."""
 
@@ -210,12 +212,15 @@ def _loads(view: _View) -> None:
     )
     try:
         system = compile_power(slots, "unit")
-        loads = compile_loads(slots, system)
+        loads = compile_loads(slots, system, _positions(slots))
         limits = _limits(view, slots)
         values = fixed_parameters(slots.build.tables()[0])
     except TwinError:
         return
     chain = _Chain(system, loads, values, limits)
+    chain.watts = [
+        _most(slots, group, watts) for group, watts in zip(loads, chain.watts, strict=True)
+    ]
     for group, number in chain.without_supply(set()).items():
         collection = next(load.collection for load in loads if load.name == group)
         what = f"{number} of {group!r} have no supply in the normal state"
@@ -224,7 +229,34 @@ def _loads(view: _View) -> None:
     _overloads(view, chain)
     _standby(view, chain)
     _redundancy(view, chain)
-    _unused(view, system, loads)
+    _unused(view, loads)
+
+
+def _most(slots: Slots, group: LoadGroup, watts: float) -> float:
+    """What a load takes at the most load that is declared, W."""
+    if group.collection != RACKS:
+        return watts
+    sheet = slots.sheet(RACKS, group.name)
+    load, idle = sheet.value("load"), sheet.value("idle")
+    if isinstance(idle, Fact):
+        idle = slots.resolve(idle, "W")
+    if load is None or any(sheet.raw(field) is not None for field in ("draws", "trace", "jobs")):
+        return watts
+    levels = [level for _, level in load.knots] if isinstance(load, Series) else [load]
+    share = max(support(level)[1] for level in levels)
+    least = support(idle)[0] if idle is not None else 0.0
+    return least + min(share, 1.0) * (watts - least) if share == share else watts
+
+
+def _positions(slots: Slots) -> dict[str, int]:
+    """Racks of groups whose number another room tells: as many as their hall has positions."""
+    found: dict[str, int] = {}
+    for name, racks in slots.site.racks.items():
+        hall = slots.site.halls.get(racks.hall or "")
+        told = isinstance(racks.count, ModelPort | Signal)
+        if told and hall is not None and hall.positions is not None:
+            found[name] = hall.positions
+    return found
 
 
 def _limits(view: _View, slots: Slots) -> dict[str, float]:
@@ -345,7 +377,7 @@ def _overloads(view: _View, chain: _Chain) -> None:
         needed = int(chain.system.needed[group])
         if load > FULL:
             what = f"{name!r} is loaded to {load:.0%} of its rating"
-            why = f"{out[worst] / 1e6:.3g} MW at full load of the site, {capacity / 1e6:.3g} MW"
+            why = f"{out[worst] / 1e6:.3g} MW at the most load declared, {capacity / 1e6:.3g} MW"
             hint = "more units, or larger ones"
             view.say(f"{collection}.{name}", what, why, hint, code="rating", severity="warning")
         elif needed and sum(out[row] for row in rows) > FULL * needed * capacity:
@@ -359,7 +391,7 @@ def _overloads(view: _View, chain: _Chain) -> None:
         limit = chain.limits.get(name, float("inf"))
         total = sum(out[row] for row in rows)
         if collection == "feeds" and total > FULL * limit:
-            what = f"the site takes {total / 1e6:.4g} MW from {name!r} at full load"
+            what = f"the site takes {total / 1e6:.4g} MW from {name!r} at its most load"
             why = f"its limit is {limit / 1e6:.4g} MW"
             view.say(f"feeds.{name}.limit", what, why, code="rating", severity="warning")
 
@@ -392,7 +424,7 @@ def _standby(view: _View, chain: _Chain) -> None:
         load = out[worst] / float(chain.numbers.capacity[worst])
         if load > FULL:
             what = f"generators {name!r} would run at {load:.0%} of their rating"
-            why = "they carry the site's full load when the feeds fail"
+            why = "they carry the site's load when the feeds fail"
             hint = "more units, or larger ones"
             view.say(f"generators.{name}", what, why, hint, code="rating", severity="warning")
 
@@ -413,12 +445,13 @@ def _redundancy(view: _View, chain: _Chain) -> None:
             view.say(path, what, why, hint, code="redundancy", severity="warning")
 
 
-def _unused(view: _View, system: PowerSystem, loads: Sequence[LoadGroup]) -> None:
-    """Groups that feed nothing."""
-    grid = system.grid
-    used = {int(grid.group[row]) for row in grid.parent.tolist()}
-    used |= {int(grid.group[row]) for group in loads for row in group.feeds.row.tolist()}
-    for group, (collection, name) in enumerate(system.groups):
-        if group not in used and collection != "batteries":
+def _unused(view: _View, loads: Sequence[LoadGroup]) -> None:
+    """Groups that no `from` names."""
+    used = {source for _, element in view.groups.values() for source in named(element.from_)}
+    site: Any = view.twin.rooms["facility"][view.site]
+    for load in loads:
+        used |= set(named(getattr(site, load.collection)[load.name].from_))
+    for name, (collection, _) in view.groups.items():
+        if name not in used and collection != "batteries":
             what, why = f"{name!r} feeds nothing", "no `from` names it"
             view.say(f"{collection}.{name}", what, why, code="unused", severity="warning")

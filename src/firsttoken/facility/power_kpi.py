@@ -43,6 +43,8 @@ from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.twin import Twin
 
 MW = 1e6
+LEAST = 1e-6
+"""Rack-hours a year that are shown."""
 
 
 @dataclass(frozen=True)
@@ -251,9 +253,9 @@ def pair_table(scenario: str, site: str, found: Contingencies) -> ResultTable:
     case, both, teller = found.case, found.doubles, Teller(found.case)
     group = case.system.grid.group[found.pairs]
     code = group.min(axis=1) * len(case.system.groups) + group.max(axis=1)
-    beyond = both.racks > found.singles.racks[found.pairs].sum(axis=1)
-    # Of each pair of groups the worst pair, the worst of all first.
-    order = np.lexsort((np.arange(len(code)), both.first, -both.watts))
+    beyond = both.watts - found.singles.watts[found.pairs].sum(axis=1)
+    # Of each pair of groups the pair that loses most beyond its elements, the worst of all first.
+    order = np.lexsort((np.arange(len(code)), both.first, -both.watts, -beyond.round(3)))
     keys, position = np.unique(code[order], return_index=True)
     for key, worst in zip(keys[np.argsort(position)], order[np.sort(position)], strict=True):
         here = code == key
@@ -265,7 +267,7 @@ def pair_table(scenario: str, site: str, found: Contingencies) -> ResultTable:
             first_group=names[0],
             second_group=names[1],
             pairs=int(here.sum()),
-            losing=int(beyond[here].sum()),
+            losing=int((beyond[here] > 0.5).sum()),
             racks=float(both.racks[worst]),
             power=float(both.watts[worst]) / MW,
             first_loss=_known(float(both.first[worst])),
@@ -292,7 +294,7 @@ def availability_table(scenario: str, site: str, found: Contingencies) -> Result
             cause[0] += float(known.single[row])
             cause[1] += float(yearly[row])
         for pair, share in zip(found.pairs.tolist(), known.double.tolist(), strict=True):
-            if share != 0.0:
+            if abs(share) * hours > LEAST:
                 name = " + ".join(sorted(case.group_name(row) for row in pair))
                 causes.setdefault(name, [0.0, float("nan")])[0] += share
         total = [known.unavailability, float(yearly.sum())]

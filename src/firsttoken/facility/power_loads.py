@@ -69,7 +69,7 @@ def compile_loads(
 ) -> list[LoadGroup]:
     """All loads of a site that are fed from its power chain, unit by unit.
 
-    Racks count with their full power, motors with their rating.
+    Racks count with their full power, motors with the rating of the units `needed`, shared by all.
 
     Parameters
     ----------
@@ -108,6 +108,9 @@ def _check_names(slots: Slots, system: PowerSystem, where: str, given: list[str]
 
 def _group(collection: str, name: str, units: int, feeds: Attachment, sheet: Sheet) -> LoadGroup:
     power, divisor, factor = motor_power(collection, sheet)
+    needed = sheet.raw("needed") if "needed" in sheet.model.model_fields else None
+    if needed is not None and 0 < needed < units:
+        factor *= needed / units
     ride, storage = NONE, NONE
     if collection == RACKS:
         ride, storage = sheet.scalar("ride_through"), sheet.scalar("storage")
