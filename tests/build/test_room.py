@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.build.programmes import findings, load, tables, twin_of
 
@@ -155,6 +156,44 @@ def test_ports_are_those_that_were_announced(tmp_path: Path) -> None:
     }  # fmt: skip
     bare = twin_of({"activities": {"a": {"duration": "1 day"}}}, replications=2)
     assert names(load(tmp_path, bare).rooms["build"]["x"]) == ("finish",)
+
+
+def with_sites(folder: Path, weight: float) -> dict[str, Any]:
+    """Twenty sites that took 100 to 195 days, and one that is not finished after 400."""
+    day = np.datetime64("2023-01-01")
+    rows = [f"s{i},2023-01-01,{day + 100 + 5 * i}," for i in range(20)]
+    (folder / "sites.csv").write_text(
+        "\n".join(["site,start,end,seen", *rows, f"open,2023-01-01,,{day + 400}", ""])
+    )
+    return changed(reference={"file": "sites.csv", "weight": weight})
+
+
+def test_the_weight_of_comparable_sites(tmp_path: Path) -> None:
+    """At 0 the network's date holds, at 1 theirs; between, the mean of the quantiles."""
+    found = {}
+    for weight in (0, 0.5, 1):
+        rows = tables(tmp_path, with_sites(tmp_path, weight))
+        views = {row["view"]: row for row in rows["build_outlook"]}
+        months = {view: row["months"] * 365.25 / 12 for view, row in views.items()}
+        assert months["network"] == pytest.approx(65)
+        # The eleventh of 21, the one not finished counted among them.
+        assert months["comparable sites"] == pytest.approx(150, abs=3)
+        found[weight] = months["both"]
+        shown = kpi(rows, "outlook")["p50"]
+        assert (shown - 2026) * 365 == pytest.approx(months["both"] + 4, abs=5)
+    assert found[0] == pytest.approx(65)
+    assert found[1] == pytest.approx(150, abs=8)
+    assert found[0.5] == pytest.approx((found[0] + found[1]) / 2, abs=1)
+
+
+def test_other_rooms_see_the_date_of_both_views(tmp_path: Path) -> None:
+    """All phases move as far as the first: the second stays thirty days behind it."""
+    twin = load(tmp_path, with_sites(tmp_path, 1))
+    ports = ROOM.execute(twin, "x", lambda *_: None, Settings(engines=("simulate",))).ports
+    first, second = (ports[name].table for name in ("one_ready", "two_ready"))  # type: ignore[union-attr]
+    apart = [(b[0] - a[0]) / 86400 for a, b in zip(first, second, strict=True)]
+    assert apart == pytest.approx([30.0] * len(apart))
+    assert ports["racks"].knots[1][0].table == first  # type: ignore[union-attr]
 
 
 def test_a_plan_alone_does_not_simulate(tmp_path: Path) -> None:

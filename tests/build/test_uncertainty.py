@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from tests.build.programmes import DAY, dates, simulated, twin_of
 
+from firsttoken.build.engine import CREW_EXCEEDED, LINK_BROKEN
 from firsttoken.build.kpi import cruciality_of
 from firsttoken.build.simulate import simulate
 from firsttoken.build.system import FIRST
+from firsttoken.twin.findings import BalanceError
 
 R = 20_000
 
@@ -77,6 +79,14 @@ def test_a_series_of_triangulars(tmp_path: Path) -> None:
     assert found.significance == pytest.approx([1, 1, 1, 1], abs=1e-3)
 
 
+def test_significance_is_the_mean_of_what_is_not_float(tmp_path: Path) -> None:
+    """Williams 1992: work / (work + float), weighted by the length; by hand for 20 beside 50."""
+    build = side_by_side("50 day", "20 day")
+    build["build"]["x"]["begin"] = "2026-03-01"
+    _, found = simulated(tmp_path, build)
+    assert found.significance == pytest.approx([1, 20 / 50], abs=1e-4)
+
+
 def test_threads_do_not_matter(tmp_path: Path) -> None:
     build = in_series(*["triangular(1, 2, 9) day"] * 5)
     build["build"]["x"]["crews"] = {"c": {"count": 1}}
@@ -86,6 +96,14 @@ def test_threads_do_not_matter(tmp_path: Path) -> None:
     two = simulate(system, 500, 1, threads=3)
     for name in one.__slots__:
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
+
+
+def test_a_defect_of_the_engine_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system, _ = simulated(tmp_path, side_by_side("1 day"))
+    for status, said in ((CREW_EXCEEDED, "exceeds a crew"), (LINK_BROKEN, "breaks a link")):
+        monkeypatch.setattr("firsttoken.build.simulate.run_block", lambda *_, code=status: code)
+        with pytest.raises(BalanceError, match=said):
+            simulate(system, 10, 1)
 
 
 # Risks ----------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class Out(NamedTuple):
 
     first: Floats
     last: Floats
+    length: Floats
     ready: Floats
     spent: Floats
     start: Samples
@@ -154,11 +155,12 @@ def run_block(
         first, last = mark_targets(network, plan)
         out.first[replication] = first
         out.last[replication] = last
+        out.length[replication] = last - values[network.begin]
         if keep:
             backward(network, clock, values, plan)
             drivers_of(network, clock, values, plan, FIRST)
             drivers_of(network, clock, values, plan, LAST)
-            _keep(network, values, edges, replication, low, last, plan, room.kept, out)
+            _keep(network, values, edges, replication, low, plan, room.kept, out)
     if keep:
         _hand_over(low, high, room.kept, out)
     return DONE
@@ -171,14 +173,12 @@ def _keep(
     edges: Floats,
     replication: int,
     low: int,
-    last: float,
     plan: Plan,
     kept: Samples,
     out: Out,
 ) -> None:
     """Keep what is told of one replication."""
     block, row = low // BLOCK, replication - low
-    begin = values[network.begin]
     for p in range(len(network.ready)):
         out.ready[p, replication] = plan.finish[network.ready[p]]
     for e in range(len(edges)):
@@ -196,7 +196,7 @@ def _keep(
         out.critical[block, 1, i] += plan.critical[1, i]
         if plan.work[i] > 0.0:
             part = plan.work[i] / (plan.work[i] + plan.total[i])
-            out.significance[block, i] += part * (last - begin)
+            out.significance[block, i] += part * out.length[replication]
         cost = values[network.tasks.cost[i]]
         if cost > 0.0:
             _spend(cost, plan.start[i], plan.finish[i], edges, replication, out.spent)
@@ -277,7 +277,7 @@ def simulate(
         out.total,
         free,
         critical,
-        significance / max(float(out.last.mean()), 1.0),
+        significance / max(float(out.length.mean()), 1.0),
     )
 
 
@@ -347,6 +347,7 @@ def new_out(network: Network, edges: int, replications: int, keep: int) -> Out:
     return Out(
         first=np.empty(replications),
         last=np.empty(replications),
+        length=np.empty(replications),
         ready=np.empty((len(network.ready), replications)),
         spent=np.empty((replications, edges)),
         start=np.empty(shape, dtype=np.float32),
