@@ -326,3 +326,41 @@ def test_cancel_stops_within_a_replication(tmp_path: Path) -> None:
     cancel.set()
     with pytest.raises(CancelledError):
         ran(tmp_path, changed(CHAIN, step="1 s"), cancel=cancel)
+
+
+# Batteries ----------------------------------------------------------------------------------
+
+
+def test_batteries_shave_peaks(tmp_path: Path) -> None:
+    """A feed of 0.9 MW, racks of 1 MW by day and 0.6 MW by night, 2 MWh of lossless cells.
+
+    By day the cells give 0.1 MW for 12 hours, by night they take it back: nothing is throttled.
+    """
+    levels = {f"2026-01-{5 + d:02d}T{h:02d}:00": load
+              for d in range(10) for h, load in ((0, 0.5), (12, 1))}  # fmt: skip
+    site = {
+        "feeds": {"grid": {"limit": "0.9 MW"}},
+        "boards": {"mv": {"from": "grid"}},
+        "batteries": {
+            "cells": {
+                "from": "mv", "rating": "0.5 MW", "storage": "2 MWh", "round_trip": 1, "use": "peak"
+            }
+        },
+        "racks": {"r": {"count": 10, "power": "100 kW", "idle": "20 kW", "from": "mv"}},
+    }  # fmt: skip
+    site["racks"]["r"]["load"] = levels
+    found = ran(tmp_path, site, trace=True)
+    power = found.trace[:, 0].reshape(DAYS, 24)
+    racks = found.trace[:, of.TRACES.index("it_power")].reshape(DAYS, 24)
+    assert racks[:, 12:] == pytest.approx(np.full((DAYS, 12), 1e6))
+    assert power[:, 12:] == pytest.approx(np.full((DAYS, 12), 0.9e6))
+    assert count(found, of.THROTTLED) == 0
+    energy = energies(found)
+    charged = count(found, of.CHARGED) / 3.6e9
+    assert energy["input"] == pytest.approx(energy["it"] + charged)
+    assert charged == pytest.approx(-1.2)  # full at the start, empty by 1.2 MWh in the end
+    small = changed(site, batteries__cells__storage="0.6 MWh")
+    cut = ran(tmp_path, small, trace=True)
+    racks = cut.trace[:, of.TRACES.index("it_power")].reshape(DAYS, 24)
+    assert racks[3, 12:18] == pytest.approx(np.full(6, 1e6))
+    assert racks[3, 18:] == pytest.approx(np.full(6, 0.9e6), rel=2e-4)

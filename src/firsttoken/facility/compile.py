@@ -88,6 +88,7 @@ def compile_site(twin: Twin, name: str, resolve: Resolve) -> system.System:
         rack_fields=rack_fields,
         power=power,
         cooling=cooling,
+        shaving=_shaving(slots, power),
         mtbf=mtbf,
         mttr=mttr,
         warmer=series["warmer"],
@@ -105,6 +106,13 @@ def compile_site(twin: Twin, name: str, resolve: Resolve) -> system.System:
         inputs=build.inputs,
         users=build.users,
     )
+
+
+def _shaving(slots: Slots, power: PowerSystem) -> Ints:
+    """Rows of the batteries that shave peaks."""
+    names = [name for name, item in slots.site.batteries.items() if item.use == "peak"]
+    rows = [row for name in names for row in power.rows(name)]
+    return np.array(rows, np.int64)
 
 
 def _edges(twin: Twin, report: str) -> Floats:

@@ -9,6 +9,7 @@ from firsttoken.facility.simulate_state import (
     AVAILABLE,
     BY_HOUR,
     CARBON,
+    CHARGED,
     COST,
     FEED,
     FREE,
@@ -85,6 +86,8 @@ def count_step(
         overhead += work.load[i]
     row[OVERHEAD] += overhead * dt
     row[UNSERVED] += work.factor[chain] * dt
+    for b in range(len(site.battery)):
+        row[CHARGED] += work.cells[b] * dt
     lost = 0.0
     for r in range(chain):
         lost += work.loss[r]
@@ -217,8 +220,8 @@ def count_rows(site: Site, state: State, work: Work, tally: Tally, dt: float) ->
         out[row, ROW_ENERGY] += power * dt
         out[row, ROW_LOSS] += work.loss[r] * dt
         out[row, ROW_PEAK] = max(out[row, ROW_PEAK], power)
-        most = site.power.capacity[r] * state.units[row]
-        if power > 0.0 and most > 0.0:
+        if power > 0.0 and state.units[row] > 0.0 and site.power.capacity[r] > 0.0:
+            most = site.power.capacity[r] * state.units[row]
             out[row, ROW_LEVEL] = max(out[row, ROW_LEVEL], power / most)
     for i in range(len(work.motor)):
         row = racks + chain + i

@@ -177,6 +177,8 @@ def build_site(system: System, values: Floats, replication: int) -> Site:
         carbon=power.series["carbon"][group],
         limit=power.series["limit"][group],
         limit_share=1.0 / np.maximum(counted, 1)[group].astype(np.float64),
+        battery=system.shaving,
+        storage=_storage(system, values),
         set_point=system.cooling.set_point,
         warmer=system.warmer,
         water_limit=system.water_limit,
@@ -191,6 +193,12 @@ def build_site(system: System, values: Floats, replication: int) -> Site:
         edges=system.edges,
         months=system.months,
     )
+
+
+def _storage(system: System, values: Floats) -> Floats:
+    """Energy of one unit of each battery that shaves peaks, J."""
+    group = system.power.grid.group[system.shaving]
+    return _or(values, system.power.fields["storage"][group], 0.0)
 
 
 def _or(values: Floats, index: Ints, otherwise: float) -> Floats:
@@ -264,6 +272,7 @@ def first_state(system: System, site: Site, levels: Floats) -> State:
         level=level,
         pointer=np.concatenate([table.start[:-1], [0, 0]]).astype(np.int64),
         base=base,
+        charge=np.ones(len(site.battery)),
         down=np.zeros(int(site.fleet.unit_start[-1]), np.int64),
         amount=np.full(groups, np.nan),
         units=np.zeros(int(site.fleet.first[-1])),
@@ -281,6 +290,7 @@ def new_work(system: System) -> Work:
         "previous": n, "miss": n, "liquid": n, "air": n, "flow": n, "set_points": points,
         "motor": c, "water": c, "supply": n, "outlet": n, "load": loads, "demand": r,
         "output": r, "input": r, "loss": r, "factor": r + 1, "level": groups, "own": n,
+        "cells": len(system.shaving),
     }  # fmt: skip
     arrays = {name: np.zeros(size) for name, size in sizes.items()}
     hint = np.zeros(2, np.int64)

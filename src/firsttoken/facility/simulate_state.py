@@ -45,12 +45,14 @@ OVERLOADED: Final = 18
 """Seconds in which some row of the power chain carries more than it may."""
 GPUS: Final = 19
 """GPU-seconds of racks with supply."""
-PEAK: Final = 20
-PEAK_IT: Final = 21
-PEAK_WATER: Final = 22
-WARMEST: Final = 23
+CHARGED: Final = 20
+"""Energy that batteries took, less what they gave."""
+PEAK: Final = 21
+PEAK_IT: Final = 22
+PEAK_WATER: Final = 23
+WARMEST: Final = 24
 """Highest power taken, IT power, water (kg/s), supply temperature of racks."""
-COUNTS: Final = 24
+COUNTS: Final = 25
 HIGHEST: Final = PEAK
 """Columns from here on are highest levels, those before are sums."""
 
@@ -106,6 +108,8 @@ class Site(NamedTuple):
     ----------
     price, carbon, limit : series by row of the power chain; NONE: hourly, hourly, no limit.
     limit_share : share of a group's limit that is a row's.
+    battery : rows of the batteries that shave peaks, shape [B].
+    storage : energy of one unit of each, J, shape [B].
     set_point : series of each set-point of the cooling plant; NONE: none.
     warmer, water_limit : series.
     mtbf, mttr : s by group of the fleet; inf: never fails.
@@ -127,6 +131,8 @@ class Site(NamedTuple):
     carbon: Ints
     limit: Ints
     limit_share: Floats
+    battery: Ints
+    storage: Floats
     set_point: Ints
     warmer: int
     water_limit: int
@@ -171,6 +177,7 @@ class State(NamedTuple):
     level : level of the traces, [G].
     pointer : next event of the traces, of the jobs and of the failures, [G + 2].
     base : time at which a trace that repeats began last, [G].
+    charge : energy of the batteries that shave peaks, as a share of what they hold, [B].
     down : whether a unit is down, [M].
     amount : units of each group at the last look; nan: none yet, [F].
     units : units of each row, [U].
@@ -183,6 +190,7 @@ class State(NamedTuple):
     level: Floats
     pointer: Ints
     base: Floats
+    charge: Floats
     down: Ints
     amount: Floats
     units: Floats
@@ -217,6 +225,7 @@ class Work(NamedTuple):
     factor: Floats
     level: Floats
     own: Floats
+    cells: Floats
     hint: Ints
 
 

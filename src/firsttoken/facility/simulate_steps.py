@@ -13,6 +13,7 @@ from firsttoken.facility.cooling_count import count_cooling
 from firsttoken.facility.cooling_step import cooling_step
 from firsttoken.facility.cooling_system import SUPPLY
 from firsttoken.facility.power_flow import power_books, power_flow, power_live, power_spread
+from firsttoken.facility.simulate_battery import charge_batteries, feed_excess, shave
 from firsttoken.facility.simulate_count import count_rows, count_step
 from firsttoken.facility.simulate_events import move_loads, move_units, racks_want
 from firsttoken.facility.simulate_state import (
@@ -36,6 +37,8 @@ ROUNDS = 12
 """Most rounds of throttling in a step."""
 CUTS = 30
 """Most rounds of cutting in a step."""
+SHAVES = 5
+"""Most rounds in which batteries meet a limit."""
 STILL = 1e-3
 """Change of throttling at which a step is solved."""
 SLACK = 1e-6
@@ -150,11 +153,12 @@ def _solve(
     for _ in range(CUTS):
         if not _cool(site, state, work, dt, dry, wet, pressure):
             return COOLING_BOOKS
-        unserved = _supply(site, state, work)
+        unserved = _supply(site, state, work, dt)
         worst = _overload(site, work, units)
         if worst <= 1.0 + 1e-4 or not _cut(site, work):
             break
         _copy(work.saved, state.cooling)
+    charge_batteries(site, state, work, units, dt)
     if not power_books(site.grid, work.demand, work.input, work.loss, unserved) < POWER_TOLERANCE:
         return POWER_BOOKS
     return DONE
@@ -268,7 +272,7 @@ def _throttle(site: Site, state: State, work: Work, first: bool) -> float:
 
 
 @compiled_inner
-def _supply(site: Site, state: State, work: Work) -> float:
+def _supply(site: Site, state: State, work: Work, dt: float) -> float:
     """Run the power flow; return the power that is wanted and has no supply, W."""
     racks, cooling = len(work.want), len(work.motor)
     feeds = site.loads.feeds
@@ -279,17 +283,24 @@ def _supply(site: Site, state: State, work: Work) -> float:
     for i in range(len(work.load)):
         if feeds.start[i] == feeds.start[i + 1]:
             missing -= work.load[i]
-    unserved = power_flow(
-        site.grid,
-        site.power,
-        state.units[racks : racks + len(site.grid.kind)],
-        work.demand,
-        work.output,
-        work.input,
-        work.loss,
-    )
+    units = state.units[racks : racks + len(site.grid.kind)]
+    unserved = _flow(site, work, units)
+    for b in range(len(site.battery)):
+        work.cells[b] = 0.0
+    for turn in range(SHAVES if len(site.battery) else 0):
+        excess = feed_excess(site, work)
+        if not shave(site, state, work, units, excess, dt, turn == 0):
+            break
+        unserved = _flow(site, work, units)
     work.factor[len(site.grid.kind)] = max(missing, 0.0)
     return unserved
+
+
+@compiled_inner
+def _flow(site: Site, work: Work, units: Floats) -> float:
+    return float(
+        power_flow(site.grid, site.power, units, work.demand, work.output, work.input, work.loss)
+    )
 
 
 @compiled_inner
@@ -299,7 +310,7 @@ def _overload(site: Site, work: Work, units: Floats) -> float:
     worst = 0.0
     for r in range(len(grid.kind)):
         share = 1.0
-        most = min(site.power.capacity[r] * units[r], 1e300)
+        most = min(site.power.capacity[r] * units[r], 1e300) if units[r] > 0.0 else 0.0
         if work.output[r] > most * (1.0 + SLACK):
             share = most / work.output[r]
         if work.input[r] > site.power.limit[r] * (1.0 + SLACK):

@@ -111,6 +111,7 @@ class System:
     racks : rows of racks.
     rack_fields : parameter of each of RACK_FIELDS and `flow_law.<field>` by group of racks.
     power, cooling : the compiled chain and plant; None: none is declared.
+    shaving : rows of the power chain that are batteries against peaks.
     mtbf, mttr : parameters by group of the fleet.
     warmer, water_limit : series.
     demand_charge, water_price : parameters.
@@ -130,6 +131,7 @@ class System:
     rack_fields: Mapping[str, Ints]
     power: PowerSystem
     cooling: CoolingSystem
+    shaving: Ints
     mtbf: Ints
     mttr: Ints
     warmer: int
