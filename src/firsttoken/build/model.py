@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from firsttoken.twin.calendars import Calendar
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
@@ -35,6 +35,12 @@ class Link(Declared):
     lag_calendar: str | None = Field(
         None, description="Calendar in which the lag runs; none: all time."
     )
+
+
+Before = Annotated[
+    Annotated[str, Tag("name")] | Annotated[Link, Tag("link")],
+    Discriminator(lambda raw: "name" if isinstance(raw, str) else "link"),
+]
 
 
 class Risk(Declared):
@@ -91,7 +97,7 @@ class Activity(Declared):
         description="Calendar, or `all` for all time; none: the programme's for work and "
         "commissioning, all time for procurement and permits.",
     )
-    after: list[str | Link] = Field(
+    after: list[Before] = Field(
         [],
         description="What must be done before: names (finish to start), or links. A name "
         "means the same phase, or all phases if this is done once for all; `name.phase` one.",
