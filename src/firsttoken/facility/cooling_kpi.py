@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firsttoken.facility.cooling_count import BINS, COLDEST, RUNNING, TAKEN, WIDTH
-from firsttoken.facility.cooling_optimise import SLACK, optimise_set_points
+from firsttoken.facility.cooling_optimise import SLACK, SetPointResult, optimise_set_points
 from firsttoken.facility.cooling_system import Floats
 from firsttoken.facility.cooling_transient import RackNumbers, TransientResult, run_transient
 from firsttoken.facility.kpi import spread
@@ -225,19 +225,7 @@ def set_point_tables(scenario: str, system: System) -> list[ResultTable]:
     times = [f"{to_datetime(first + HOUR * h):%Y-%m-%d %H:%M}" for h in range(HOURS)]
     for case in cooling.searches:
         done = optimise_set_points(cooling, case, racks, x, counts, points, weather)
-        summary.add(
-            scenario=scenario,
-            search=case.name,
-            loop=case.loop,
-            declared=float(done.base.sum() / 1e6),
-            found=float(done.power.sum() / 1e6),
-            without_ramps=float(done.free.sum() / 1e6),
-            saving=float(100.0 * (1.0 - done.power.sum() / done.base.sum())),
-            water_mean=float(done.water.mean() - ZERO),
-            supply_mean=float(done.supply.mean() - ZERO),
-            declared_beyond=float(100.0 * (done.base_excess > SLACK).mean()),
-            found_beyond=float(100.0 * (done.excess > SLACK).mean()),
-        )
+        summary.add(scenario=scenario, search=case.name, loop=case.loop, **_energies(done))
         hourly.extend(
             HOURS,
             scenario=scenario,
@@ -258,3 +246,17 @@ def set_point_tables(scenario: str, system: System) -> list[ResultTable]:
         summary.table({**degrees, **energies, **shares}),
         hourly.table({**temperatures, "power": "kW", "declared_power": "kW"}),
     ]
+
+
+def _energies(done: SetPointResult) -> dict[str, float]:
+    """Energies in MWh of hours with powers in W, and what else sums a search up."""
+    return {
+        "declared": float(done.base.sum() / 1e6),
+        "found": float(done.power.sum() / 1e6),
+        "without_ramps": float(done.free.sum() / 1e6),
+        "saving": float(100.0 * (1.0 - done.power.sum() / done.base.sum())),
+        "water_mean": float(done.water.mean() - ZERO),
+        "supply_mean": float(done.supply.mean() - ZERO),
+        "declared_beyond": float(100.0 * (done.base_excess > SLACK).mean()),
+        "found_beyond": float(100.0 * (done.excess > SLACK).mean()),
+    }
