@@ -59,6 +59,24 @@ def test_racks_become_slots_as_they_are_ready(tmp_path: Path) -> None:
     assert first["p90"] == 0  # nobody is ready in the first weeks
 
 
+def test_a_site_runs_the_racks_that_are_there(tmp_path: Path) -> None:
+    """Four racks of 100 kW from week 6 on, ten from week 12 to 30: 3,427.2 MWh."""
+    certain = {"one": {"duration": "6 week"}, "two": {"duration": "6 week", "after": ["one"]}}
+    racks = {
+        "power": "100 kW",
+        "idle": "100 kW",
+        "count": "model(build.site.racks)",
+        "from": "grid",
+    }
+    facility = {"dc": {"feeds": {"grid": {"rating": "2 MW"}}, "racks": {"all": racks},
+                       "step": "1 day"}}  # fmt: skip
+    rooms = {"build": {"site": {**SITE, "activities": certain}}, "facility": facility}
+    found = run(tmp_path, rooms, 1)
+    (row,) = [r for r in found["facility_summary"] if r["label"] == "energy of IT"]
+    assert row["unit"] == "MWh"
+    assert row["p50"] == pytest.approx((4 * 6 + 10 * 18) * 168 * 0.1, rel=1e-6)
+
+
 def test_one_programme_waits_for_another(tmp_path: Path) -> None:
     """Both dates are the same draw: what comes after is ten days later in every quantile."""
     after = {
