@@ -200,6 +200,19 @@ def test_warm_coolant_throttles_in_proportion(tmp_path: Path, step: str) -> None
     assert power[-1] == pytest.approx(1.0)
 
 
+def test_racks_cooled_by_air_throttle_too(tmp_path: Path) -> None:
+    site = changed(
+        HOT, warmer="16 K", racks__r__warmest="24 degC", racks__r__throttle="20 K",
+        air_units__crah__count=12, air_units__crah__rating="120 kW",
+    )  # fmt: skip
+    del site["racks"]["r"]["cooled_by"], site["racks"]["r"]["liquid"]
+    found = ran(tmp_path, site, "horizon: 2 day", trace=True)
+    supply = found.trace[-1, of.TRACES.index("supply")] - 273.15
+    power = found.trace[-1, of.TRACES.index("it_power")] / 1e6
+    assert supply > 26
+    assert power == pytest.approx(1.0 - 0.8 * (supply - 24) / 20, abs=0.002)
+
+
 def test_heat_wave_costs_water_and_power(tmp_path: Path) -> None:
     base = ran(tmp_path, COOLED)
     wave = ran(tmp_path, changed(COOLED, warmer={"2026-01-05": "8 K"}))

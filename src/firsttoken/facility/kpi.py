@@ -162,13 +162,15 @@ def _cooling_figures(kpis: Kpis, found: Floats) -> Iterator[Figure]:
     yield "free_cooling", "hours without chillers", "%", 100.0 * share
     warmest = found[:, of.WARMEST]
     if warmest.any():
-        yield "warmest_supply", "warmest coolant at racks", "degC", warmest - 273.15
+        yield "warmest_supply", "warmest supply of racks", "degC", warmest - 273.15
     if kpis.system.water_limit >= 0:
         hours = found[:, of.OVER_WATER] / HOUR
         yield "over_water", "hours above the limit of water", "hour", hours
 
 
 def _rack_figures(kpis: Kpis, found: Floats) -> Iterator[Figure]:
+    if not kpis.system.racks:
+        return
     installed = found[:, of.INSTALLED]
     available = ratio(found[:, of.AVAILABLE], installed)
     yield "availability", "racks with supply, of those installed", "%", 100.0 * available

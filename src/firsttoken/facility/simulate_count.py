@@ -108,8 +108,16 @@ def count_step(
         out = tally.trace[number]
         out[0], out[1], out[2], out[3], out[4] = power, it, motors, lost, water
         for n in range(racks):
-            if len(work.motor) and site.plant.rack_liquid[n] >= 0:
+            if _is_cooled(site, work, n):
                 out[5] = max(out[5], work.supply[n])
+
+
+@compiled_inner
+def _is_cooled(site: Site, work: Work, n: int) -> bool:
+    """Whether a row of racks is supplied with coolant or with air."""
+    if len(work.motor) == 0:
+        return False
+    return bool(site.plant.rack_liquid[n] >= 0 or site.plant.rack_air[n] >= 0)
 
 
 @compiled_inner
@@ -132,7 +140,7 @@ def _count_racks(
             row[LOST] += missing * units * dt
             if missing > LITTLE and supplied > 0.0:
                 row[THROTTLED] += supplied * dt
-        if len(work.motor) and site.plant.rack_liquid[n] >= 0 and units > 0.0:
+        if units > 0.0 and _is_cooled(site, work, n):
             row[WARMEST] = max(row[WARMEST], work.supply[n])
     for g in range(len(site.racks.power)):
         if fleet.number[g] >= 0:
@@ -212,7 +220,7 @@ def count_rows(site: Site, state: State, work: Work, tally: Tally, dt: float) ->
         units = state.units[n] * work.supplied[n]
         if units > 0.0 and power < (1.0 - LITTLE) * work.want[n] * units:
             out[n, ROW_LOSS] += units * dt
-        if len(work.motor) and site.plant.rack_liquid[n] >= 0:
+        if _is_cooled(site, work, n):
             out[n, ROW_LEVEL] = max(out[n, ROW_LEVEL], work.supply[n])
     for r in range(chain):
         row = racks + r

@@ -249,7 +249,8 @@ def _throttle(site: Site, state: State, work: Work, first: bool) -> float:
         return worst
     for n in range(len(work.want)):
         g = site.loads.rack_group[n]
-        if site.plant.rack_liquid[n] < 0 or state.units[n] <= 0.0:
+        cooled = site.plant.rack_liquid[n] >= 0 or site.plant.rack_air[n] >= 0
+        if not cooled or state.units[n] <= 0.0:
             continue
         excess = max(work.supply[n] - racks.warmest[g], work.outlet[n] - racks.hottest[g])
         asked = min(max(excess / racks.throttle[g], 0.0), 1.0)
