@@ -74,6 +74,6 @@ class Plant:
         plant, values, state = self.system.plant, self.values, self.state
         found = np.zeros(len(self.system))
         e, n = plant.exchangers, plant.exchangers + plant.loops
-        found[:e] = (state[:e, 0] + state[:e, 1]) * values.store[:e] * self.units[:e]
+        found[:e] = (state[:e, 0] + state[:e, 1]) * values.store[:e]
         found[e:n] = state[e:n, 0] * values.store[e:n]
         return found

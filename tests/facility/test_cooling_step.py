@@ -394,6 +394,23 @@ def test_without_pumps_a_racks_loop_only_heats(tmp_path: Path) -> None:
     assert plant.outlet[0] == pytest.approx(plant.state[row, RETURN])
 
 
+def test_units_that_fail_keep_their_liquid(tmp_path: Path) -> None:
+    """Without units the loop warms by heat over heat capacity; with them it comes back."""
+    plant = Plant(tmp_path, FULL)
+    plant.liquid[:] = 600e3, 0.0
+    plant.step(3600.0, times=4)
+    row = plant.row("c")
+    before = plant.state[row, RETURN]
+    plant.units[row] = 0.0
+    assert plant.step(10.0) < 1e-9
+    # two units, half of 30 s of the flow that 600 kW warm by 10 K
+    liquid = 2 * 0.5 * 30.0 * 600e3 / 10.0
+    assert plant.state[row, RETURN] - before == pytest.approx(600e3 * 10 / liquid, rel=1e-6)
+    plant.units[row] = 2.0
+    assert plant.step(60.0, times=30) < 1e-9
+    assert plant.supply[0] - ZERO == pytest.approx(32.0, abs=1e-3)
+
+
 def test_one_pump_of_two_left(tmp_path: Path) -> None:
     plant = Plant(tmp_path, DRY.replace(HEAD, "pumps: {head: 200 kPa, count: 2, needed: 2}", 1))
     plant.liquid[:] = 1e6

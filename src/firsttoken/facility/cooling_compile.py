@@ -108,6 +108,7 @@ def compile_cooling(slots: Slots, detail: Detail, racks: Sequence[RackRow]) -> C
         fields=fields,
         count=np.array([_count(group) for group in groups], np.int64),
         needed=np.array([group.needed for group in groups]),
+        most=np.array([_most(group, unit) for group in groups for unit in group.rows]),
         pumps=np.array([group.pumps for group in groups], np.float64).reshape(-1, 2),
         set_point=_set_points(groups),
         feeds=tuple(named(getattr(group.sheet.declared, "from_", None)) for group in groups),
@@ -156,6 +157,11 @@ def _read(slots: Slots, group: _Group) -> None:
     installed = float(pumps.raw("count"))
     needed = pumps.raw("needed")
     group.pumps = (installed, float(min(needed or installed, installed)))
+
+
+def _most(group: _Group, unit: int) -> float:
+    """Most units of a row: of its group, or of a unit, whose last may be a broken number."""
+    return group.most if unit == WHOLE else min(group.most - unit, 1.0)
 
 
 def _count(group: _Group) -> int:

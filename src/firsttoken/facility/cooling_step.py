@@ -184,7 +184,7 @@ def _exchange(
             if report[loop, RATE] < 1.0:  # the loop's pumps give less than the valves ask for
                 most = report[loop, RATE] * report[r, RATE]
         put_in = report[r, TAKEN] + power
-        store = values.store[r] * max(units[r], 1e-6)
+        store = values.store[r]
         # hot volume: racks' heat in, flow out
         x = hot * dt / store
         mean, double = decay_means(x)

@@ -112,7 +112,7 @@ class CoolingPlant(NamedTuple):
 
 
 class CoolingValues(NamedTuple):
-    """The numbers of one replication, of one unit of each row; shape [R] each.
+    """The numbers of one replication, of one unit of each row but for `store`; shape [R] each.
 
     Attributes
     ----------
@@ -123,7 +123,8 @@ class CoolingValues(NamedTuple):
     ua : heat transfer at the rating, W/K.
     hot_share : share of the resistance to heat transfer that is the hot side's, at the rating.
     hot_exponent, cold_exponent : how the heat transfer of each side goes with its flow.
-    store : heat capacity of the cold volume, and again of the hot one; of loops of all, J/K.
+    store : heat capacity of the cold volumes of all units that the row ever has, and again of the
+        hot ones, J/K: what units hold stays when they fail.  Of loops of the one volume.
     pump_flow, pump_head, pump_static : rating of the pumps needed, m3/s and Pa.
     pump_efficiency, pump_spare : at the rating; pumps installed over pumps needed.
     fan : power of fans at full speed, W; of chillers that of condenser-water pumps.
@@ -212,6 +213,7 @@ class CoolingSystem:
     fields : parameter of each field by group, shape [G]; NONE: not declared.
     count : series of the number of units by group, shape [G]; NONE: one, always (loops).
     needed : units that carry the load at the rating, by group, shape [G].
+    most : most units that a row ever has, shape [R].
     pumps : pumps installed in a unit, and needed, by group, shape [G, 2].
     set_point : series of the supply's set-point of exchangers and loops by row, shape [E + L];
         NONE: none.
@@ -228,6 +230,7 @@ class CoolingSystem:
     fields: Mapping[str, Ints]
     count: Ints
     needed: Floats
+    most: Floats
     pumps: Floats
     set_point: Ints
     feeds: tuple[tuple[str, ...], ...]

@@ -128,7 +128,9 @@ def cooling_values(system: CoolingSystem, values: Floats) -> CoolingValues:
     for group, kind in enumerate(kinds):
         if kind in (DRY, TOWER, CHILLER):
             _cooler(system, _Sheet(system, values, group), kind, found)
-    return CoolingValues(**{name: array[plant.group] for name, array in found.items()})
+    rows = {name: array[plant.group] for name, array in found.items()}
+    rows["store"] *= np.maximum(system.most, 1e-6)
+    return CoolingValues(**rows)
 
 
 def _loop_group(system: CoolingSystem, group: int) -> int:
