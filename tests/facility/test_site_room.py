@@ -237,3 +237,18 @@ def test_disruptions_that_cannot_act(tmp_path: Path) -> None:
 def test_too_many_results_are_refused(tmp_path: Path) -> None:
     data = twin_of({**CHAIN, "report": "hour"}, horizon="2 year", replications=1000)
     assert "too many" in check(tmp_path, data)
+
+
+def test_free_cooling_is_of_the_time_in_which_racks_run(tmp_path: Path) -> None:
+    """Racks from the sixth day on, below a cold sky: all hours are free of chillers."""
+    site = copy.deepcopy(COOLED)
+    site["racks"]["r"]["count"] = {"2026-01-05": 0, "2026-01-10": 10}
+    site |= {"warmer": "-10 K", "chillers": {"c": {"rating": "1 MW", "count": 2, "from": "main"}}}
+    site["loops"]["fws"]["coolers"] = ["tower", "c"]
+    assert figure(tables(tmp_path, twin_of(site)), "free_cooling")["p50"] == pytest.approx(100)
+    site["loops"]["fws"] |= {"supply": "6 degC"}
+    site["warmer"] = "20 K"
+    found = tables(tmp_path, twin_of(site))
+    assert figure(found, "free_cooling")["p50"] == 0
+    early = [r for r in found["facility_period"] if r["metric"] == "pue"]
+    assert len(early) == 1

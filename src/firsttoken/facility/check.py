@@ -33,7 +33,7 @@ COOLING = ("cdus", "air_units", "loops", "dry_coolers", "towers", "chillers")
 LOADS = ("draws", "trace", "jobs")
 MOST = 1 << 30
 """Most bytes of results by report period."""
-COUNTED = 25 * 8
+COUNTED = 26 * 8
 """Bytes of a report period of a replication."""
 
 

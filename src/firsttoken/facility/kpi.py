@@ -158,7 +158,7 @@ def _cooling_figures(kpis: Kpis, found: Floats) -> Iterator[Figure]:
     if found[:, of.WATER].any():
         yield "water", "water taken", "m**3", found[:, of.WATER] / 1e3
         yield "peak_water", "highest flow of water", "L/s", found[:, of.PEAK_WATER]
-    share = ratio(found[:, of.FREE], found[:, of.SECONDS])
+    share = ratio(found[:, of.FREE], found[:, of.RUNNING])
     yield "free_cooling", "hours without chillers", "%", 100.0 * share
     warmest = found[:, of.WARMEST]
     if warmest.any():
@@ -234,7 +234,7 @@ def _by_period(kpis: Kpis, found: Floats) -> Iterator[tuple[str, str, Floats]]:
     yield "throttled", "rack*hour", found[..., of.THROTTLED] / HOUR
     yield "lost", "rack*hour", found[..., of.LOST] / HOUR
     if len(kpis.system.cooling):
-        yield "free_cooling", "%", 100.0 * ratio(found[..., of.FREE], seconds)
+        yield "free_cooling", "%", 100.0 * ratio(found[..., of.FREE], found[..., of.RUNNING])
         warmest = found[..., of.WARMEST]
         yield "warmest_supply", "degC", np.where(warmest > 0, warmest - 273.15, np.nan)
     if found[..., of.OVERHEAD].any():

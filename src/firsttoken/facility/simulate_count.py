@@ -31,6 +31,7 @@ from firsttoken.facility.simulate_state import (
     ROW_LEVEL,
     ROW_LOSS,
     ROW_PEAK,
+    RUNNING,
     SECONDS,
     THROTTLED,
     UNSERVED,
@@ -199,8 +200,10 @@ def _count_water(
             mechanical += work.report[i, HEAT]
     row[WATER] += water
     row[COST] += water * site.water_price
-    if it > 0.0 and len(work.water) and mechanical <= 1e-6 * it:
-        row[FREE] += dt
+    if it > 0.0:
+        row[RUNNING] += dt
+        if len(work.water) and mechanical <= 1e-6 * it:
+            row[FREE] += dt
     flow = water / dt
     row[PEAK_WATER] = max(row[PEAK_WATER], flow)
     if site.water_limit >= 0 and flow > 1000.0 * levels[site.water_limit, j] * (1.0 + 1e-9):

@@ -29,7 +29,7 @@ WATER: Final = 8
 CARBON: Final = 9
 COST: Final = 10
 FREE: Final = 11
-"""Seconds in which no chiller cools."""
+"""Seconds in which racks draw power and no chiller cools."""
 THROTTLED: Final = 12
 """Rack-seconds with less power than the work wants."""
 LOST: Final = 13
@@ -47,12 +47,14 @@ GPUS: Final = 19
 """GPU-seconds of racks with supply."""
 CHARGED: Final = 20
 """Energy that batteries took, less what they gave."""
-PEAK: Final = 21
-PEAK_IT: Final = 22
-PEAK_WATER: Final = 23
-WARMEST: Final = 24
+RUNNING: Final = 21
+"""Seconds in which racks draw power."""
+PEAK: Final = 22
+PEAK_IT: Final = 23
+PEAK_WATER: Final = 24
+WARMEST: Final = 25
 """Highest power taken, IT power, water (kg/s), supply temperature of racks."""
-COUNTS: Final = 25
+COUNTS: Final = 26
 HIGHEST: Final = PEAK
 """Columns from here on are highest levels, those before are sums."""
 
