@@ -49,8 +49,8 @@ def test_temperatures_and_running_time(tmp_path: Path, detail: str) -> None:
         )
     }
     for share in ("p1", "p50", "p99"):
-        assert found["w", f"supply_{share}"] == pytest.approx(30.0, abs=0.26)
-    assert found["c", "supply_p50"] == pytest.approx(34.0, abs=0.3)
+        assert found["w", f"temperature_{share}"] == pytest.approx(30.0, abs=0.26)
+    assert found["c", "temperature_p50"] == pytest.approx(34.0, abs=0.3)
     # ten days from the 5th: five of them cold
     assert found["d", "running"] == pytest.approx(50.0, abs=2.0)
     assert found["x", "running"] == pytest.approx(50.0, abs=2.0)

@@ -121,13 +121,13 @@ def test_a_load_that_ramps(tmp_path: Path) -> None:
     outlets = np.array(row["course"]["outlet"])
     times = np.array(row["course"]["time"])
     assert np.isnan(row["throttle_after"])
-    assert row["outlet_at_end"] == pytest.approx(40.0 + HEAT / (8 * 200 / 6e4 * LIQUID), abs=0.05)
+    assert row["last_outlet"] == pytest.approx(40.0 + HEAT / (8 * 200 / 6e4 * LIQUID), abs=0.05)
     assert outlets[times < 30.0] == pytest.approx(outlets[0], abs=1e-3)
 
 
 def test_racks_that_leave(tmp_path: Path) -> None:
     row = run(tmp_path, site([{"of": "r", "units": 0.5}]))
-    assert row["supply_at_end"] == pytest.approx(40.0, abs=1e-3)
+    assert row["last_supply"] == pytest.approx(40.0, abs=1e-3)
 
 
 def test_no_transients_no_tables(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ SHOWN = 240
 def cooling_table(kpis: Kpis) -> ResultTable:
     """Temperatures, water and running time of every group of the cooling plant.
 
-    Quantiles in time (`supply_p1`, `_p50`, `_p99`) have the width of a bin as their error, 0.25 K.
+    Quantiles in time (`temperature_p1`, `_p50`, `_p99`) have the width of a bin as their error, 0.25 K.
     """
     rows = kpis.rows(
         "facility_cooling",
@@ -45,7 +45,7 @@ def cooling_table(kpis: Kpis) -> ResultTable:
         found = kpis.result.heat[:, g]
         units = int(cooling.first[g + 1] - cooling.first[g])
         metrics = [
-            (f"supply_p{share:.0f}", "degC", _time_quantile(found[:, :BINS], share / 100.0))
+            (f"temperature_p{share:.0f}", "degC", _time_quantile(found[:, :BINS], share / 100.0))
             for share in (1.0, 50.0, 99.0)
         ]
         metrics.append(("water", "m**3", found[:, TAKEN] / 1000.0))
@@ -89,7 +89,7 @@ def transient_tables(scenario: str, system: System) -> list[ResultTable]:
         "Trips and ramps of the cooling plant: time until racks throttle, hottest coolant.",
         ("scenario", "transient", "racks"),
         *("scenario", "transient", "racks", "throttle_after", "hottest_supply", "hottest_outlet"),
-        *("supply_at_end", "outlet_at_end", "energy_error"),
+        *("last_supply", "last_outlet", "energy_error"),
     )
     course = Rows(
         "facility_transient_course",
@@ -108,7 +108,7 @@ def transient_tables(scenario: str, system: System) -> list[ResultTable]:
             mine = np.flatnonzero((racks.group == group) & ~np.isnan(done.supply[0]))
             if len(mine):
                 _add(scenario, case.name, name, done, mine, summary, course)
-    degrees = ("hottest_supply", "hottest_outlet", "supply_at_end", "outlet_at_end")
+    degrees = ("hottest_supply", "hottest_outlet", "last_supply", "last_outlet")
     return [
         summary.table({"throttle_after": "s", **dict.fromkeys(degrees, "degC")}),
         course.table({"time": "s", "supply": "degC", "outlet": "degC"}),
@@ -134,8 +134,8 @@ def _add(
         throttle_after=float(known.min()) if len(known) else math.nan,
         hottest_supply=float(supply.max()),
         hottest_outlet=float(outlet.max()),
-        supply_at_end=float(supply[-1].max()),
-        outlet_at_end=float(outlet[-1].max()),
+        last_supply=float(supply[-1].max()),
+        last_outlet=float(outlet[-1].max()),
         energy_error=done.error,
     )
     every = max(math.ceil(len(done.times) / SHOWN), 1)
@@ -206,7 +206,7 @@ def set_point_tables(scenario: str, system: System) -> list[ResultTable]:
         "Energy of the cooling plant in a year with the declared set-points, and with those found.",
         ("scenario", "search"),
         *("scenario", "search", "loop", "declared", "found", "without_ramps", "saving"),
-        *("water_mean", "supply_mean", "declared_beyond", "found_beyond"),
+        *("mean_water", "mean_supply", "declared_beyond", "found_beyond"),
     )
     hourly = Rows(
         "facility_set_point_hours",
@@ -238,7 +238,7 @@ def set_point_tables(scenario: str, system: System) -> list[ResultTable]:
             power=done.power / 1e3,
             declared_power=done.base / 1e3,
         )
-    degrees = dict.fromkeys(("water_mean", "supply_mean"), "degC")
+    degrees = dict.fromkeys(("mean_water", "mean_supply"), "degC")
     energies = dict.fromkeys(("declared", "found", "without_ramps"), "MWh")
     shares = dict.fromkeys(("saving", "declared_beyond", "found_beyond"), "%")
     temperatures = dict.fromkeys(("dry_bulb", "wet_bulb", "water", "supply"), "degC")
@@ -255,8 +255,8 @@ def _energies(done: SetPointResult) -> dict[str, float]:
         "found": float(done.power.sum() / 1e6),
         "without_ramps": float(done.free.sum() / 1e6),
         "saving": float(100.0 * (1.0 - done.power.sum() / done.base.sum())),
-        "water_mean": float(done.water.mean() - ZERO),
-        "supply_mean": float(done.supply.mean() - ZERO),
+        "mean_water": float(done.water.mean() - ZERO),
+        "mean_supply": float(done.supply.mean() - ZERO),
         "declared_beyond": float(100.0 * (done.base_excess > SLACK).mean()),
         "found_beyond": float(100.0 * (done.excess > SLACK).mean()),
     }
