@@ -31,7 +31,7 @@ SHOWN = 240
 def cooling_table(kpis: Kpis) -> ResultTable:
     """Temperatures, water and running time of every group of the cooling plant.
 
-    Quantiles in time (`temperature_p1`, `_p50`, `_p99`) have the width of a bin as their error, 0.25 K.
+    Quantiles in time (`temperature_p1`, `_p50`, `_p99`) are within a bin's width, 0.25 K.
     """
     rows = kpis.rows(
         "facility_cooling",
