@@ -11,7 +11,7 @@ from firsttoken.report import formats
 from firsttoken.report.page import DataTable, Section
 from firsttoken.report.reading import Reading, Row, unique
 
-_ROOM = re.compile(r"^(supply|line)\.")
+_ROOM = re.compile(r"^(supply|line|build|facility)\.")
 _CONFIDENCE = {
     "A": "statement or primary document reported by several outlets",
     "B": "named analyst or one reputable outlet",

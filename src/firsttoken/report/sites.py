@@ -12,7 +12,7 @@ from firsttoken.report.svg_bars import Bar, draw_bars
 from firsttoken.report.svg_fan import draw_fan
 
 _HALVES = {
-    "pue": "PUE",
+    "pue": "Energy beside that of IT, % of it (PUE less 1)",
     "wue": "WUE, L/kWh",
     "racks": "Racks with supply",
     "throttled": "Throttled rack-hours",
@@ -83,16 +83,19 @@ def _power(reading: Reading, rows: list[Row]) -> Figure:
         "Power taken, MW",
         f"mean of the {word}; {reading.run.replications:,} replications, scenario {reading.base}",
         table=quantile_table(rows, "MW"),
-        legend=[("s1", "median"), ("band s1", "P10-P90")],
+        legend=[("s1", "median"), ("band s1", "P10–P90")],
     )
 
 
 def _half(rows: list[Row], name: str) -> list[Figure]:
     if len(rows) < 2 or not any(row["p90"] > 0 for row in rows):
         return []
+    table = quantile_table(rows, "")
+    if rows[0]["metric"] == "pue":
+        rows = [row | {q: 100.0 * (row[q] - 1.0) for q in ("p10", "p50", "p90")} for row in rows]
     fan = fan_of(rows, "", "")
     said = f"by {formats.period_word(fan.labels)}"
-    return [half_figure(draw_fan(fan, HALF, 220), name, said, table=quantile_table(rows, ""))]
+    return [half_figure(draw_fan(fan, HALF, 220), name, said, table=table)]
 
 
 def _losses(reading: Reading, site: str) -> Figure | None:
