@@ -186,6 +186,19 @@ def test_the_weight_of_comparable_sites(tmp_path: Path) -> None:
     assert found[0.5] == pytest.approx((found[0] + found[1]) / 2, abs=1)
 
 
+def test_another_end_moves_the_phases_as_far(tmp_path: Path) -> None:
+    """The shell, 50 days by the network, takes 150 with the sites: the phase moves by 100."""
+    data = with_sites(tmp_path, 1)
+    data["build"]["x"]["reference"]["end"] = "shell"
+    found = tables(tmp_path, data)
+    rows = {row["view"]: row for row in found["build_outlook"]}
+    assert {row["end"] for row in rows.values()} == {"shell"}
+    moved = (rows["both"]["months"] - rows["network"]["months"]) * 365.25 / 12
+    shown = kpi(found, "outlook")["p50"] - kpi(found, "first_power")["p50"]
+    # Of ten futures the lower of the two in the middle, and the mean of both.
+    assert shown * 365 == pytest.approx(moved, abs=8)
+
+
 def test_other_rooms_see_the_date_of_both_views(tmp_path: Path) -> None:
     """All phases move as far as the first: the second stays thirty days behind it."""
     twin = load(tmp_path, with_sites(tmp_path, 1))

@@ -149,8 +149,9 @@ def _figures(kpis: Kpis) -> Iterator[tuple[str, str, str, Samples]]:
                 yield f"ready.{phase}", f"{phase} ready", "year", found.ready[p]
     yield "finish", "everything done", "year", found.last
     if kpis.outlook is not None:
-        label = "with comparable sites"
-        yield "outlook", f"first phase ready, {label}", "year", kpis.outlook.both
+        what = "first phase ready" if kpis.names.phases else "everything done"
+        label = f"{what}, with comparable sites"
+        yield "outlook", label, "year", found.first + kpis.outlook.later
     if system.due >= 0:
         late = np.maximum(found.first - kpis.value(system.due), 0.0)
         kept = np.array([100.0 * (late <= 0).mean()])

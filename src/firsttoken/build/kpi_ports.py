@@ -25,7 +25,7 @@ def build_ports(kpis: Kpis) -> dict[str, Value]:
     found, system = kpis.result, kpis.system
     later: Floats = np.zeros(len(found.first))
     if kpis.outlook is not None:
-        later = kpis.outlook.both - kpis.outlook.inside
+        later = kpis.outlook.later
     ports: dict[str, Value] = {"finish": date(found.last + later, system.start)}
     if not kpis.names.phases:
         return ports

@@ -51,6 +51,11 @@ class Outlook:
     finished: int
     elapsed: float
 
+    @property
+    def later(self) -> Floats:
+        """How much later than by the network, [R] s; below 0 where it is earlier."""
+        return self.both - self.inside
+
 
 def comparable(
     twin: Twin,
@@ -122,9 +127,9 @@ def outlook_table(kpis: Kpis, found: Outlook) -> ResultTable:
     """The date by each view, and how long that is."""
     rows = kpis.rows(
         "build_outlook",
-        "The date by the network, by comparable sites, and by both together.",
+        "The date that is compared, by the network, by comparable sites, and by both together.",
         ("view",),
-        *("p10", "p20", "p50", "p80", "p90", "months", "months_p80", "sites", "finished"),
+        *("end", "p10", "p20", "p50", "p80", "p90", "months", "months_p80", "sites", "finished"),
     )
     levels = (0.1, 0.2, 0.5, 0.8, 0.9)
     for view, dates in (
@@ -138,6 +143,7 @@ def outlook_table(kpis: Kpis, found: Outlook) -> ResultTable:
         kpis.add(
             rows,
             view=view,
+            end=_end(kpis),
             **{f"p{100 * p:.0f}": kpis.day(float(d)) for p, d in zip(levels, days, strict=True)},
             months=float(length[2]),
             months_p80=float(length[3]),
@@ -146,3 +152,9 @@ def outlook_table(kpis: Kpis, found: Outlook) -> ResultTable:
         )
     dated = dict.fromkeys(("p10", "p20", "p50", "p80", "p90"), "date")
     return rows.table({**dated, "months": "month", "months_p80": "month"})
+
+
+def _end(kpis: Kpis) -> str:
+    """What the compared durations end with, in words."""
+    named = kpis.declared.reference.end if kpis.declared.reference is not None else None
+    return named or ("first phase" if kpis.names.phases else "end of all")

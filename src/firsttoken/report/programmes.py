@@ -57,11 +57,12 @@ def dates(reading: Reading, name: str) -> Section | None:
     section.points = [f"{formats.sentence(str(row['sentence']))}." for row in told[:_MOST_POINTS]]
     due = _deadlines(reading, name)
     ready = [_range(row, row["phase"], _brings(row), due.get(row["ready"])) for row in phases]
-    views = [_range(row, row["view"], _class(row), None)
-             for row in reading.rows("build_outlook", programme=name)]  # fmt: skip
+    compared = reading.rows("build_outlook", programme=name)
+    views = [_range(row, row["view"], _class(row), None) for row in compared]
+    ends = formats.label(str(compared[0]["end"])) if compared else ""
     for ranges, title, said in (
         (ready, "When each phase is ready", "Median and P10–P90 by the network of activities"),
-        (views, "The first phase by each view", "Median and P10–P90"),
+        (views, f"{ends}, by each view", "Median and P10–P90"),
     ):
         chart = _chart(ranges, title, said, None)
         if chart is not None:
