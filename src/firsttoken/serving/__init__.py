@@ -1,0 +1,1 @@
+"""Tokens: what the GPUs produce - training and inference performance, requests, energy."""
