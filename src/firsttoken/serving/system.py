@@ -1,7 +1,7 @@
 """The frozen numbers that every engine of the room works with.
 
-All fields are in SI units, tokens or plain numbers. They may be floats, or arrays `[n]` of points that
-broadcast against each other: ten thousand configurations are one call.
+All fields are in SI units, tokens or plain numbers. They may be floats, or arrays `[n]` of points
+that broadcast against each other: ten thousand configurations are one call.
 """
 
 from __future__ import annotations
