@@ -11,7 +11,7 @@ import pytest
 from tests.facility.sites import compiled
 
 from firsttoken.facility.cooling_kpi import set_point_tables
-from firsttoken.facility.cooling_optimise import _cheapest_path
+from firsttoken.facility.cooling_path import cheapest_path
 from firsttoken.twin.findings import TwinError
 
 WEATHER = "time,temperature_2m,relative_humidity_2m\n" + "".join(
@@ -38,7 +38,7 @@ def test_the_path_is_the_cheapest_of_all(most: int) -> None:
     cost = rng.uniform(0.0, 1.0, (3, 3, 2))
     hours = rng.integers(0, 3, 5)
     path = np.empty(5, np.int64)
-    _cheapest_path(cost, hours, most, path)
+    cheapest_path(cost, hours, most, path)
 
     def total(states: tuple[tuple[int, int], ...]) -> float:
         return sum(cost[k, a, b] for k, (a, b) in zip(hours, states, strict=True))

@@ -16,7 +16,8 @@ import heapq
 import numpy as np
 
 from firsttoken.build.clock import Clock
-from firsttoken.build.simulate import FIRST_DATES, new_out, new_room, no_change, run_block
+from firsttoken.build.engine_block import new_out, new_room, run_block
+from firsttoken.build.simulate import FIRST_DATES, no_change
 from firsttoken.build.system import Floats, Integers, Network
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable, fixed_parameters
 

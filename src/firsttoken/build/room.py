@@ -42,10 +42,11 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         If a reference cannot be resolved, or a disruption cannot act.
     """
     from firsttoken.build.compile import compile_build
+    from firsttoken.build.engine_block import must_compile
     from firsttoken.twin.input_table import input_table
 
     scenario = twin.scenario or "base"
-    if _must_compile():
+    if must_compile():
         settings.say("compile the simulation, once", 0, 0)
     compiled = compile_build(twin, name, resolve)
     inputs = input_table(
@@ -71,13 +72,6 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     kpis = Kpis(scenario, declared, compiled, simulated, prefix, both)
     tables = [inputs, *build_tables(kpis), *_levers(twin, kpis, settings)]
     return Outcome(tuple(tables), build_ports(kpis))
-
-
-def _must_compile() -> bool:
-    from firsttoken.build.simulate import run_block
-    from firsttoken.kernel.compiled import is_cold
-
-    return is_cold(run_block)
 
 
 def _is_needed(twin: Twin, name: str) -> bool:

@@ -53,10 +53,11 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     from firsttoken.facility.compile import compile_site
     from firsttoken.facility.kpi import Kpis
     from firsttoken.facility.kpi_ports import site_ports
+    from firsttoken.facility.simulate_steps import must_compile
     from firsttoken.twin.input_table import input_table
 
     scenario = twin.scenario or "base"
-    if _must_compile():
+    if must_compile():
         settings.say("compile the simulation, once", 0, 0)
     compiled = compile_site(twin, name, resolve)
     inputs = input_table(
@@ -75,13 +76,6 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     if "explain" in settings.engines:
         tables += _contingencies(twin, name, resolve, settings)
     return Outcome(tuple(tables), site_ports(kpis))
-
-
-def _must_compile() -> bool:
-    from firsttoken.facility.simulate_steps import run_steps
-    from firsttoken.kernel.compiled import is_cold
-
-    return is_cold(run_steps)
 
 
 def _is_needed(twin: Twin, name: str) -> bool:

@@ -27,7 +27,7 @@ from firsttoken.facility.simulate_state import (
     Tally,
     Work,
 )
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import compiled, compiled_inner, is_cold
 
 __all__ = ["SUPPLY", "run_steps"]
 
@@ -344,3 +344,8 @@ def _cut(site: Site, work: Work) -> bool:
             work.cut[n] *= share
             changed = True
     return changed
+
+
+def must_compile() -> bool:
+    """Tell whether the first run has to wait for the compiler."""
+    return is_cold(run_steps)
