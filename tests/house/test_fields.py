@@ -19,14 +19,17 @@ OUTSIDE_THE_ENGINES = ("model", "check", "table", "autosched")
 
 
 def declared(room: str) -> list[type[Declared]]:
-    """The classes that a room's model declares."""
-    module = import_module(f"firsttoken.{room}.model")
-    classes = inspect.getmembers(module, inspect.isclass)
-    return [
-        item
-        for _, item in classes
-        if issubclass(item, Declared) and item.__module__ == module.__name__
-    ]
+    """The classes that a room's `model.py` and `model_*.py` declare."""
+    found: list[type[Declared]] = []
+    for path in sorted((PACKAGE / room).glob("model*.py")):
+        module = import_module(f"firsttoken.{room}.{path.stem}")
+        classes = inspect.getmembers(module, inspect.isclass)
+        found += [
+            item
+            for _, item in classes
+            if issubclass(item, Declared) and item.__module__ == module.__name__
+        ]
+    return found
 
 
 def read_names(room: str) -> set[str]:
@@ -44,13 +47,18 @@ def read_names(room: str) -> set[str]:
                 found.add(node.attr)
             elif isinstance(node, ast.Call):
                 found |= _texts(node.args)
-            elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Tuple):
-                found |= _texts(node.iter.elts)  # for side in ("consumes", "produces")
+            elif isinstance(node, ast.Tuple):
+                found |= _texts(node.elts)  # for side in ("consumes", "produces")
+            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+                found |= _texts([node.slice])  # field["cable.length"]
+            elif isinstance(node, ast.Dict):
+                found |= _texts(key for key in node.keys if key is not None)
     return found
 
 
 def _texts(nodes: Iterable[ast.expr]) -> set[str]:
-    return {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    texts = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
+    return {part for text in texts for part in text.split(".")}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -62,7 +70,7 @@ def test_every_declared_field_is_read(room: str) -> None:
         for field in model.__annotations__
         if field in model.model_fields and field not in read | FOR_READERS
     )
-    assert not unread, f"declared in {room}/model.py but read by no engine: {unread}"
+    assert not unread, f"declared in {room} but read by no engine: {unread}"
 
 
 @pytest.mark.parametrize("room", ROOMS)
