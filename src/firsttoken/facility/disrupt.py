@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from firsttoken.facility import model
 from firsttoken.twin import scenario as said
-from firsttoken.twin.findings import Finding, TwinError
-from firsttoken.twin.parameters import BEGINNING
-from firsttoken.twin.schema import quantities
+from firsttoken.twin.effects import KINDS, Effects
+from firsttoken.twin.effects import build_effects as build
 from firsttoken.twin.slots import nearest
-from firsttoken.twin.twin import Twin, split_path
+from firsttoken.twin.twin import Twin
 
 if TYPE_CHECKING:
     from firsttoken.twin.parameters import ParameterBuilder
-
-Key = tuple[str, str]
-"""(collection, name) below the site: `("feeds", "east")`."""
 
 COLLECTIONS = (
     *("feeds", "generators", "transformers", "boards", "transfer_switches", "ups", "batteries"),
@@ -25,26 +20,10 @@ COLLECTIONS = (
 )
 """What has a number of units."""
 
-_KINDS = ("close", "capacity", "slip")
-
-
-@dataclass(slots=True)
-class Effects:
-    """What the disruptions do, by target.
-
-    Attributes
-    ----------
-    factors : series to multiply the number of units with.
-    slips : (parameter of the delay, from in seconds from the twin's start).
-    """
-
-    factors: dict[Key, list[int]] = field(default_factory=dict)
-    slips: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
-
 
 def problem(site: model.Facility, disruption: said.Disruption, parts: tuple[str, ...]) -> str:
     """Why a disruption cannot act on what stands at `parts` below the site; empty if it can."""
-    if disruption.kind not in _KINDS:
+    if disruption.kind not in KINDS:
         return "of a site, groups of units close, change in number or come late"
     if len(parts) != 2 or parts[0] not in COLLECTIONS:
         return f"it acts on a group of the {', '.join(COLLECTIONS)}"
@@ -54,7 +33,9 @@ def problem(site: model.Facility, disruption: said.Disruption, parts: tuple[str,
     return ""
 
 
-def build_effects(twin: Twin, name: str, site: model.Facility, build: ParameterBuilder) -> Effects:
+def build_effects(
+    twin: Twin, name: str, site: model.Facility, builder: ParameterBuilder
+) -> Effects:
     """Compile the disruptions of a twin that aim at one site, `facility.<name>`.
 
     Raises
@@ -62,61 +43,4 @@ def build_effects(twin: Twin, name: str, site: model.Facility, build: ParameterB
     TwinError
         If a disruption aims at something that it cannot act on.
     """
-    effects = Effects()
-    for disruption in twin.disruptions:
-        keys = split_path(twin.data, disruption.path)
-        if keys[:2] != ("facility", name):
-            continue
-        wrong = problem(site, disruption, keys[2:])
-        if wrong:
-            what = f"{disruption.kind!r} cannot act on {disruption.path}"
-            raise TwinError(Finding(what, wrong, path=disruption.path, code="disruption"))
-        target = (keys[2], keys[3])
-        if isinstance(disruption, said.Slip):
-            effects.slips.setdefault(target, []).append(_slip(disruption, build))
-        else:
-            assert isinstance(disruption, said.Timed)
-            effects.factors.setdefault(target, []).append(_factor(disruption, build))
-    return effects
-
-
-def _parameter(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
-    quantity = quantities(type(disruption))[name]
-    return build.scalar(
-        getattr(disruption, name),
-        f"disruption.{disruption.kind}.{disruption.path}.{name}",
-        quantity.unit,
-        date=quantity.unit == "date",
-    )
-
-
-def _slip(slip: said.Slip, build: ParameterBuilder) -> tuple[int, float]:
-    by = _parameter(slip, "by", build)
-    if slip.start is None:
-        return by, BEGINNING
-    start = build.fixed(_parameter(slip, "start", build))
-    if start is None:
-        what = "'from' of a slip must be a certain date"
-        raise TwinError(Finding(what, path=slip.path, code="date"))
-    return by, start
-
-
-def _factor(disruption: said.Timed, build: ParameterBuilder) -> int:
-    """Series: the share of the units that is left, then straight back to all in the recovery."""
-    one = build.constant(1.0)
-    start = _parameter(disruption, "start", build)
-    end: int | None = None
-    if disruption.duration is not None:
-        end = build.total(start, _parameter(disruption, "duration", build))
-    elif disruption.until is not None:
-        end = _parameter(disruption, "until", build)
-    left, recovery = build.constant(0.0), build.constant(0.0)
-    if isinstance(disruption, said.CapacityChange):
-        left = _parameter(disruption, "factor", build)
-        recovery = _parameter(disruption, "recovery", build)
-    if end is None or build.fixed(recovery) == 0.0:
-        knots = [(build.beginning(), one), (start, left)]
-        return build.steps(knots if end is None else [*knots, (end, one)])
-    before = build.total(start, build.constant(-1.0))  # a line needs a little width to fall
-    back = build.total(end, recovery)
-    return build.ramp([(before, one), (start, left), (end, left), (back, one)])
+    return build(twin, "facility", name, lambda *given: problem(site, *given), builder)
