@@ -43,6 +43,7 @@ _DEFINITIONS = (
     "each = [count]",
     "USD = [money]",
     "BUSD = 1e9 USD",
+    "FLOP = []",
     "month = 365.25 / 12 * day",
     "calendar_quarter = 365.25 / 4 * day",
     "wpm = wafer / month",
