@@ -27,6 +27,7 @@ from firsttoken.line.simulate import simulate
 from firsttoken.line.system import System
 
 DAY = 86400.0
+WARMUP = 365.0
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "smt2020" / "SMT2020_HVLM.tar.xz"
 TWIN = """twin: smt2020
 start: 2018-01-01
@@ -111,6 +112,8 @@ def main() -> int:
     parser.add_argument("--replications", type=int, default=1)
     parser.add_argument("--days", type=float, default=1460.0)
     given = parser.parse_args()
+    if given.days <= WARMUP:
+        parser.error(f"--days must be more than the {WARMUP:g} days of warm-up")
     if not given.data.exists():
         print(f"the SMT2020 tables are not at {given.data}: name them with --data")
         return 3
@@ -120,7 +123,7 @@ def main() -> int:
         result, cpu = timed(short, 90.0)
         print(f"90 days: {cpu:.2f} CPU-s, {cpu / SHORT_BAR:.2f} of the bar; ", end="")
         print(f"{result.events[0] / cpu / 1e6:.2f} M events/s")
-        system = fab(folder, 365.0)
+        system = fab(folder, WARMUP)
     result, cpu = timed(system, given.days)
     print(f"{given.days:g} days: {cpu:.2f} CPU-s, {cpu / LONG_BAR:.2f} of the bar; ", end="")
     print(

@@ -86,7 +86,7 @@ def resume(m: Any, v: int) -> None:
             set_state(m, v, int(np.int64(MAINTENANCE)))
         return
     server.open_time += now
-    row = server.lot
+    row = int(server.lot)
     while row >= 0:
         lot = lots(m, row)
         lot.finish = now + lot.left
