@@ -280,6 +280,10 @@ def _compiled(view: View) -> None:
         return
     try:
         compile_site(twin, view.name, resolve)
+        if view.site.grid is not None:
+            from firsttoken.facility.grid_quality import compile_grid
+
+            compile_grid(twin, view.name, resolve)
     except TwinError as error:
         view.findings.extend(error.findings)
 

@@ -9,7 +9,7 @@ import numpy as np
 from firsttoken.facility import system
 from firsttoken.facility.cooling_compile import compile_cooling
 from firsttoken.facility.cooling_system import CoolingSystem
-from firsttoken.facility.disrupt import Effects, build_effects
+from firsttoken.facility.disrupt import build_effects
 from firsttoken.facility.loads import (
     JOBS,
     POWER,
@@ -30,6 +30,7 @@ from firsttoken.facility.weather import Climate, read_climate, standard_climate
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.kernel.streams import entity_key
 from firsttoken.twin.dates import period_edges
+from firsttoken.twin.effects import Effects
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.slots import nearest

@@ -167,9 +167,9 @@ def rack_numbers(system: System, x: Floats, levels: Floats) -> RackNumbers:
     x : parameters, [P].
     levels : series at the moment, [S].
     """
-    from firsttoken.facility.simulate_replication import build_site
+    from firsttoken.facility.simulate_replication import site_values
 
-    values = build_site(system, x, 0).racks
+    values = site_values(system, x, 0).racks
     group = np.array([system.rack_groups.index(row.group) for row in system.racks], np.int64)
     number = system.fleet.number[: len(system.rack_groups)]
     there = np.where(number >= 0, levels[number], 1.0)[group]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from firsttoken.facility.model_cooling import Cooling, Difference, Flow, Temperature
 from firsttoken.facility.model_design import Design
+from firsttoken.facility.model_grid import Grid
 from firsttoken.facility.model_power import (
     Count,
     Duration,
@@ -152,6 +153,9 @@ class Facility(PowerChain, Cooling):
     overheads: dict[str, Overhead] = Field({}, description="Other loads.")
     water_limit: Annotated[Value, Quantity("m**3/s", at_least=0)] | None = Field(
         None, description="Water that may be taken; hours above it are counted."
+    )
+    grid: Grid | None = Field(
+        None, description="Jobs and the utility's limits within seconds; none: not looked at."
     )
     design: Design | None = Field(
         None, description="What `plan` may choose from, and must reach; none: no plan."

@@ -154,7 +154,7 @@ class Ups(Element):
 class Battery(Element):
     """Battery energy storage beside a board: smooths, shaves peaks, rides through."""
 
-    storage: Energy = Field(description="Usable energy of one unit.")
+    storage: Energy | None = Field(None, description="Usable energy of one unit.")
     round_trip: Efficiency = default(0.88, description="Round-trip efficiency.")
     use: Literal["ride_through", "smooth", "peak"] = Field(
         "ride_through", description="What it is for: outages, ramps, or peaks of demand."

@@ -129,6 +129,8 @@ def _fields(view: _View, collection: str, name: str) -> None:
             what = f"batteries {name!r} have no rating"
             why = "they hold any load until they are empty"
             view.say(path, what, why, "write `rating`", severity="warning")
+    if collection == "batteries" and not sheet.has("storage"):
+        view.findings.add(sheet.missing("storage", "it is what batteries hold"))
     count = sheet.value("count")
     needed = sheet.raw("needed")
     if needed is not None and isinstance(count, Constant) and needed > count.value:

@@ -73,6 +73,8 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     prefix = f"{name}: " if len(twin.rooms["facility"]) > 1 else ""
     kpis = Kpis(scenario, site, compiled, simulated, prefix)
     tables += [inputs, *site_tables(kpis)]
+    if site.grid is not None:
+        tables += _power_quality(twin, name, resolve, settings)
     if "explain" in settings.engines:
         tables += _contingencies(twin, name, resolve, settings)
     return Outcome(tuple(tables), site_ports(kpis))
@@ -107,6 +109,26 @@ def _contingencies(
 
     settings.say(f"contingencies of {name}, {twin.scenario or 'base'}", 0, 0)
     return power_tables(twin, name, resolve, pairs=True)
+
+
+def _power_quality(
+    twin: Twin, name: str, resolve: Resolve, settings: Settings
+) -> list[ResultTable]:
+    """What the jobs of a site do to its power within seconds."""
+    from firsttoken.facility.grid_kpi import grid_tables
+    from firsttoken.facility.grid_quality import compile_grid, simulate_grid
+
+    scenario = twin.scenario or "base"
+    system = compile_grid(twin, name, resolve)
+    found = simulate_grid(
+        system,
+        twin.replications,
+        twin.seed,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(f"grid of {name}, {scenario}", done, total),
+        cancel=settings.cancel,
+    )
+    return grid_tables(scenario, system, found)
 
 
 def site_tables(kpis: Kpis) -> list[ResultTable]:

@@ -62,7 +62,7 @@ class Replication:
         self.system, self.seed, self.replication = system, seed, replication
         self.values = np.empty(len(system.parameters.code))
         draw_parameters(system.parameters, seed, replication, self.values)
-        self.site = build_site(system, self.values, replication)
+        self.site = site_values(system, self.values, replication)
         self.steps = int(np.ceil(system.horizon / system.step - 1e-9))
         self.done = 0 if state is None else round(state.time / system.step)
         known = state is not None and (state.seed, state.replication) == (seed, replication)
@@ -160,7 +160,7 @@ class Replication:
         return Events(whole.time[order] + begin, unit[order], group[order], kind[order])
 
 
-def build_site(system: System, values: Floats, replication: int) -> Site:
+def site_values(system: System, values: Floats, replication: int) -> Site:
     """The arrays of one replication from its parameters [P]."""
     power, fleet = system.power, system.fleet
     group = power.grid.group
@@ -309,4 +309,4 @@ def new_tally(system: System, steps: int) -> Tally:
     )
 
 
-__all__ = ["NONE", "Replication", "build_site", "first_state", "new_tally", "new_work"]
+__all__ = ["NONE", "Replication", "site_values", "first_state", "new_tally", "new_work"]
