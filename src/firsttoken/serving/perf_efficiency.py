@@ -1,7 +1,10 @@
 """Effective rates: which share of a peak an operator reaches, and what each launch costs.
 
-Every constant names its source, or says that it is a prior fitted by hand to public measurements.
-`Corrections` multiply terms, `Engine` says how an engine schedules; both may hold arrays.
+`RATES` holds the constants, each with its source.  Those marked *fitted* started from a public
+figure and were moved, all at once and by one robust fit, on the aggregated points of the silicon
+sample (aisimulate 0.13, mostly InferenceX) whose `crc32(id) % 20` is 0, about 5 % of them; no
+constant belongs to a GPU, a model or an engine.  `Corrections` multiply terms, `Engine` says how
+an engine schedules.  All may hold arrays.
 """
 
 from __future__ import annotations
@@ -10,44 +13,71 @@ from typing import Final, NamedTuple
 
 from firsttoken.serving.system import Numbers
 
-MATRIX_16: Final = 0.70
-"""Share of the dense BF16 peak of a large matrix product (cuBLAS on H100 SXM: 650-750 of 989
-TFLOP/s, limited by power)."""
 
-MATRIX_8: Final = 0.62
-"""Share of the FP8 peak (cuBLAS on H100: 1,200-1,300 of 1,979; DeepGEMM up to 1,550)."""
+class Rates(NamedTuple):
+    """Constants of the operators; shares of peaks without unit, times in s.
 
-MATRIX_4: Final = 0.55
-"""Share of the NVFP4 peak (fitted prior: the scales of blocks cost more at higher rates)."""
+    Attributes
+    ----------
+    matrix_16 : share of the dense BF16 peak of a large matrix product (cuBLAS on H100 SXM:
+        650-750 of 989 TFLOP/s, limited by power).
+    matrix_8 : of the FP8 peak (cuBLAS on H100: 1,200-1,300 of 1,979; DeepGEMM up to 1,550).
+    matrix_4 : of the NVFP4 peak (the scales of blocks cost more at higher rates).
+    grouped : rate of the grouped products of experts relative to one large product (DeepGEMM's
+        grouped kernels: 0.7-1).
+    attention_prefill : of the BF16 peak, causal (FlashAttention-3, arXiv:2407.08608: up to 0.75
+        at 16k tokens, 0.5-0.6 at 1k-4k).
+    attention_decode : of the BF16 peak, latent heads (FlashMLA: 580-660 of 989 TFLOP/s on H800).
+    memory : of the memory bandwidth, weights (GEMV kernels: 0.75-0.9).
+    memory_experts : of it, weights of experts in grouped products.
+    memory_kv : of it, KV in pages.
+    rows, columns : of a rank's product at which it reaches half its rate (tiles of 64-128 rows,
+        waves over 132-160 SMs).
+    kernel : s a kernel of a CUDA graph costs beyond its work: launch gap, ramp, tail (profiles
+        show 1.5-3 us).
+    eager : s more a kernel of a step too long for CUDA graphs costs (launches of 4-6 us that
+        partly hide behind the work).
+    elementwise : times that a token's residual stream passes the memory in a layer outside of
+        matrix products.
+    reduce, reduce_rank : s of a small all-reduce within a NVLink domain, and more for each rank
+        (one-shot kernels of the engines: 6-10 us on 8 GPUs; NCCL 2-3 times as long).
+    link : share of a link's rate of large collectives (NCCL bus bandwidth on NVSwitch).
+    network_delay : s more of a small collective between domains (NCCL over InfiniBand).
+    network : share of the NIC's rate of collectives (DeepEP: 43-47 of 50 GB/s).
+    exchange : s of a small all-to-all (DeepEP low latency: 77 us dispatch and 114 us combine of
+        128 tokens over 8 H800 with RDMA; within NVLink about a third).
+    skew : standard deviation / mean of the load of a rank with one expert (DeepSeek's public
+        statistics of R1 show 0.2-0.4 after balancing).
+    hot : how much faster the number of experts hit saturates: 1 means tokens choose evenly,
+        lower values that tokens like the same experts.
+    """
 
-GROUPED: Final = 0.75
-"""Rate of grouped products of experts relative to one large product (fitted prior; DeepGEMM's
-grouped kernels reach 70-100 % of its dense ones)."""
+    matrix_16: Numbers = 0.70
+    matrix_8: Numbers = 0.62
+    matrix_4: Numbers = 0.55
+    grouped: Numbers = 0.75
+    attention_prefill: Numbers = 0.55
+    attention_decode: Numbers = 0.60
+    memory: Numbers = 0.80
+    memory_experts: Numbers = 0.75
+    memory_kv: Numbers = 0.70
+    rows: Numbers = 96.0
+    columns: Numbers = 256.0
+    kernel: Numbers = 2.2e-6
+    eager: Numbers = 2.0e-6
+    elementwise: Numbers = 14.0
+    reduce: Numbers = 5.0e-6
+    reduce_rank: Numbers = 0.4e-6
+    link: Numbers = 0.75
+    network_delay: Numbers = 25.0e-6
+    network: Numbers = 0.85
+    exchange: Numbers = 20.0e-6
+    skew: Numbers = 0.25
+    hot: Numbers = 0.9
 
-ATTENTION_PREFILL: Final = 0.55
-"""Share of the BF16 peak of prefill attention, causal (FlashAttention-3, arXiv:2407.08608:
-up to 75 % at 16k, 50-60 % at 1k-4k)."""
 
-ATTENTION_DECODE: Final = 0.60
-"""Share of the BF16 peak that decode attention of latent heads reaches (FlashMLA: 580-660 of 989
-TFLOP/s on H800)."""
-
-MEMORY: Final = 0.80
-"""Share of the memory bandwidth of reading weights (FlashMLA and vendors' GEMV: 75-90 %)."""
-
-MEMORY_KV: Final = 0.70
-"""Share of the memory bandwidth of reading KV in pages (fitted prior)."""
-
-ROWS: Final = 96.0
-"""Rows of a matrix product at which a rank reaches half its rate (fitted prior: tiles of 64-128
-rows, waves over 132-160 SMs)."""
-
-COLUMNS: Final = 256.0
-"""Columns of a rank's matrix at which it reaches half its rate (fitted prior)."""
-
-KERNEL: Final = 2.2e-6
-"""s that each kernel of a CUDA graph costs beyond its work: launch gap, ramp, tail (public
-profiles show 1.5-3 us)."""
+RATES: Final = Rates()
+"""The prior."""
 
 KERNELS_ATTENTION: Final = 7.0
 """Kernels of an attention layer: norm, QKV, rotation and cache write, attention, merge, output,
@@ -60,30 +90,8 @@ KERNELS_EXPERTS: Final = 9.0
 """Kernels of a MoE layer: norm, router, top-k, sort, quantise, two grouped products, activation,
 weighted sum."""
 
-ELEMENTWISE: Final = 14.0
-"""Times that a token's residual stream passes the memory in a layer outside of matrix products."""
-
-REDUCE_LATENCY: Final = 4.0e-6
-REDUCE_RANK: Final = 0.4e-6
-"""s of a small all-reduce within a NVLink domain, and more for each rank (one-shot kernels of
-the engines take 6-10 us on 8 GPUs; NCCL 2-3 times as long)."""
-
-REDUCE_SHARE: Final = 0.75
-"""Share of the link's rate that large collectives reach (NCCL bus bandwidth on NVSwitch)."""
-
-NETWORK_LATENCY: Final = 25.0e-6
-"""s of a small collective between domains (NCCL over InfiniBand)."""
-
-NETWORK_SHARE: Final = 0.80
-"""Share of the NIC's rate that collectives reach (DeepEP: 43-47 of 50 GB/s)."""
-
-EXCHANGE_LATENCY: Final = 20.0e-6
-"""s of a small all-to-all (DeepEP low latency: 77 us dispatch and 114 us combine for 128 tokens
-over 8 H800 with RDMA, of which about 30 us do not depend on the size)."""
-
-SKEW: Final = 0.25
-"""Spread of the popularity of experts (standard deviation / mean of the load of a rank with one
-expert, fitted prior; DeepSeek's public load statistics of R1 show 0.2-0.4 after balancing)."""
+GRAPH: Final = 512.0
+"""Tokens of the longest step that engines run as a CUDA graph (vLLM's default capture size)."""
 
 ACTIVATIONS: Final = 0.10
 """Share of the memory that engines leave free for activations, graphs and buffers (vLLM's and
@@ -119,19 +127,21 @@ class Engine(NamedTuple):
     mixed : 1: prefill chunks share a step with decoding (vLLM, TensorRT-LLM); 0: prefill has
         steps of its own that hold decoding up (SGLang's default).
     overhead : s of host work a step that the GPU waits for.
+    sequence : s of host work more for each sequence of the step (scheduling, sampling, stream).
     request : s a request spends in the front end before it is scheduled (HTTP, tokenizer).
     """
 
     chunk: Numbers = 8192.0
     mixed: Numbers = 1.0
     overhead: Numbers = 0.7e-3
-    request: Numbers = 0.010
+    sequence: Numbers = 5.0e-6
+    request: Numbers = 0.015
 
 
 ENGINES: Final = {
-    "vllm": Engine(chunk=8192.0, mixed=1.0, overhead=1.2e-3, request=0.012),
-    "sglang": Engine(chunk=8192.0, mixed=0.0, overhead=0.6e-3, request=0.012),
-    "trtllm": Engine(chunk=8192.0, mixed=1.0, overhead=0.6e-3, request=0.012),
+    "vllm": Engine(chunk=8192.0, mixed=1.0, overhead=1.0e-3),
+    "sglang": Engine(chunk=8192.0, mixed=0.0, overhead=0.7e-3),
+    "trtllm": Engine(chunk=8192.0, mixed=1.0, overhead=0.7e-3),
 }
 """Public defaults of the engines (documentation of vLLM 0.1x, SGLang 0.5, TensorRT-LLM 1.x)."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from firsttoken.serving import perf_efficiency as rate
 from firsttoken.serving import perf_weights as weights
+from firsttoken.serving.perf_efficiency import ACTIVATIONS
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Numbers
 
 
@@ -27,7 +27,7 @@ def kv_capacity(
     -------
     Negative where not even the weights fit: then -capacity x bytes a token are missing.
     """
-    usable = np.asarray(hardware.memory) * (1.0 - rate.ACTIVATIONS)
+    usable = np.asarray(hardware.memory) * (1.0 - ACTIVATIONS)
     free = usable - weights.weight_bytes(architecture, layout)
     split = layout.tensor * layout.pipeline
     held = weights.state_bytes(architecture) / split * sequences / layout.data

@@ -1,14 +1,16 @@
 """Steady state of a deployment: time to first token, time per output token, tokens per second.
 
 The load is a closed loop: `concurrency` requests are always in flight, each with `isl` tokens of
-prompt and `osl` of output; when one ends the next begins (how public benchmarks of engines load
-them).  In one cycle of a request - its whole life - every other request is prefilled once too, so
-its decoding pays for all prefills:
+prompt and `osl` of output; when one ends the next begins (how public benchmarks load engines).
+In one cycle of a request - its whole life - every other request is prefilled once too, so its
+decoding pays for all prefills:
 
     life = osl x t_decode + concurrency x t_prefill
 
 with the prefill of a chunk costing what its step takes longer than a step without (mixed steps,
-Agrawal et al., Sarathi-Serve, OSDI 2024) or a step of its own.
+Agrawal et al., Sarathi-Serve, OSDI 2024), or a step of its own.  Requests that begin at the same
+moment wait for each other's prefills: the first wave of a benchmark (`burst` of its requests)
+waits for half of it; later ones come one by one, as the others end.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from firsttoken.serving.perf_efficiency import GENERIC, NONE, Corrections, Engine
+from firsttoken.serving.perf_efficiency import GENERIC, NONE, RATES, Corrections, Engine, Rates
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
 from firsttoken.serving.perf_step import step_seconds, step_terms
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Numbers
 
-ROUNDS: Final = 30
+ROUNDS: Final = 24
 """Rounds of the fixed point; it halves its distance each round."""
 
 
@@ -50,6 +52,35 @@ class Point(NamedTuple):
     fits: Floats
 
 
+class _Physics(NamedTuple):
+    """What every step of a replica shares."""
+
+    architecture: Architecture
+    hardware: Hardware
+    layout: Layout
+    engine: Engine
+    corrections: Corrections
+    rates: Rates
+
+    def seconds(self, tokens: Any, sequences: Any, kv: Any, pairs: Any, busiest: Any = None) -> Any:
+        """Seconds of a step, host work included."""
+        host = self.engine.overhead + self.engine.sequence * np.asarray(sequences)
+        terms = step_terms(
+            self.architecture,
+            self.hardware,
+            self.layout,
+            tokens,
+            sequences,
+            kv,
+            pairs,
+            self.corrections,
+            host,
+            self.rates,
+            busiest,
+        )
+        return step_seconds(terms)
+
+
 def aggregated_point(
     architecture: Architecture,
     hardware: Hardware,
@@ -60,8 +91,10 @@ def aggregated_point(
     *,
     engine: Engine = GENERIC,
     corrections: Corrections = NONE,
+    rates: Rates = RATES,
     cached: Numbers = 0.0,
     accepted: Numbers = 0.0,
+    burst: Numbers = 0.0,
 ) -> Point:
     """Steady state of one replica that both prefills and decodes, arrays broadcast.
 
@@ -69,80 +102,92 @@ def aggregated_point(
     ----------
     isl, osl : tokens of prompt and of output.
     concurrency : requests in flight at this replica.
-    engine : how it schedules; corrections : factors on the terms.
+    engine : how it schedules; corrections : factors on the terms; rates : of the operators.
     cached : share of the prompt that is found in the prefix cache.
     accepted : drafted tokens that are accepted in a step (speculative decoding; 0: none).
+    burst : share of the requests that begin all at once (the first wave of a benchmark that
+        sends ten times its concurrency: 0.1; waves that stay in step: 1).
     """
+    physics = _Physics(architecture, hardware, layout, engine, corrections, rates)
     isl, osl, users = (np.asarray(x, dtype=float) for x in (isl, osl, concurrency))
     fresh = np.maximum(isl * (1.0 - np.asarray(cached)), 1.0)
-    room = kv_capacity(architecture, hardware, layout, isl + osl / 2.0, users)
-    most = np.maximum(np.floor(room / (isl + osl / 2.0)), 1.0)
-    served = np.minimum(users, most)
-    piece, count = chunks(fresh, isl - fresh, engine)
-    running = served * 0.9
-    ttft = life = tpot = np.zeros(1)
+    context = isl + osl / 2.0
+    room = kv_capacity(architecture, hardware, layout, context, users)
+    served = np.minimum(users, np.maximum(np.floor(room / context), 1.0))
+    decoded = 1.0 + np.asarray(accepted)
+    steps = np.maximum(osl - 1.0, 1.0) / decoded
+    wave = _wave(physics, fresh, isl - fresh, served)
+    running, life = 0.9 * served, wave
+    ttft = tpot = wave
     for _ in range(ROUNDS):
-        kv = running * (isl + osl / 2.0)
-        plain = step_seconds(
-            step_terms(
-                architecture,
-                hardware,
-                layout,
-                running * (1.0 + accepted),
-                running,
-                kv,
-                0.0,
-                corrections,
-                engine.overhead,
-            )
-        )
-        beside = np.asarray(engine.mixed) * running
-        step = step_seconds(
-            step_terms(
-                architecture,
-                hardware,
-                layout,
-                piece.tokens + beside,
-                1.0 + beside,
-                beside * (isl + osl / 2.0),
-                piece.pairs,
-                corrections,
-                engine.overhead,
-            )
-        )
-        extra = np.where(np.asarray(engine.mixed) > 0, np.maximum(step - plain, 0.0), step)
-        steps = (osl - 1.0) / (1.0 + np.asarray(accepted))
-        own = count * step
-        busy = served * count * extra
-        life = np.maximum(own + steps * plain + busy, busy + own)
+        plain = physics.seconds(running * decoded, running, running * context, 0.0)
+        piece = _piece(physics, fresh, isl - fresh, running, context, served, life)
+        extra = np.where(np.asarray(engine.mixed) > 0, piece.step - plain, piece.step)
+        busy = served * piece.count * np.maximum(extra, 0.0) / piece.together
+        own = piece.count * piece.step
+        life = engine.request + own + steps * plain + busy * (1.0 - 1.0 / served)
         load = np.minimum(busy / life, 0.98)
-        queue = 0.5 * load / (1.0 - load) * own * (1.0 - 1.0 / np.maximum(served, 1.0))
-        queue = np.minimum(queue, 0.5 * (served - 1.0) * own)
-        ttft = engine.request + 0.5 * plain + own + np.asarray(corrections.wait) * queue
+        queue = 0.5 * load * own * np.asarray(corrections.wait)
+        calm = engine.request + 0.5 * plain + own + queue
+        first = engine.request + wave * np.asarray(corrections.wait)
+        ttft = (1.0 - np.asarray(burst)) * calm + np.asarray(burst) * np.maximum(first, own)
         tpot = np.maximum(life - ttft, steps * plain) / np.maximum(osl - 1.0, 1.0)
         life = ttft + tpot * (osl - 1.0)
-        target = served * np.clip(1.0 - ttft / life, 0.02, 1.0)
+        target = served * np.clip(1.0 - calm / life, 0.02, 1.0)
         running = 0.5 * (running + target)
-    waiting = life * (users - served) / np.maximum(served, 1.0)
-    first = ttft + waiting
-    return _point(layout, first, tpot, osl, served / life, running, room >= isl + osl)
+    waiting = life * (users - served) / served
+    return _made(
+        replica_gpus(layout), ttft + waiting, tpot, osl, served / life, running, room >= isl + osl
+    )
 
 
-class Piece(NamedTuple):
-    """A step of prefill: its tokens and attended pairs, f8[n]."""
+class _Piece(NamedTuple):
+    """A step with prefill: how long it takes, how many a prompt takes, prompts that share it."""
 
-    tokens: Floats
-    pairs: Floats
+    step: Any
+    count: Any
+    together: Any
 
 
-def chunks(fresh: Any, before: Any, engine: Engine) -> tuple[Piece, Any]:
-    """Mean step of a prompt's prefill, and how many it takes.
+def _piece(
+    physics: _Physics, fresh: Any, before: Any, running: Any, context: Any, served: Any, life: Any
+) -> _Piece:
+    """Mean step of a prompt's prefill.
 
-    `fresh` tokens follow `before` that the prefix cache holds; pairs of all steps add up to
-    fresh x (before + fresh / 2).
+    Data ranks prefill prompts of their own side by side, as many as arrive within a step; the
+    other ranks wait for the busiest.
     """
+    engine, ranks = physics.engine, np.asarray(physics.layout.data, dtype=float)
     count = np.maximum(np.ceil(fresh / np.asarray(engine.chunk)), 1.0)
-    return Piece(fresh / count, fresh * (before + fresh / 2.0) / count), count
+    tokens, pairs = fresh / count, fresh * (before + fresh / 2.0) / count
+    beside = np.asarray(engine.mixed) * running
+    together = np.ones_like(tokens * ranks)
+    step = np.zeros_like(together)
+    for _ in range(2):
+        step = physics.seconds(
+            tokens * together + beside,
+            1.0 + beside,
+            beside * context,
+            pairs * together,
+            tokens + beside / ranks,
+        )
+        together = np.clip(served * count * step / np.maximum(life, 1e-9), 1.0, ranks)
+    return _Piece(step, count, together)
+
+
+def _wave(physics: _Physics, fresh: Any, before: Any, served: Any) -> Any:
+    """Mean s until the prefill ends of requests that begin at the same moment.
+
+    Steps are filled up to the engine's budget; the mean prompt ends after half of the steps.
+    """
+    engine, ranks = physics.engine, np.asarray(physics.layout.data, dtype=float)
+    count = np.maximum(np.ceil(fresh / np.asarray(engine.chunk)), 1.0)
+    fill = np.clip(np.floor(np.asarray(engine.chunk) / fresh), 1.0, np.maximum(served / ranks, 1.0))
+    tokens = fresh / count * fill
+    pairs = fresh * (before + fresh / 2.0) / count * fill
+    step = physics.seconds(tokens * ranks, fill * ranks, 0.0, pairs * ranks)
+    rounds = np.maximum(served / ranks / fill, 1.0)
+    return step * count * (rounds + 1.0) / 2.0
 
 
 def disaggregated_point(
@@ -158,8 +203,10 @@ def disaggregated_point(
     *,
     engine: Engine = GENERIC,
     corrections: Corrections = NONE,
+    rates: Rates = RATES,
     cached: Numbers = 0.0,
     accepted: Numbers = 0.0,
+    burst: Numbers = 0.0,
 ) -> Point:
     """Steady state of pools that prefill and decode apart (DistServe, OSDI 2024).
 
@@ -168,61 +215,34 @@ def disaggregated_point(
     """
     isl, osl, users = (np.asarray(x, dtype=float) for x in (isl, osl, concurrency))
     workers, pools = np.asarray(prefill_workers, float), np.asarray(decode_workers, float)
+    first = _Physics(architecture, hardware, prefill, engine, corrections, rates)
+    later = _Physics(architecture, hardware, decode, engine, corrections, rates)
     fresh = np.maximum(isl * (1.0 - np.asarray(cached)), 1.0)
-    piece, count = chunks(fresh, isl - fresh, engine)
-    step = step_seconds(
-        step_terms(
-            architecture,
-            hardware,
-            prefill,
-            piece.tokens * prefill.data,
-            prefill.data,
-            0.0,
-            piece.pairs * prefill.data,
-            corrections,
-            engine.overhead,
-        )
-    )
-    own = count * step
+    before, context = isl - fresh, isl + osl / 2.0
     servers = workers * prefill.data
-    room = kv_capacity(architecture, hardware, decode, isl + osl / 2.0, users / pools)
-    most = np.maximum(np.floor(room / (isl + osl / 2.0)), 1.0) * pools
+    own = _wave(first, fresh, before, np.asarray(prefill.data, dtype=float))
+    wave = _wave(first, fresh, before, users / workers)
+    room = kv_capacity(architecture, hardware, decode, context, users / pools)
+    most = np.maximum(np.floor(room / context), 1.0) * pools
+    decoded = 1.0 + np.asarray(accepted)
     running = np.minimum(users * 0.9, most)
-    ttft = tpot = life = np.zeros(1)
+    calm = tpot = life = own
     for _ in range(ROUNDS):
         each = running / pools
-        plain = step_seconds(
-            step_terms(
-                architecture,
-                hardware,
-                decode,
-                each * (1.0 + accepted),
-                each,
-                each * (isl + osl / 2.0),
-                0.0,
-                corrections,
-                engine.overhead,
-            )
-        )
-        tpot = plain / (1.0 + np.asarray(accepted))
+        tpot = later.seconds(each * decoded, each, each * context, 0.0) / decoded
         decoding = tpot * (osl - 1.0)
-        load = np.minimum(users / (own + decoding) * own / servers, 0.98)
-        queue = 0.5 * load / (1.0 - load) * own / servers
         crowd = np.maximum(users * own / servers - decoding - own, 0.0)
-        ttft = engine.request + own + np.maximum(np.asarray(corrections.wait) * queue, crowd)
-        life = ttft + decoding
-        target = np.minimum(users * np.clip(decoding / life, 0.02, 1.0), most)
-        running = 0.5 * (running + target)
+        load = np.minimum(users / (own + decoding) * own / servers, 0.98)
+        queue = np.maximum(0.5 * load * own, crowd) * np.asarray(corrections.wait)
+        calm = engine.request + own + queue
+        life = calm + decoding
+        running = 0.5 * (running + np.minimum(users * np.clip(decoding / life, 0.02, 1.0), most))
     full = np.maximum(users * tpot * (osl - 1.0) / most - life, 0.0)
-    life = life + full
     gpus = replica_gpus(prefill) * workers + replica_gpus(decode) * pools
-    return _made(gpus, ttft + full, tpot, osl, users / life, running, room >= isl + osl)
-
-
-def _point(
-    layout: Layout, ttft: Any, tpot: Any, osl: Any, rate: Any, running: Any, fits: Any
-) -> Point:
-    return _made(replica_gpus(layout), ttft, tpot, osl, rate, running, fits)
+    share = np.asarray(burst)
+    ttft = (1.0 - share) * calm + share * np.maximum(engine.request + wave, calm) + full
+    fits = (room >= isl + osl) & (kv_capacity(architecture, hardware, prefill, isl) >= isl)
+    return _made(gpus, ttft, tpot, osl, users / (life + full), running, fits)
 
 
 def _made(gpus: Any, ttft: Any, tpot: Any, osl: Any, rate: Any, running: Any, fits: Any) -> Point:

@@ -186,8 +186,9 @@ def token_flops(architecture: Architecture) -> Floats:
 def pair_flops(architecture: Architecture) -> Floats:
     """Operations for one token to attend another in all full-attention layers, f8[n].
 
-    2 FLOP for every number of the key and of the value of each head, MLA expanded as in prefill.
+    2 FLOP for every number of the key and of the value of each head, MLA expanded as in prefill;
+    sliding windows are left to the caller.
     """
     a = architecture
-    full = a.layers * (1.0 - a.linear) * (1.0 - a.windowed)
+    full = a.layers * (1.0 - a.linear)
     return np.asarray(2.0 * full * a.heads * (a.head_size + a.value_size))
