@@ -14,6 +14,7 @@ from firsttoken.facility import model_grid
 from firsttoken.facility.grid_measures import Measures, measure, spectrum
 from firsttoken.facility.grid_waveform import (
     LEAN,
+    NOTHING,
     Job,
     Smoother,
     balance,
@@ -43,9 +44,7 @@ EXAMPLE = 3000
 LIMITS = ("ramp", "range", "oscillation")
 """What a utility can limit."""
 _BOOKS = 1e-9
-_RACKS = {
-    "power": 0.0, "idle": 0.0, "storage": 0.0, "ramp_up": math.inf, "ramp_down": math.inf,
-}  # fmt: skip
+_SMOOTHING = {"storage": 0.0, "ramp_up": math.inf, "ramp_down": math.inf}
 _JOB = ("step", "compute", "spread", "high", "low", "checkpoint_every", "checkpoint", "start")
 
 
@@ -205,9 +204,10 @@ def _job(slots: Slots, path: str, job: model_grid.Job, findings: Findings) -> di
     if not sheet.has("power"):
         findings.add(sheet.missing("power", "a job draws a share of it"))
     row = _parameters(build, job, path)
-    row |= _parameters(build, job.smoothing, f"{path}.smoothing")
-    for key, otherwise in _RACKS.items():
-        row[key] = sheet.scalar(key, otherwise)
+    row["power"], row["idle"] = sheet.scalar("power", 0.0), sheet.scalar("idle", 0.0)
+    if job.smoothing is not None:
+        row |= _parameters(build, job.smoothing, f"{path}.smoothing")
+        row |= {key: sheet.scalar(key, otherwise) for key, otherwise in _SMOOTHING.items()}
     row["entity"] = entity_key(path)
     if row["count"] == NONE:
         row["count"] = _count(slots, sheet.value("count"), sheet.at("count"))
@@ -277,8 +277,8 @@ def _value(x: Floats, parameter: int, otherwise: float) -> float:
 
 def _lead(x: Floats, system: GridSystem) -> int:
     """Samples before the window in which storage finds its level: three of its time constants."""
-    times = [float(x[row["time"]]) for row in system.rows] + [_battery_values(x, system).time]
-    wanted = 3.0 * LEAN * max(times) / x[system.sample]
+    smoothers = [*(_smoother_values(x, row) for row in system.rows), _battery_values(x, system)]
+    wanted = 3.0 * LEAN * max(by.time for by in smoothers) / x[system.sample]
     return int(min(wanted, _samples(x, system)))
 
 
@@ -330,6 +330,8 @@ def _job_values(x: Floats, row: dict[str, int], lead: float) -> Job:
 
 
 def _smoother_values(x: Floats, row: dict[str, int]) -> Smoother:
+    if "time" not in row:
+        return NOTHING
     count = float(x[row["count"]])
     storage, time = count * float(x[row["storage"]]), float(x[row["time"]])
     up, down = count * float(x[row["ramp_up"]]), count * float(x[row["ramp_down"]])

@@ -22,7 +22,7 @@ Number = Annotated[Value, Quantity("each", at_least=0, series=False)]
 
 
 class Smoothing(Declared):
-    """What power shelves and GPUs do to keep a rack's power steady."""
+    """What power shelves and GPUs do to keep a rack's power steady, within the racks' ramps."""
 
     time: Duration = default(
         "0 s", description="Time over which the rack's storage averages its power; 0: not at all."
@@ -53,9 +53,10 @@ class Job(Declared):
     checkpoint: Duration = default("0 s", description="Time of a checkpoint, at low power.")
     start: Duration = default("0 s", description="When it starts within the window.")
     stop: Duration | None = Field(None, description="When it ends or fails; none: it goes on.")
-    smoothing: Smoothing = Field(
-        default_factory=lambda: Smoothing.model_validate({}),
-        description="Smoothing of its racks.",
+    smoothing: Smoothing | None = Field(
+        None,
+        description="Smoothing of its racks: storage, floor, and their `ramp_up` and `ramp_down`; "
+        "none: switched off.",
     )
 
 

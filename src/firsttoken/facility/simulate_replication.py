@@ -309,4 +309,4 @@ def new_tally(system: System, steps: int) -> Tally:
     )
 
 
-__all__ = ["NONE", "Replication", "site_values", "first_state", "new_tally", "new_work"]
+__all__ = ["NONE", "Replication", "first_state", "new_tally", "new_work", "site_values"]

@@ -67,7 +67,8 @@ def _points(reading: Reading, site: str) -> list[str]:
             unit = str(row["unit"]).replace("rack*hour", "rack-hours").replace("degC", "°C")
             said = f"{formats.quantity(row['p50'], unit)}"
             found.append(f"{formats.sentence(str(row['label']))}: {said}.")
-    return found
+    limits = reading.rows("facility_grid", site=site)
+    return found + [f"{row['sentence']}." for row in limits if row["sentence"]]
 
 
 def _known(rows: list[Row]) -> list[Row]:
