@@ -13,6 +13,7 @@ MODULES: tuple[str, ...] = (
     "firsttoken.supply.room",
     "firsttoken.build.room",
     "firsttoken.facility.room",
+    "firsttoken.serving.room",
 )
 """Modules that hold a `ROOM`, in the order of the chain from wafer to token."""
 

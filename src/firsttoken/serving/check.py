@@ -1,0 +1,223 @@
+"""What is wrong with a token factory beyond what its classes can say.
+
+Names that lead nowhere, fields that nothing reads, models that do not fit, goals that cannot be
+reached: all are found before a run, and all at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firsttoken.serving import model
+from firsttoken.serving.disrupt import problem
+from firsttoken.serving.model_service import Pool, Service
+from firsttoken.serving.model_traffic import Traffic
+from firsttoken.serving.slots import Slots, pools_of
+from firsttoken.twin.findings import Finding, Findings, Severity, TwinError
+from firsttoken.twin.parameters import ParameterBuilder
+from firsttoken.twin.schema import quantities
+from firsttoken.twin.sheets import Sheet
+from firsttoken.twin.twin import split_path
+from firsttoken.twin.values import Constant, Fact, ModelPort, Signal, Value
+
+if TYPE_CHECKING:
+    from firsttoken.twin.twin import Twin
+
+SIZES = ("replicas", "gpus", "share")
+BY_RATE = ("rate", "day", "week", "burstiness", "prompt", "output", "cached")
+"""Fields of traffic that a trace tells itself."""
+
+MOST = 1 << 30
+"""Most bytes of results by report period."""
+COUNTED = 40 * 8
+"""Bytes of a report period of a service and replication."""
+
+
+class View:
+    """A token factory while it is checked."""
+
+    def __init__(self, twin: Twin, name: str, findings: Findings) -> None:
+        self.twin, self.name, self.findings = twin, name, findings
+        self.slots = Slots(twin, name, ParameterBuilder(twin.start, self.resolve), self.resolve)
+        self.factory: model.Serving = self.slots.factory
+
+    def resolve(self, reference: Fact | ModelPort | Signal, unit: str) -> Value:
+        """Facts from the library; 1 for what only a run knows."""
+        if isinstance(reference, Fact):
+            return self.twin.library.resolve(reference.id, self.twin.as_of, unit)
+        return Constant(1.0)
+
+    def say(
+        self,
+        path: str,
+        what: str,
+        why: str = "",
+        hint: str = "",
+        code: str = "reference",
+        warning: bool = False,
+    ) -> None:
+        """Add a finding at a path below the factory."""
+        full = f"{self.slots.path}.{path}" if path else self.slots.path
+        place = self.twin.place(full)
+        severity: Severity = "warning" if warning else "error"
+        self.findings.add(Finding(what, why, hint, full, code, severity, place))
+
+
+def check_factory(twin: Twin, name: str, findings: Findings) -> None:
+    """Add to `findings` what is wrong with one token factory."""
+    view = View(twin, name, findings)
+    before = len(findings.errors)
+    for look in (_accelerators, _services, _disruptions, _size):
+        look(view)
+    if len(findings.errors) == before:
+        _compiled(view)
+
+
+def _accelerators(view: View) -> None:
+    """Data sheets that are incomplete; GPUs counted twice or not at all."""
+    for name, pool in view.factory.accelerators.items():
+        path = f"accelerators.{name}"
+        try:
+            sheet = view.slots.accelerators(name)
+        except TwinError as error:
+            view.findings.extend(error.findings)
+            continue
+        _facts(view, sheet)
+        if pool.count is not None and pool.racks is not None:
+            what = "'count' and 'racks' both say how many GPUs there are"
+            view.say(f"{path}.count", what, "", "keep one of them", "size")
+        if pool.count is None and pool.racks is None:
+            view.findings.add(sheet.missing("count", "services run on a number of GPUs"))
+        if (pool.mtbf is None) != (pool.mttr is None):
+            given, other = ("mtbf", "mttr") if pool.mtbf is not None else ("mttr", "mtbf")
+            what = f"{given!r} is read with {other!r} only"
+            view.say(f"{path}.{given}", what, "", f"give {other!r}, or remove it", "unread")
+
+
+def _facts(view: View, sheet: Sheet) -> None:
+    for field in quantities(sheet.model):
+        if sheet.fact(field):
+            try:
+                sheet.value(field)
+            except TwinError as error:
+                view.findings.extend(error.findings)
+
+
+def _services(view: View) -> None:
+    """Names, sizes and traffic of services."""
+    rest: dict[str, str] = {}
+    for name, service in view.factory.services.items():
+        path = f"services.{name}"
+        try:
+            _facts(view, view.slots.language_model(name))
+            for _, pool in pools_of(service):
+                view.slots.pool_name(name, pool)
+        except TwinError as error:
+            view.findings.extend(error.findings)
+            continue
+        for below, pool in pools_of(service):
+            _sizes(view, f"{path}.{below}" if below else path, name, pool, rest)
+        _unread(view, path, service)
+        if not service.traffic:
+            what, hint = "no requests come", "declare them: traffic: {users: {rate: 10 request/s}}"
+            view.say(path, what, "`traffic` is empty", hint, "traffic")
+        for tenant, traffic in service.traffic.items():
+            _traffic(view, f"{path}.traffic.{tenant}", traffic)
+
+
+def _sizes(view: View, path: str, name: str, pool: Pool, rest: dict[str, str]) -> None:
+    """At most one way to tell how many replicas; one service a pool that takes what is left."""
+    given = [field for field in SIZES if getattr(pool, field) is not None]
+    if len(given) > 1:
+        what = f"{' and '.join(map(repr, given))} both say how many replicas there are"
+        view.say(f"{path}.{given[0]}", what, "", "keep one of them", "size")
+    if not given:
+        on = view.slots.pool_name(name, pool)
+        if on in rest:
+            what = f"two take all that is left of {on!r}"
+            why = f"so does {rest[on]}"
+            view.say(path, what, why, "give one of them `replicas`, `gpus` or `share`", "size")
+        rest[on] = path
+
+
+def _unread(view: View, path: str, service: Service) -> None:
+    """Fields that the service's mode does not read."""
+    if "sample" in service.model_fields_set and service.mode != "hybrid":
+        what = "'sample' is read in mode `hybrid` only"
+        view.say(f"{path}.sample", what, "", "remove it, or say `mode: hybrid`", "unread")
+    if service.routing in ("prefix", "session") and not service.engine.prefix_cache:
+        what = f"routing by {service.routing} without a prefix cache"
+        hint = "set `engine.prefix_cache: true`, or route to the least loaded"
+        view.say(f"{path}.routing", what, "no KV is used again", hint, "unread")
+    if service.engine.release and not service.engine.name:
+        what = "a release without the engine's name"
+        view.say(f"{path}.engine.release", what, "", "name it: vllm, sglang, trtllm", "unread")
+
+
+def _traffic(view: View, path: str, traffic: Traffic) -> None:
+    """A trace or a rate, and what goes with it."""
+    written = traffic.model_fields_set
+    if traffic.trace is not None:
+        for field in BY_RATE:
+            if field in written:
+                what = f"{field!r} is read without a trace only"
+                why = "the trace tells it"
+                view.say(f"{path}.{field}", what, why, "remove it, or the trace", "unread")
+    else:
+        if "repeat" in written:
+            hint = "remove it, or name a trace"
+            view.say(f"{path}.repeat", "'repeat' is read with a trace only", "", hint, "unread")
+        sheet = view.slots.sheet(path, traffic)
+        for field, why in (
+            ("rate", "requests come at a rate, or from a `trace`"),
+            ("prompt", "requests have prompts"),
+            ("output", "requests have answers"),
+        ):
+            if not sheet.has(field):
+                view.findings.add(sheet.missing(field, why))
+    for field, count in (("day", 24), ("week", 7)):
+        given = getattr(traffic, field)
+        if given and len(given) != count:
+            what = f"{len(given)} factors stand in {field!r}"
+            view.say(f"{path}.{field}", what, "", f"write {count} of them, or none", "length")
+        elif given and not any(given):
+            what = f"all factors in {field!r} are 0"
+            view.say(f"{path}.{field}", what, "no request would ever come", "", "traffic")
+
+
+def _disruptions(view: View) -> None:
+    for disruption in view.twin.disruptions:
+        keys = split_path(view.twin.data, disruption.path)
+        if keys[:2] != ("serving", view.name):
+            continue
+        wrong = problem(view.factory, disruption, keys[2:])
+        if wrong:
+            what = f"{disruption.kind!r} cannot act on {disruption.path}"
+            view.findings.add(Finding(what, wrong, path=disruption.path, code="disruption"))
+
+
+def _size(view: View) -> None:
+    """Results by report period must fit into memory."""
+    from firsttoken.serving.compile import report_edges
+
+    twin, report = view.twin, view.factory.report
+    periods = len(report_edges(twin, report)) - 1
+    if periods * twin.replications * COUNTED * len(view.factory.services) > MOST:
+        what = f"{twin.replications} replications with {periods:,.0f} report periods are too many"
+        hint = "report by day or month, or run less replications"
+        view.say("report", what, "their results would take more than 1 GB", hint, "size")
+
+
+def _compiled(view: View) -> None:
+    """What only compiling shows: layouts, memory, goals, traces."""
+    from firsttoken.serving.check_fit import check_fit
+    from firsttoken.serving.compile import compile_factory
+
+    if not view.factory.accelerators and not view.factory.services:
+        return
+    try:
+        compiled = compile_factory(view.twin, view.name, view.resolve)
+    except TwinError as error:
+        view.findings.extend(error.findings)
+        return
+    check_fit(view, compiled)

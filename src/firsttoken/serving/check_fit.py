@@ -1,0 +1,237 @@
+"""Whether models fit: layouts that divide, memory, formats, goals that physics allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firsttoken.kernel.parameters import fixed_parameters
+from firsttoken.serving import deployment as to
+from firsttoken.serving import perf_weights as weights
+from firsttoken.serving.compile import formats_of, supports
+from firsttoken.serving.model_service import Pool
+from firsttoken.serving.perf_memory import kv_capacity
+from firsttoken.serving.physics import architecture_of, engine_of, hardware_of
+from firsttoken.serving.slots import pools_of
+from firsttoken.serving.system import Architecture, Hardware, Layout
+
+if TYPE_CHECKING:
+    from firsttoken.serving.check import View
+
+GB = 1e9
+TENSORS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of replica, with everything at its mean.
+
+    Attributes
+    ----------
+    path : below the factory.
+    gpus : most GPUs that the pool has at any time.
+    """
+
+    path: str
+    pool: Pool
+    on: str
+    row: to.Replicas
+    architecture: Architecture
+    hardware: Hardware
+    gpus: float
+
+
+def check_fit(view: View, compiled: to.System) -> None:
+    """Add findings on every service of a compiled factory."""
+    drawn = fixed_parameters(compiled.parameters)
+    names = list(view.factory.accelerators)
+    for number, (name, service) in enumerate(view.factory.services.items()):
+        row = compiled.services[number]
+        model = architecture_of(row, drawn)
+        before = len(view.findings.errors)
+        rows = [row.pool, *([row.prefill] if row.prefill is not None else [])]
+        for (below, pool), replicas in zip(pools_of(service), rows, strict=True):
+            gpu = compiled.accelerators[replicas.on]
+            case = Case(
+                path=f"services.{name}" + (f".{below}" if below else ""),
+                pool=pool,
+                on=names[replicas.on],
+                row=replicas,
+                architecture=model,
+                hardware=hardware_of(gpu, drawn),
+                gpus=most_gpus(compiled, gpu, drawn),
+            )
+            _precision(view, case, service.precision is None)
+            if replicas.layout is not None:
+                _layout(view, case, replicas.layout)
+                _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
+        if len(view.findings.errors) == before:
+            _goals(view, name, compiled, row, drawn)
+
+
+def most_gpus(compiled: to.System, gpu: to.Accelerators, drawn: to.Floats) -> float:
+    """Most GPUs that a pool has at any time, with every parameter at its mean."""
+    table = compiled.series
+    knots = slice(table.start[gpu.number], table.start[gpu.number + 1])
+    most = float(drawn[table.knot_value[knots]].max())
+    return most * (float(drawn[gpu.per_rack]) if gpu.per_rack != to.NONE else 1.0)
+
+
+def _precision(view: View, case: Case, usual: bool) -> None:
+    """Formats that the GPU cannot multiply."""
+    pool = case.pool
+    if pool.precision is None:
+        return
+    sheet = view.slots.accelerators(case.on)
+    compute = formats_of(pool.precision, sheet)[3]
+    if not supports(sheet, compute):
+        known = [name for name in ("bf16", "fp8", "fp4") if supports(sheet, name)]
+        what = f"{case.on!r} does not multiply {compute.upper()}"
+        why = "its data sheet gives no peak for it"
+        hint = f"compute in {' or '.join(known)}, or take another GPU"
+        view.say(f"{case.path}.precision.compute", what, why, hint, "precision")
+    for field in ("weights", "experts"):
+        given = getattr(pool.precision, field)
+        if given is not None and not supports(sheet, given):
+            what = f"{case.on!r} does not multiply {given.upper()}: weights are widened on the way"
+            why = "they take less memory and bandwidth, but are no faster to multiply"
+            view.say(f"{case.path}.precision.{field}", what, why, "", "precision", warning=True)
+            break
+
+
+def _layout(view: View, case: Case, layout: Layout) -> None:
+    """Ranks that do not divide heads, experts and layers, or are more than there are."""
+    a, path = case.architecture, f"{case.path}.parallel"
+    tensor, expert = int(layout.tensor), int(layout.expert)
+    wrong = [
+        (a.heads, tensor, "tensor", "attention heads"),
+        (a.experts, expert, "expert", "experts"),
+        (a.expert_ffn, int(layout.expert_tensor), "expert_tensor", "columns of an expert"),
+        (a.ffn, tensor, "tensor", "columns of the feed-forward layers"),
+    ]
+    for have, ranks, field, what in wrong:
+        count = round(float(np.asarray(have)))
+        if not count or not count % ranks:
+            continue
+        if field.startswith("expert") and not a.experts:
+            continue
+        if field == "expert" and case.pool.parallel and case.pool.parallel.expert is None:
+            continue  # derived from the ranks; engines then hold experts twice
+        fits = [str(n) for n in range(1, min(count, 128) + 1) if not count % n]
+        hint = f"take one of {', '.join(fits)}"
+        view.say(f"{path}.{field}", f"{count} {what} do not divide by {ranks}", "", hint, "layout")
+    if a.kv_heads and tensor > a.kv_heads and tensor % int(a.kv_heads) and not a.kv_rank:
+        what = f"{tensor} tensor ranks cannot share {int(a.kv_heads)} heads of keys and values"
+        hint = f"take a multiple or a divisor of {int(a.kv_heads)}"
+        view.say(f"{path}.tensor", what, "", hint, "layout")
+    if layout.pipeline > a.layers:
+        what = f"{int(layout.pipeline)} stages for {int(a.layers)} layers"
+        view.say(f"{path}.pipeline", what, "", "take less stages", "layout")
+    if layout.expert * layout.expert_tensor != layout.tensor * layout.data:
+        what = f"experts lie on {int(layout.expert * layout.expert_tensor)} GPUs of a stage"
+        why = f"attention on {int(layout.tensor * layout.data)}"
+        hint = "make expert x expert_tensor = tensor x data"
+        view.say(f"{path}.expert", what, why, hint, "layout")
+    _ranks(view, case, layout)
+
+
+def _ranks(view: View, case: Case, layout: Layout) -> None:
+    """More ranks than an NVLink domain or the pool has."""
+    path, domain = f"{case.path}.parallel", int(case.hardware.domain)
+    gpus = int(layout.tensor * layout.pipeline * layout.data)
+    if layout.tensor > domain:
+        what = f"{int(layout.tensor)} tensor ranks reach beyond an NVLink domain of {domain}"
+        why = "every layer would wait for the network twice"
+        within = 1 << (domain.bit_length() - 1)
+        hint = f"take tensor: {within}, and pipeline: {-(-int(layout.tensor) // within)}"
+        view.say(f"{path}.tensor", what, why, hint, "domain")
+    elif layout.tensor * layout.data > domain and case.architecture.experts:
+        what = f"experts on {int(layout.tensor * layout.data)} GPUs reach beyond the NVLink domain"
+        why = f"it has {domain}; tokens go to their experts over the network"
+        view.say(f"{path}.data", what, why, f"{domain} is the most within", "domain", warning=True)
+    if gpus > case.gpus:
+        what = f"one replica takes {gpus} GPUs"
+        why = f"{case.on!r} has {case.gpus:,.0f}"
+        view.say(path, what, why, "take a smaller layout, or more GPUs", "size")
+
+
+def _memory(view: View, case: Case, layout: Layout, share: float) -> None:
+    """Weights that do not fit; room for too little KV."""
+    a, h = case.architecture, case.hardware
+    usable = float(h.memory) * share
+    held = float(weights.weight_bytes(a, layout))
+    if held > usable:
+        what = f"the weights take {held / GB:,.0f} GB on each GPU"
+        why = f"{share:.0%} of its memory are {usable / GB:,.0f} GB"
+        hint = _more_ranks(case, layout, usable)
+        view.say(f"{case.path}.parallel", what, why, hint, "memory")
+
+
+def _more_ranks(case: Case, layout: Layout, usable: float) -> str:
+    """The smallest layout that holds the weights."""
+    for tensor in TENSORS:
+        ranks = tensor * float(layout.data)
+        tried = layout._replace(tensor=float(tensor), expert=ranks / float(layout.expert_tensor))
+        fits = float(weights.weight_bytes(case.architecture, tried)) < 0.8 * usable
+        if tensor > layout.tensor and tensor <= case.hardware.domain and fits:
+            return f"take tensor: {tensor}, or a narrower format of the weights"
+    return "take more pipeline stages, a narrower format of the weights, or a GPU with more memory"
+
+
+def _goals(view: View, name: str, compiled: to.System, row: to.Service, drawn: to.Floats) -> None:
+    """Goals that not even one request alone on a replica reaches; requests that do not fit."""
+    from firsttoken.serving.perf_point import aggregated_point, disaggregated_point
+
+    layout = row.pool.layout
+    if layout is None or not row.streams:
+        return
+    hardware = hardware_of(compiled.accelerators[row.pool.on], drawn)
+    model = architecture_of(row, drawn)
+    prompt, output, cached = mean_lengths(row, drawn)
+    need = prompt + output
+    room = float(kv_capacity(model, hardware, layout, need, 1.0))
+    if room < need:
+        what = f"a mean request of {need:,.0f} tokens does not fit into a replica's memory"
+        why = f"beside the weights there is room for {max(room, 0.0):,.0f} tokens of KV"
+        hint = "take more ranks, FP8 for KV, or a GPU with more memory"
+        view.say(f"services.{name}.parallel", what, why, hint, "memory")
+        return
+    engine = engine_of(row.engine)
+    if row.prefill is None or row.prefill.layout is None:
+        point = aggregated_point(
+            model, hardware, layout, prompt, output, 1.0, engine=engine, cached=cached
+        )
+    else:
+        point = disaggregated_point(
+            *(model, hardware, row.prefill.layout, layout, 1.0, 1.0, prompt, output, 1.0),
+            engine=engine,
+            cached=cached,
+        )
+    speed = float(drawn[row.engine.speed])
+    for goal, found in (("ttft", point.ttft), ("tpot", point.tpot), ("e2e", point.e2e)):
+        index = getattr(row.goals, goal)
+        if index == to.NONE:
+            continue
+        best, wanted = float(np.ravel(found)[0]) / speed, float(drawn[index])
+        if best > wanted:
+            what = f"{goal.upper()} of {wanted:g} s cannot be reached"
+            why = f"one request alone on a replica takes {best:.3g} s"
+            hint = "take more tensor ranks, a faster GPU or narrower formats, or ease the goal"
+            view.say(f"services.{name}.slo.{goal}", what, why, hint, "slo")
+
+
+def mean_lengths(row: to.Service, drawn: to.Floats) -> tuple[float, float, float]:
+    """Mean prompt and output tokens, and share of the prompt that is cached, over the streams."""
+    prompts, outputs, cached = [], [], []
+    for stream in row.streams:
+        if stream.trace is not None:
+            prompts.append(float(stream.trace.prompt.mean()))
+            outputs.append(float(stream.trace.output.mean()))
+            cached.append(0.0)
+        else:
+            prompts.append(float(drawn[stream.prompt]))
+            outputs.append(float(drawn[stream.output]))
+            cached.append(float(drawn[stream.cached]))
+    return float(np.mean(prompts)), float(np.mean(outputs)), float(np.mean(cached))

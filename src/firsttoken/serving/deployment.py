@@ -1,0 +1,224 @@
+"""A compiled token factory: pools of GPUs, services and traffic as indices into two tables.
+
+Parameters and series are rows of the tables; NONE where nothing is declared.  What engines work
+with (`Architecture`, `Hardware`, `StepLaw`) is made from one replication's parameters by `physics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable
+from firsttoken.serving.system import Layout
+from firsttoken.twin.parameters import Input
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NONE: Final = -1
+BYTES: Final = ("memory", "bandwidth", "link", "network")
+"""Fields of hardware that are declared in bytes; the tables hold bits, the SI's count."""
+
+BITS: Final[Mapping[str, float]] = {
+    "bf16": 16.0,
+    "fp16": 16.0,
+    "fp8": 8.0,
+    "int8": 8.0,
+    "fp4": 4.5,
+    "nvfp4": 4.5,
+    "mxfp4": 4.25,
+    "int4": 4.25,
+}
+"""Bits of an element with its share of the scale: NVFP4 has one of 8 bits for 16 elements, MXFP4
+for 32 (OCP Microscaling Formats 1.0); INT4 one of 16 bits for 64 or 128."""
+
+REPLICAS: Final = 0
+GPUS: Final = 1
+SHARE: Final = 2
+REST: Final = 3
+"""How the size of a pool of replicas is told; REST: all that nothing else uses."""
+
+
+@dataclass(frozen=True)
+class Accelerators:
+    """A pool of equal GPUs.
+
+    Attributes
+    ----------
+    hardware : parameters of the fields of `Hardware`.
+    number : series of GPUs, or of racks.
+    per_rack : parameter of the GPUs of a rack; NONE: `number` counts GPUs.
+    factors : series to multiply the number with (closures).
+    rent : series, USD/s of a GPU; mtbf, mttr : parameters, s.
+    """
+
+    name: str
+    hardware: Mapping[str, int]
+    number: int
+    per_rack: int
+    factors: tuple[int, ...]
+    rent: int
+    mtbf: int
+    mttr: int
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Replicas that follow the load; parameters, s and shares."""
+
+    least: int
+    most: int | None
+    target: int
+    interval: int
+    startup: int
+    cooldown: int
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Replicas of one kind.
+
+    Attributes
+    ----------
+    role : `serve`, `prefill` or `decode`.
+    on : row of the pool of GPUs.
+    layout : of a replica, with bits of weights and KV; None: still to be found.
+    bits : bits of weights, experts, KV and operands.
+    kind, number : how many, and the series that tells it.
+    """
+
+    role: str
+    on: int
+    layout: Layout | None
+    bits: tuple[float, float, float, float]
+    kind: int
+    number: int
+    scaling: Scaling | None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Serving software and its settings; `speed`, `memory`, `acceptance`, `cost` are parameters."""
+
+    name: str
+    release: str
+    speed: int
+    memory: int
+    sequences: int
+    chunk: int
+    block: int
+    prefix_cache: bool
+    drafted: int
+    acceptance: int
+    cost: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Requests as they were recorded; s from the start of the twin, tokens.
+
+    Attributes
+    ----------
+    arrival : f8[n], rising.
+    prompt, output : i8[n].
+    blocks : i8[m], hashes of the prompts' blocks behind each other; block_start : i8[n + 1].
+    period : s after which it begins again; 0: it ends.
+    """
+
+    arrival: Floats
+    prompt: Ints
+    output: Ints
+    blocks: Ints
+    block_start: Ints
+    period: float
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Requests of one tenant: a trace, or a rate and lengths.
+
+    Attributes
+    ----------
+    rate : series, requests/s; NONE: a trace.  scale : series.
+    hours : factors on the rate by hour of the week from Monday, [168].
+    burstiness, prompt, output, cached : parameters; lengths are drawn for each request.
+    """
+
+    name: str
+    trace: Trace | None
+    rate: int
+    scale: int
+    hours: Floats
+    burstiness: int
+    prompt: int
+    output: int
+    cached: int
+    priority: int
+    entity: int
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Parameters of the goals, s; NONE: no such goal."""
+
+    ttft: int
+    tpot: int
+    e2e: int
+    share: int
+
+
+@dataclass(frozen=True)
+class Service:
+    """A model that answers requests.
+
+    Attributes
+    ----------
+    architecture : parameters of the fields of `Architecture`.
+    model : part of the library, or name of a declared model.
+    pool : replicas that decode, and prefill unless `prefill` is given.
+    """
+
+    name: str
+    model: str
+    architecture: Mapping[str, int]
+    engine: Engine
+    pool: Replicas
+    prefill: Replicas | None
+    streams: tuple[Stream, ...]
+    goals: Goals
+    routing: str
+    mode: str
+    sample: int
+
+
+@dataclass(frozen=True)
+class System:
+    """One token factory.
+
+    Attributes
+    ----------
+    power_cap, throttle, pue, energy_price : series; power_cap NONE: no cap.
+    start : of the twin, s from 1970-01-01; horizon : s.
+    step : s of a tick; edges : of the report periods, s from the start, [B + 1].
+    """
+
+    name: str
+    accelerators: tuple[Accelerators, ...]
+    services: tuple[Service, ...]
+    parameters: ParameterTable
+    series: SeriesTable
+    power_cap: int
+    throttle: int
+    pue: int
+    energy_price: int
+    start: float
+    horizon: float
+    step: float
+    edges: Floats
+    inputs: tuple[Input, ...] = ()
+    users: Mapping[str, list[str]] = field(default_factory=dict)
