@@ -110,11 +110,8 @@ def _services(view: View) -> None:
         path = f"services.{name}"
         try:
             _facts(view, view.slots.language_model(name))
-            for _, pool in pools_of(service):
-                view.slots.pool_name(name, pool)
         except TwinError as error:
             view.findings.extend(error.findings)
-            continue
         for below, pool in pools_of(service):
             _sizes(view, f"{path}.{below}" if below else path, name, pool, rest)
         _unread(view, path, service)
@@ -131,8 +128,12 @@ def _sizes(view: View, path: str, name: str, pool: Pool, rest: dict[str, str]) -
     if len(given) > 1:
         what = f"{' and '.join(map(repr, given))} both say how many replicas there are"
         view.say(f"{path}.{given[0]}", what, "", "keep one of them", "size")
-    if not given:
+    try:
         on = view.slots.pool_name(name, pool)
+    except TwinError as error:
+        view.findings.extend(error.findings)
+        return
+    if not given:
         if on in rest:
             what = f"two take all that is left of {on!r}"
             why = f"so does {rest[on]}"

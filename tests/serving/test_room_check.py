@@ -1,0 +1,142 @@
+"""What `check` says of token factories that cannot be: each named with what would fix it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.serving.factories import check, factory
+
+TRAFFIC = "services.chat.traffic.users"
+PARALLEL = "services.chat.parallel"
+H100 = {"part": "h100_sxm", "count": 64}
+
+
+def test_a_factory_without_faults(tmp_path: Path) -> None:
+    assert check(tmp_path, factory()) == ""
+
+
+FAULTS: list[tuple[dict[str, Any], str, str]] = [
+    # layouts: Qwen3-235B has 64 heads, 4 of keys and values, 128 experts of 1,536 columns
+    ({PARALLEL: {"tensor": 3}}, "64 attention heads do not divide by 3", "1, 2, 4, 8, 16, 32, 64"),
+    (
+        {PARALLEL: {"tensor": 8, "expert": 3, "expert_tensor": 2}},
+        "128 experts do not divide by 3",
+        "1, 2, 4, 8",
+    ),
+    (
+        {PARALLEL: {"tensor": 8, "expert": 4, "expert_tensor": 1}},
+        "experts lie on 4 GPUs of a stage, attention on 8",
+        "make expert x expert_tensor = tensor x data",
+    ),
+    (
+        {"accelerators.pool": H100, PARALLEL: {"tensor": 16}, "services.chat.replicas": 1},
+        "16 tensor ranks reach beyond an NVLink domain of 8",
+        "take tensor: 8, and pipeline: 2",
+    ),
+    ({"accelerators.pool.count": 2}, "one replica takes 4 GPUs, 'pool' has 2", "more GPUs"),
+    ({PARALLEL: {"pipeline": 95}}, "95 stages for 94 layers", "less stages"),
+    # memory: 235 GB of weights in FP8 on GPUs of 80 GB
+    (
+        {"accelerators.pool": H100, PARALLEL: {"tensor": 2}},
+        "the weights take 118 GB on each GPU, 90% of its memory are 77 GB",
+        "take tensor: 4, or a narrower format",
+    ),
+    # formats
+    (
+        {
+            "accelerators.pool": H100,
+            PARALLEL: {"tensor": 8},
+            "services.chat.precision": {"weights": "nvfp4", "compute": "nvfp4"},
+        },
+        "'pool' does not multiply NVFP4, its data sheet gives no peak for it",
+        "compute in bf16 or fp8, or take another GPU",
+    ),
+    # goals
+    (
+        {"services.chat.slo": {"tpot": "1 ms"}},
+        "TPOT of 0.001 s cannot be reached",
+        "narrower formats, or ease the goal",
+    ),
+    ({"services.chat.slo": {"ttft": "1 ms"}}, "TTFT of 0.001 s cannot be reached", "ease the goal"),
+    # names
+    ({"services.chat.model": "qwen3_235"}, "'qwen3_235' is no language model", "'qwen3_235b'"),
+    ({"accelerators.pool.part": "gb301"}, "'gb301' is no accelerator of the library", "'gb300'"),
+    ({"services.chat.on": "poool"}, "'poool' is no pool of GPUs", "did you mean 'pool'?"),
+    (
+        {"accelerators.other": {"part": "gb300", "count": 8}},
+        "'on' is missing",
+        "name one of pool, other",
+    ),
+    # sizes
+    ({"services.chat.gpus": 16}, "'replicas' and 'gpus' both say how many replicas", "keep one"),
+    ({"accelerators.pool.racks": 1}, "'count' and 'racks' both say how many GPUs", "keep one"),
+    ({"accelerators.pool.count": None}, "'count' is missing", "write it"),
+    ({"accelerators.pool.mtbf": "5 year"}, "'mtbf' is read with 'mttr' only", "give 'mttr'"),
+    # traffic
+    ({"services.chat.traffic": {}}, "no requests come", "declare them"),
+    ({f"{TRAFFIC}.prompt": None}, "'prompt' is missing", "write it"),
+    ({f"{TRAFFIC}.rate": None}, "'rate' is missing", "write it"),
+    ({f"{TRAFFIC}.day": [1.0, 2.0]}, "2 factors stand in 'day'", "write 24 of them, or none"),
+    ({f"{TRAFFIC}.week": [0.0] * 7}, "all factors in 'week' are 0", "no request would ever come"),
+    ({f"{TRAFFIC}.repeat": True}, "'repeat' is read with a trace only", "remove it"),
+    ({f"{TRAFFIC}.trace": "a.csv"}, "'rate' is read without a trace only", "the trace tells it"),
+    ({f"{TRAFFIC}.prompt": ".nan token"}, "'.nan token' is not a quantity", "token"),
+    ({f"{TRAFFIC}.output": "-5 token"}, "-5 token is out of range", ">= 0"),
+    # what is not read
+    ({"services.chat.sample": 7}, "'sample' is read in mode `hybrid` only", "mode: hybrid"),
+    ({"services.chat.engine": {"release": "1.0"}}, "a release without the engine's name", "vllm"),
+    (
+        {"services.chat.engine": {"prefix_cache": False}, "services.chat.routing": "prefix"},
+        "routing by prefix without a prefix cache",
+        "route to the least loaded",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "what", "hint"), FAULTS, ids=[fault[1] for fault in FAULTS])
+def test_faults_are_named_with_what_would_fix_them(
+    tmp_path: Path, changes: dict[str, Any], what: str, hint: str
+) -> None:
+    said = check(tmp_path, factory(**changes))
+    assert what in said
+    assert hint in said
+    assert "twin.yaml:" in said.splitlines()[0]
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    changes = {
+        "accelerators.pool.part": "gb301",
+        "services.chat.model": "qwen3_235",
+        f"{TRAFFIC}.day": [1.0],
+    }
+    said = check(tmp_path, factory(**changes))
+    assert said.count("error") == 3
+
+
+def test_disruptions_act_on_gpus_only(tmp_path: Path) -> None:
+    wrong = [{"close": "serving.x.services.chat", "from": "2026-11-02"}]
+    assert "it acts on one of the `accelerators`" in check(tmp_path, factory(), disruptions=wrong)
+    right = [{"close": "serving.x.accelerators.pool", "from": "2026-11-02", "for": "1 minute"}]
+    assert check(tmp_path, factory(), disruptions=right) == ""
+
+
+def test_a_model_of_ones_own(tmp_path: Path) -> None:
+    """A declared model fills what it leaves out from its part."""
+    mine = {"mine": {"part": "qwen3_235b", "experts": 96}}
+    changes = {"models": mine, "services.chat.model": "mine"}
+    assert check(tmp_path, factory(**changes)) == ""
+    changes[PARALLEL] = {"tensor": 64, "expert": 64}
+    assert "96 experts do not divide by 64" in check(tmp_path, factory(**changes))
+
+
+def test_a_rack_stands_for_its_gpus(tmp_path: Path) -> None:
+    """Two GB300 NVL72 hold a replica of 128 GPUs, and one does not."""
+    racks = {"part": "gb300_nvl72", "racks": 2}
+    layout = {PARALLEL: {"tensor": 4, "data": 32}, "services.chat.replicas": 1}
+    said = check(tmp_path, factory(**{"accelerators.pool": racks, **layout}))
+    assert "error" not in said
+    assert "experts on 128 GPUs reach beyond the NVLink domain" in said
+    said = check(tmp_path, factory(**{"accelerators.pool": racks | {"racks": 1}, **layout}))
+    assert "one replica takes 128 GPUs, 'pool' has 72" in said
