@@ -9,6 +9,7 @@ an engine schedules.  All may hold arrays.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, NamedTuple
 
 from firsttoken.serving.system import Numbers
@@ -52,28 +53,28 @@ class Rates(NamedTuple):
         lower values that tokens like the same experts.
     """
 
-    matrix_16: Numbers = 0.70
-    matrix_8: Numbers = 0.62
-    matrix_4: Numbers = 0.55
-    grouped: Numbers = 0.75
-    attention_prefill: Numbers = 0.55
-    attention_decode: Numbers = 0.60
-    memory: Numbers = 0.80
-    memory_experts: Numbers = 0.75
-    memory_kv: Numbers = 0.70
-    rows: Numbers = 96.0
-    columns: Numbers = 256.0
-    kernel: Numbers = 2.2e-6
-    eager: Numbers = 2.0e-6
-    elementwise: Numbers = 14.0
-    reduce: Numbers = 5.0e-6
-    reduce_rank: Numbers = 0.4e-6
-    link: Numbers = 0.75
-    network_delay: Numbers = 25.0e-6
+    matrix_16: Numbers = 0.727
+    matrix_8: Numbers = 0.575
+    matrix_4: Numbers = 0.537
+    grouped: Numbers = 0.738
+    attention_prefill: Numbers = 0.546
+    attention_decode: Numbers = 0.601
+    memory: Numbers = 0.839
+    memory_experts: Numbers = 0.83
+    memory_kv: Numbers = 0.75
+    rows: Numbers = 53.2
+    columns: Numbers = 302.0
+    kernel: Numbers = 3.5e-06
+    eager: Numbers = 2.54e-06
+    elementwise: Numbers = 21.6
+    reduce: Numbers = 5.39e-06
+    reduce_rank: Numbers = 5.6e-07
+    link: Numbers = 0.721
+    network_delay: Numbers = 2.5e-05
     network: Numbers = 0.85
-    exchange: Numbers = 20.0e-6
-    skew: Numbers = 0.25
-    hot: Numbers = 0.9
+    exchange: Numbers = 1.67e-05
+    skew: Numbers = 0.241
+    hot: Numbers = 0.533
 
 
 RATES: Final = Rates()
@@ -83,12 +84,21 @@ KERNELS_ATTENTION: Final = 7.0
 """Kernels of an attention layer: norm, QKV, rotation and cache write, attention, merge, output,
 quantisation."""
 
+KERNELS_LATENT: Final = 6.0
+"""More kernels of a latent (MLA) one: two down- and up-projections, their norms, absorption."""
+
+KERNELS_LINEAR: Final = 5.0
+"""More kernels of a layer with a fixed state: convolution, gates, update of the state, norm."""
+
 KERNELS_DENSE: Final = 4.0
 """Kernels of a dense feed-forward layer: norm, up, activation, down."""
 
 KERNELS_EXPERTS: Final = 9.0
 """Kernels of a MoE layer: norm, router, top-k, sort, quantise, two grouped products, activation,
 weighted sum."""
+
+KERNELS_SHARED: Final = 3.0
+"""More kernels of a MoE layer with shared experts."""
 
 GRAPH: Final = 512.0
 """Tokens of the longest step that engines run as a CUDA graph (vLLM's default capture size)."""
@@ -129,6 +139,9 @@ class Engine(NamedTuple):
     overhead : s of host work a step that the GPU waits for.
     sequence : s of host work more for each sequence of the step (scheduling, sampling, stream).
     request : s a request spends in the front end before it is scheduled (HTTP, tokenizer).
+    layer : s more to the first token for each layer (the Python path of a prefill that no CUDA
+        graph covers); it delays the request, not the others.
+    slots : sequences that may run at a time (`max_num_seqs`, `max_batch_size`), each data rank.
     """
 
     chunk: Numbers = 8192.0
@@ -136,12 +149,20 @@ class Engine(NamedTuple):
     overhead: Numbers = 0.7e-3
     sequence: Numbers = 5.0e-6
     request: Numbers = 0.015
+    layer: Numbers = 0.5e-3
+    slots: Numbers = inf
 
 
 ENGINES: Final = {
-    "vllm": Engine(chunk=8192.0, mixed=1.0, overhead=1.0e-3),
-    "sglang": Engine(chunk=8192.0, mixed=0.0, overhead=0.7e-3),
-    "trtllm": Engine(chunk=8192.0, mixed=1.0, overhead=0.7e-3),
+    "vllm": Engine(
+        chunk=8192.0, mixed=1.0, overhead=0.000699, sequence=4.32e-06, request=0.0192, layer=0.00049
+    ),
+    "sglang": Engine(
+        chunk=8192.0, mixed=0.0, overhead=0.00114, sequence=2.83e-06, request=0.0161, layer=0.00416
+    ),
+    "trtllm": Engine(
+        chunk=8192.0, mixed=1.0, overhead=0.000567, sequence=4.87e-06, request=0.0174, layer=0.00175
+    ),
 }
 """Public defaults of the engines (documentation of vLLM 0.1x, SGLang 0.5, TensorRT-LLM 1.x)."""
 

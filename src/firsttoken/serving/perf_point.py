@@ -28,6 +28,11 @@ ROUNDS: Final = 24
 """Rounds of the fixed point; it halves its distance each round."""
 
 
+BALANCED: Final = 0.25
+"""Share of the requests in flight that engines gather for a balanced prefill over data ranks
+(fitted prior; TensorRT-LLM's `attention_dp_config` waits up to tens of steps)."""
+
+
 class Point(NamedTuple):
     """Operating point of one replica (or one disaggregated deployment); each f8[n].
 
@@ -114,6 +119,8 @@ def aggregated_point(
     context = isl + osl / 2.0
     room = kv_capacity(architecture, hardware, layout, context, users)
     served = np.minimum(users, np.maximum(np.floor(room / context), 1.0))
+    served = np.minimum(served, np.asarray(engine.slots) * layout.data)
+    entry = engine.request + np.asarray(engine.layer) * architecture.layers
     decoded = 1.0 + np.asarray(accepted)
     steps = np.maximum(osl - 1.0, 1.0) / decoded
     wave = _wave(physics, fresh, isl - fresh, served)
@@ -121,15 +128,16 @@ def aggregated_point(
     ttft = tpot = wave
     for _ in range(ROUNDS):
         plain = physics.seconds(running * decoded, running, running * context, 0.0)
-        piece = _piece(physics, fresh, isl - fresh, running, context, served, life)
+        piece = _piece(physics, fresh, isl - fresh, running, context, served)
         extra = np.where(np.asarray(engine.mixed) > 0, piece.step - plain, piece.step)
         busy = served * piece.count * np.maximum(extra, 0.0) / piece.together
         own = piece.count * piece.step
-        life = engine.request + own + steps * plain + busy * (1.0 - 1.0 / served)
+        life = entry + own + steps * plain + busy * (1.0 - 1.0 / served)
         load = np.minimum(busy / life, 0.98)
         queue = 0.5 * load * own * np.asarray(corrections.wait)
-        calm = engine.request + 0.5 * plain + own + queue
-        first = engine.request + wave * np.asarray(corrections.wait)
+        gathered = 0.5 * (piece.together - 1.0) * life / served
+        calm = entry + 0.5 * plain + own + queue + gathered
+        first = entry + wave * np.asarray(corrections.wait)
         ttft = (1.0 - np.asarray(burst)) * calm + np.asarray(burst) * np.maximum(first, own)
         tpot = np.maximum(life - ttft, steps * plain) / np.maximum(osl - 1.0, 1.0)
         life = ttft + tpot * (osl - 1.0)
@@ -150,28 +158,25 @@ class _Piece(NamedTuple):
 
 
 def _piece(
-    physics: _Physics, fresh: Any, before: Any, running: Any, context: Any, served: Any, life: Any
+    physics: _Physics, fresh: Any, before: Any, running: Any, context: Any, served: Any
 ) -> _Piece:
     """Mean step of a prompt's prefill.
 
-    Data ranks prefill prompts of their own side by side, as many as arrive within a step; the
-    other ranks wait for the busiest.
+    Data ranks prefill prompts of their own side by side: engines hold prompts back until they
+    have one for each rank, or for `BALANCED` of the requests.
     """
     engine, ranks = physics.engine, np.asarray(physics.layout.data, dtype=float)
     count = np.maximum(np.ceil(fresh / np.asarray(engine.chunk)), 1.0)
     tokens, pairs = fresh / count, fresh * (before + fresh / 2.0) / count
     beside = np.asarray(engine.mixed) * running
-    together = np.ones_like(tokens * ranks)
-    step = np.zeros_like(together)
-    for _ in range(2):
-        step = physics.seconds(
-            tokens * together + beside,
-            1.0 + beside,
-            beside * context,
-            pairs * together,
-            tokens + beside / ranks,
-        )
-        together = np.clip(served * count * step / np.maximum(life, 1e-9), 1.0, ranks)
+    together = np.clip(served * BALANCED, 1.0, ranks) + 0.0 * tokens
+    step = physics.seconds(
+        tokens * together + beside,
+        1.0 + beside,
+        beside * context,
+        pairs * together,
+        tokens + beside / ranks,
+    )
     return _Piece(step, count, together)
 
 
@@ -226,6 +231,7 @@ def disaggregated_point(
     most = np.maximum(np.floor(room / context), 1.0) * pools
     decoded = 1.0 + np.asarray(accepted)
     running = np.minimum(users * 0.9, most)
+    entry = engine.request + np.asarray(engine.layer) * architecture.layers
     calm = tpot = life = own
     for _ in range(ROUNDS):
         each = running / pools
@@ -234,13 +240,13 @@ def disaggregated_point(
         crowd = np.maximum(users * own / servers - decoding - own, 0.0)
         load = np.minimum(users / (own + decoding) * own / servers, 0.98)
         queue = np.maximum(0.5 * load * own, crowd) * np.asarray(corrections.wait)
-        calm = engine.request + own + queue
+        calm = entry + own + queue
         life = calm + decoding
         running = 0.5 * (running + np.minimum(users * np.clip(decoding / life, 0.02, 1.0), most))
     full = np.maximum(users * tpot * (osl - 1.0) / most - life, 0.0)
     gpus = replica_gpus(prefill) * workers + replica_gpus(decode) * pools
     share = np.asarray(burst)
-    ttft = (1.0 - share) * calm + share * np.maximum(engine.request + wave, calm) + full
+    ttft = (1.0 - share) * calm + share * np.maximum(entry + wave, calm) + full
     fits = (room >= isl + osl) & (kv_capacity(architecture, hardware, prefill, isl) >= isl)
     return _made(gpus, ttft, tpot, osl, users / (life + full), running, fits)
 

@@ -210,7 +210,8 @@ def _experts(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: Ra
     ranks = layout.expert * layout.expert_tensor
     picks = work.tokens * a.active
     busy = imbalance(layout.expert, a.experts, picks, rates)
-    hit = experts_hit(a.experts, a.active, np.maximum(work.tokens * rates.hot, 1.0))
+    alike = 1.0 + rates.hot * np.maximum(work.tokens - 1.0, 0.0)
+    hit = experts_hit(a.experts, a.active, alike)
     hit = hit / np.maximum(a.experts, 1.0)
     rows = np.maximum(picks / np.maximum(a.experts * hit, 1e-9), 1.0)
     columns = np.maximum(2.0 * a.expert_ffn / layout.expert_tensor, 1.0)
@@ -296,7 +297,10 @@ def _exchange(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: R
 def _launch(a: Architecture, work: Work, rates: Rates) -> Any:
     """Fixed costs of kernels, one after the other; more in steps too long for CUDA graphs."""
     sparse = weights.moe_layers(a)
-    kernels = a.layers * constants.KERNELS_ATTENTION + sparse * constants.KERNELS_EXPERTS
+    each = constants.KERNELS_ATTENTION + a.linear * constants.KERNELS_LINEAR
+    each = each + np.where(np.asarray(a.kv_rank) > 0, constants.KERNELS_LATENT, 0.0)
+    expert = constants.KERNELS_EXPERTS + np.minimum(a.shared, 1.0) * constants.KERNELS_SHARED
+    kernels = a.layers * each + sparse * expert
     kernels = kernels + (a.layers - sparse) * constants.KERNELS_DENSE
     eager = np.where(work.own > constants.GRAPH, rates.eager, 0.0)
     return kernels * (rates.kernel + eager)
