@@ -1,0 +1,389 @@
+"""Configurations evaluated: latencies, tokens, power; thousands side by side.
+
+The load of a configuration is the number of requests in flight at the busiest time for which it
+still promises its goals.  Requests that arrive at random make that number Poisson around its mean
+(the insensitivity of a system without queueing), so with a mean of m it stays below
+
+    m + z sqrt(m)
+
+for the share of the time that the normal quantile z belongs to.  Latencies are those of the
+busiest time, tokens and power those of the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firsttoken.serving import perf_weights as weights
+from firsttoken.serving.perf_efficiency import GENERIC, NONE, Corrections, Engine
+from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
+from firsttoken.serving.perf_point import Point, aggregated_point, disaggregated_point
+from firsttoken.serving.perf_step import Terms, step_seconds, step_terms
+from firsttoken.serving.search_space import Layouts, crossed
+from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
+
+Ints = NDArray[np.int64]
+
+USED: Final = Terms(
+    dense=0.80,
+    experts=0.75,
+    decode=0.70,
+    prefill=0.85,
+    elementwise=0.55,
+    head=0.70,
+    reduce=0.40,
+    exchange=0.40,
+    launch=0.25,
+    overhead=0.0,
+)
+"""Share of the power between rest and limit that a GPU takes in each operator (fitted prior:
+published runs take 60-70 % of the limit in large batches and 35-50 % in small ones)."""
+
+BUSY: Final = (0.5, 0.7, 0.9)
+"""Shares of its time that a pool of prefill workers may be busy."""
+
+NEAR: Final = 0.6
+"""Decode workers are paired if their tokens/s and GPU are at least this share of the best that are
+as fast for a user: what is lost with whole workers stays well above it."""
+
+MOST_DECODE: Final = 8
+"""Most decode workers of one disaggregated unit; larger sites repeat the unit."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A model on a GPU, and what is asked of it.
+
+    Attributes
+    ----------
+    prompt, output : mean tokens of a request.
+    cached : share of the prompt that is found in the prefix cache.
+    accepted : drafted tokens that are accepted in a step.
+    sequences : most requests in flight of a replica.
+    quantile : z of the share of the time in which goals must hold; 0: on average.
+    """
+
+    architecture: Architecture
+    hardware: Hardware
+    prompt: float
+    output: float
+    cached: float = 0.0
+    accepted: float = 0.0
+    engine: Engine = GENERIC
+    corrections: Corrections = NONE
+    sequences: float = math.inf
+    quantile: float = 0.0
+
+    @property
+    def context(self) -> float:
+        """Mean tokens of a sequence that decodes."""
+        return self.prompt + self.output / 2.0
+
+
+class Columns(NamedTuple):
+    """Configurations side by side; each field f8[n], or i8[n] for rows of formats.
+
+    Attributes
+    ----------
+    apart : 1 where prefill has workers of its own.
+    format : row of the formats given.
+    layout : of the replicas that decode (and prefill, where not apart).
+    prefill : layout of the prefill workers; as `layout` where not apart.
+    prefill_workers, workers : replicas of each kind in one unit; 0 and 1 where not apart.
+    flight : requests in flight of the unit at the busiest time.
+    ttft, tpot, e2e : s, at the busiest time.
+    tokens : output tokens/s of the unit, in the mean.
+    gpus : of the unit.
+    watts : of one GPU in the mean, without its host.
+    """
+
+    apart: Floats
+    format: Ints
+    layout: Layout
+    prefill: Layout
+    prefill_workers: Floats
+    workers: Floats
+    flight: Floats
+    ttft: Floats
+    tpot: Floats
+    e2e: Floats
+    tokens: Floats
+    gpus: Floats
+    watts: Floats
+
+    def __len__(self) -> int:
+        return len(self.format)
+
+
+def join(parts: list[Columns]) -> Columns:
+    """Configurations of several kinds in one table."""
+
+    def both(values: tuple[Any, ...]) -> Any:
+        if isinstance(values[0], Layout):
+            return Layout(*(np.concatenate(fields) for fields in zip(*values, strict=True)))
+        return np.concatenate(values)
+
+    return Columns(*(both(values) for values in zip(*parts, strict=True)))
+
+
+def fitting(load: Load, found: Layouts) -> Layouts:
+    """The layouts that hold the weights and at least one request on every data rank."""
+    room = kv_capacity(load.architecture, load.hardware, found.layout, load.context, 1.0)
+    needed = (load.prompt + load.output) * np.asarray(found.layout.data)
+    return found.take(np.flatnonzero(room >= needed))
+
+
+def aggregated(load: Load, found: Layouts) -> Columns:
+    """Replicas that prefill and decode, each layout with each load that fits its memory."""
+    rows, flight = crossed(found, load.sequences)
+    room = kv_capacity(load.architecture, load.hardware, rows.layout, load.context, flight)
+    kept = np.flatnonzero(flight * load.context <= room)
+    rows, flight = rows.take(kept), flight[kept]
+    layout = rows.layout
+
+    def point(users: Floats) -> Point:
+        return aggregated_point(
+            load.architecture,
+            load.hardware,
+            layout,
+            load.prompt,
+            load.output,
+            users,
+            engine=load.engine,
+            corrections=load.corrections,
+            cached=load.cached,
+            accepted=load.accepted,
+        )
+
+    busiest = point(flight)
+    mean = busiest if load.quantile <= 0 else point(mean_of(flight, load.quantile))
+    ones, gpus = np.ones(len(rows)), replica_gpus(layout)
+    spent = prefill_seconds(load, layout) * mean.tokens / load.output
+    watts = load.hardware.idle + _dynamic(load) * (
+        np.minimum(spent, 1.0) * _prefill_share(load, layout)
+        + np.maximum(1.0 - spent, 0.0) * _decode_share(load, layout, mean.running)
+    )
+    return Columns(
+        0.0 * ones,
+        rows.format,
+        layout,
+        layout,
+        0.0 * ones,
+        ones,
+        flight,
+        busiest.ttft,
+        busiest.tpot,
+        busiest.e2e,
+        mean.tokens,
+        gpus,
+        watts,
+    )
+
+
+def mean_of(busiest: Floats, quantile: float) -> Floats:
+    """Mean requests in flight if they are at most `busiest` at a normal quantile z.
+
+    Solves m + z sqrt(m) = busiest.
+    """
+    root = (np.sqrt(quantile**2 + 4.0 * busiest) - quantile) / 2.0
+    return np.asarray(root**2)
+
+
+def prefill_seconds(load: Load, layout: Layout) -> Floats:
+    """Seconds of a replica for each prompt: its data ranks prefill one each at a time."""
+    terms, count = _prefill_terms(load, layout)
+    return np.asarray(count * step_seconds(terms) / np.asarray(layout.data))
+
+
+def _prefill_terms(load: Load, layout: Layout) -> tuple[Terms, float]:
+    """One chunk on every data rank, and how many follow each other."""
+    fresh = max(load.prompt * (1.0 - load.cached), 1.0)
+    count = max(math.ceil(fresh / float(np.asarray(load.engine.chunk))), 1)
+    pairs = fresh * (load.prompt - fresh + fresh / 2.0) / count
+    data = np.asarray(layout.data)
+    return _terms(load, layout, fresh / count * data, data, 0.0, pairs * data), float(count)
+
+
+def _decode_terms(load: Load, layout: Layout, running: Floats) -> Terms:
+    tokens = running * (1.0 + load.accepted)
+    return _terms(load, layout, tokens, running, running * load.context, 0.0)
+
+
+def _terms(load: Load, layout: Layout, tokens: Any, sequences: Any, kv: Any, pairs: Any) -> Terms:
+    """A step with its host work."""
+    host = load.engine.overhead + load.engine.sequence * np.asarray(sequences)
+    return step_terms(
+        load.architecture,
+        load.hardware,
+        layout,
+        tokens,
+        sequences,
+        kv,
+        pairs,
+        load.corrections,
+        host,
+    )
+
+
+def used_share(terms: Terms) -> Floats:
+    """Mean share of the power between rest and limit over a step, f8[n]."""
+    spent = sum(np.asarray(term) * share for term, share in zip(terms, USED, strict=True))
+    return np.asarray(spent / step_seconds(terms))
+
+
+def _prefill_share(load: Load, layout: Layout) -> Floats:
+    return used_share(_prefill_terms(load, layout)[0])
+
+
+def _decode_share(load: Load, layout: Layout, running: Floats) -> Floats:
+    return used_share(_decode_terms(load, layout, running))
+
+
+def _dynamic(load: Load) -> float:
+    return float(load.hardware.tgp) - float(load.hardware.idle)
+
+
+def prefill_choices(load: Load, found: Layouts) -> Ints:
+    """Rows of the layouts worth prefilling with: none is both sooner and cheaper in GPU-seconds.
+
+    Formats compete among themselves only: prefill and decode share one format.
+    """
+    terms, count = _prefill_terms(load, found.layout)
+    sooner = np.asarray(count * step_seconds(terms))
+    cheaper = prefill_seconds(load, found.layout) * replica_gpus(found.layout)
+    kept = []
+    for form in np.unique(found.format):
+        rows = np.flatnonzero(found.format == form)
+        order = rows[np.lexsort((cheaper[rows], sooner[rows]))]
+        least = np.minimum.accumulate(cheaper[order])
+        first = np.r_[True, cheaper[order][1:] < least[:-1]]
+        kept.append(order[first])
+    return np.concatenate(kept) if kept else np.zeros(0, np.int64)
+
+
+def disaggregated(load: Load, found: Layouts, gpus: float) -> Columns:
+    """Units of prefill and decode workers whose rates match, on at most `gpus` GPUs.
+
+    Each decode layout with each load that comes `NEAR` the best takes each of the prefill layouts
+    of `prefill_choices`, at each share of `BUSY`; workers are counted so that the unit wastes
+    least.
+    """
+    chosen = prefill_choices(load, found)
+    rows, each = crossed(found, load.sequences)
+    room = kv_capacity(load.architecture, load.hardware, rows.layout, load.context, each)
+    kept = np.flatnonzero(each * load.context <= room)
+    rows, each = rows.take(kept), each[kept]
+    tpot = step_seconds(_decode_terms(load, rows.layout, each)) / (1.0 + load.accepted)
+    kept = _near(tpot, each / tpot / replica_gpus(rows.layout), rows.format)
+    rows, each, tpot = rows.take(kept), each[kept], tpot[kept]
+    rate = each / (tpot * max(load.output - 1.0, 1.0))
+    of, at, busy = (
+        axis.ravel()
+        for axis in np.meshgrid(chosen, np.arange(len(rows)), np.array(BUSY), indexing="ij")
+    )
+    alike = found.format[of] == rows.format[at]
+    of, at, busy = of[alike], at[alike], busy[alike]
+    spent = prefill_seconds(load, found.layout)
+    sizes = replica_gpus(found.layout)
+    first, then = _workers(
+        rate[at] * spent[of] / busy, sizes[of], replica_gpus(rows.layout)[at], gpus
+    )
+    kept = np.flatnonzero(then > 0)
+    of, at, first, then = of[kept], at[kept], first[kept], then[kept]
+    own = spent[of] * np.asarray(found.layout.data)[of]
+    flight = then * (each[at] + rate[at] * own)
+    return _paired(load, found.take(of), rows.take(at), first, then, flight)
+
+
+def _near(tpot: Floats, per_gpu: Floats, format_of: Ints) -> Ints:
+    """Rows whose tokens/s and GPU come near the best of their format that are as fast or faster."""
+    kept = []
+    for form in np.unique(format_of):
+        rows = np.flatnonzero(format_of == form)
+        order = rows[np.argsort(tpot[rows], kind="stable")]
+        best = np.maximum.accumulate(per_gpu[order])
+        kept.append(order[per_gpu[order] >= NEAR * best])
+    return np.concatenate(kept) if kept else np.zeros(0, np.int64)
+
+
+def _workers(ratio: Floats, before: Floats, after: Floats, gpus: float) -> tuple[Floats, Floats]:
+    """Prefill and decode workers of a unit, f8[n] each; 0 where none fits.
+
+    Parameters
+    ----------
+    ratio : prefill workers that one decode worker keeps busy.
+    before, after : GPUs of a prefill and of a decode worker.
+    """
+    least = np.full(len(ratio), np.inf)
+    first, then = np.zeros(len(ratio)), np.zeros(len(ratio))
+    for workers in range(1, MOST_DECODE + 1):
+        needed = np.ceil(ratio * workers - 1e-9)
+        size = needed * before + workers * after
+        each = size / workers
+        better = (size <= gpus) & (each < least * (1.0 - 1e-9))
+        least = np.where(better, each, least)
+        first = np.where(better, needed, first)
+        then = np.where(better, float(workers), then)
+    return first, then
+
+
+def _paired(
+    load: Load, before: Layouts, after: Layouts, first: Floats, then: Floats, flight: Floats
+) -> Columns:
+    """Evaluate units of `first` prefill and `then` decode workers."""
+
+    def point(users: Floats) -> Point:
+        return disaggregated_point(
+            load.architecture,
+            load.hardware,
+            before.layout,
+            after.layout,
+            first,
+            then,
+            load.prompt,
+            load.output,
+            users,
+            engine=load.engine,
+            corrections=load.corrections,
+            cached=load.cached,
+            accepted=load.accepted,
+        )
+
+    busiest = point(flight)
+    mean = busiest if load.quantile <= 0 else point(mean_of(flight, load.quantile))
+    sent = transfer_seconds(load, before.layout)
+    sizes = replica_gpus(before.layout) * first, replica_gpus(after.layout) * then
+    spent = prefill_seconds(load, before.layout) * mean.tokens / load.output / first
+    power = sizes[0] * np.minimum(spent, 1.0) * _prefill_share(load, before.layout)
+    power += sizes[1] * _decode_share(load, after.layout, mean.running / then)
+    gpus = sizes[0] + sizes[1]
+    return Columns(
+        np.ones(len(flight)),
+        after.format,
+        after.layout,
+        before.layout,
+        first,
+        then,
+        flight,
+        busiest.ttft + sent,
+        busiest.tpot,
+        busiest.e2e + sent,
+        mean.tokens,
+        gpus,
+        load.hardware.idle + _dynamic(load) * power / gpus,
+    )
+
+
+def transfer_seconds(load: Load, prefill: Layout) -> Floats:
+    """Seconds for the KV of a prompt to leave the GPUs that hold it, over their NICs.
+
+    Layers are sent while later ones are computed; what is counted is as if they were not.
+    """
+    held = weights.kv_bytes(load.architecture, prefill.kv_bits, load.prompt) * load.prompt
+    senders = np.asarray(prefill.tensor) * np.asarray(prefill.pipeline)
+    return np.asarray(held / (senders * load.hardware.network))
