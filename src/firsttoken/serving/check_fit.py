@@ -13,7 +13,13 @@ from firsttoken.serving import perf_weights as weights
 from firsttoken.serving.compile import formats_of, supports
 from firsttoken.serving.model_service import Pool
 from firsttoken.serving.perf_memory import kv_capacity
-from firsttoken.serving.physics import architecture_of, engine_of, hardware_of
+from firsttoken.serving.physics import (
+    architecture_of,
+    engine_of,
+    hardware_of,
+    mean_lengths,
+    most_gpus,
+)
 from firsttoken.serving.slots import pools_of
 from firsttoken.serving.system import Architecture, Hardware, Layout
 
@@ -69,14 +75,6 @@ def check_fit(view: View, compiled: to.System) -> None:
                 _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
         if len(view.findings.errors) == before:
             _goals(view, name, compiled, row, drawn)
-
-
-def most_gpus(compiled: to.System, gpu: to.Accelerators, drawn: to.Floats) -> float:
-    """Most GPUs that a pool has at any time, with every parameter at its mean."""
-    table = compiled.series
-    knots = slice(table.start[gpu.number], table.start[gpu.number + 1])
-    most = float(drawn[table.knot_value[knots]].max())
-    return most * (float(drawn[gpu.per_rack]) if gpu.per_rack != to.NONE else 1.0)
 
 
 def _precision(view: View, case: Case, usual: bool) -> None:
@@ -220,18 +218,3 @@ def _goals(view: View, name: str, compiled: to.System, row: to.Service, drawn: t
             why = f"one request alone on a replica takes {best:.3g} s"
             hint = "take more tensor ranks, a faster GPU or narrower formats, or ease the goal"
             view.say(f"services.{name}.slo.{goal}", what, why, hint, "slo")
-
-
-def mean_lengths(row: to.Service, drawn: to.Floats) -> tuple[float, float, float]:
-    """Mean prompt and output tokens, and share of the prompt that is cached, over the streams."""
-    prompts, outputs, cached = [], [], []
-    for stream in row.streams:
-        if stream.trace is not None:
-            prompts.append(float(stream.trace.prompt.mean()))
-            outputs.append(float(stream.trace.output.mean()))
-            cached.append(0.0)
-        else:
-            prompts.append(float(drawn[stream.prompt]))
-            outputs.append(float(drawn[stream.output]))
-            cached.append(float(drawn[stream.cached]))
-    return float(np.mean(prompts)), float(np.mean(outputs)), float(np.mean(cached))

@@ -8,7 +8,7 @@ from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
 from firsttoken.serving.compile_traffic import compile_stream
 from firsttoken.serving.disrupt import problem
-from firsttoken.serving.model_service import Parallel, Pool, Precisions, Scaling
+from firsttoken.serving.model_service import Choices, Parallel, Pool, Precisions, Scaling
 from firsttoken.serving.slots import Slots
 from firsttoken.serving.system import Architecture, Hardware, Layout
 from firsttoken.twin.dates import period_edges
@@ -136,6 +136,27 @@ def _service(slots: Slots, name: str) -> to.Service:
         routing=service.routing,
         mode=service.mode,
         sample=service.sample,
+        choices=_choices(slots, name),
+        asked=service.search is not None,
+    )
+
+
+def _choices(slots: Slots, name: str) -> to.Choices:
+    """What the search may choose from; without `search`: layouts of what is declared."""
+    service = slots.factory.services[name]
+    given = service.search or Choices(disaggregation=service.prefill is not None)
+    sheet = slots.sheet(f"services.{name}.search", given)
+    hardware = slots.accelerators(slots.pool_name(name))
+    formats: list[Precisions | None] = [Precisions(weights=name) for name in given.precisions]
+    formats = formats or [service.precision]
+    return to.Choices(
+        gpus=sheet.scalar("gpus"),
+        power=sheet.scalar("power"),
+        rate=sheet.scalar("rate"),
+        bits={formats_of(one, hardware)[0]: bits_of(one, hardware) for one in formats},
+        apart=given.disaggregation,
+        together=service.prefill is None or service.search is not None,
+        objective=given.objective,
     )
 
 

@@ -173,6 +173,25 @@ class Goals:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What the search may choose from; `gpus`, `power`, `rate` are parameters or NONE.
+
+    Attributes
+    ----------
+    bits : of weights, experts, KV and operands of each format, by its name.
+    apart, together : whether prefill may, and must not, have GPUs of its own.
+    """
+
+    gpus: int
+    power: int
+    rate: int
+    bits: Mapping[str, tuple[float, float, float, float]]
+    apart: bool
+    together: bool
+    objective: str
+
+
+@dataclass(frozen=True)
 class Service:
     """A model that answers requests.
 
@@ -181,6 +200,7 @@ class Service:
     architecture : parameters of the fields of `Architecture`.
     model : part of the library, or name of a declared model.
     pool : replicas that decode, and prefill unless `prefill` is given.
+    choices : of the search; asked : whether a plan is asked for.
     """
 
     name: str
@@ -194,6 +214,8 @@ class Service:
     routing: str
     mode: str
     sample: int
+    choices: Choices
+    asked: bool
 
 
 @dataclass(frozen=True)

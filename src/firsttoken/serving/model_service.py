@@ -121,6 +121,9 @@ class Choices(Declared):
     power: Annotated[Value, Quantity("W", above=0, series=False)] | None = Field(
         None, description="Power that it may take at the GPUs and hosts; none: no limit."
     )
+    rate: Annotated[Value, Quantity("each/s", above=0, series=False)] | None = Field(
+        None, description="Requests that must be served; none: as many as the budget allows."
+    )
     precisions: list[Precision] = Field([], description="Formats of weights; empty: as declared.")
     disaggregation: bool = Field(True, description="Whether prefill may have GPUs of its own.")
     objective: Literal["throughput", "cost", "energy"] = Field(
@@ -150,4 +153,8 @@ class Service(Pool):
         "`hybrid`: flows, and one replica in `sample` request by request.",
     )
     sample: int = Field(100, ge=1, description="Mode `hybrid`: one replica in so many.")
-    search: Choices = Field(Choices(), description="What `plan` may choose from.")
+    search: Choices | None = Field(
+        None,
+        description="What `plan` may choose from; none: only a layout that is missing is looked "
+        "for, on all GPUs of the pool.",
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from firsttoken.serving import deployment as to
 from firsttoken.serving.perf_efficiency import ENGINES, GENERIC, Engine
 from firsttoken.serving.system import Architecture, Hardware
@@ -29,3 +31,26 @@ def _values(rows: Mapping[str, int], drawn: to.Floats) -> dict[str, float]:
 def engine_of(engine: to.Engine) -> Engine:
     """How the performance model sees the engine: its public defaults, and what is declared."""
     return ENGINES.get(engine.name, GENERIC)._replace(chunk=float(engine.chunk))
+
+
+def most_gpus(compiled: to.System, gpu: to.Accelerators, drawn: to.Floats) -> float:
+    """Most GPUs that a pool has at any time, with every parameter at its mean."""
+    table = compiled.series
+    knots = slice(table.start[gpu.number], table.start[gpu.number + 1])
+    most = float(drawn[table.knot_value[knots]].max())
+    return most * (float(drawn[gpu.per_rack]) if gpu.per_rack != to.NONE else 1.0)
+
+
+def mean_lengths(row: to.Service, drawn: to.Floats) -> tuple[float, float, float]:
+    """Mean prompt and output tokens, and share of the prompt that is cached, over the streams."""
+    prompts, outputs, cached = [], [], []
+    for stream in row.streams:
+        if stream.trace is not None:
+            prompts.append(float(stream.trace.prompt.mean()))
+            outputs.append(float(stream.trace.output.mean()))
+            cached.append(0.0)
+        else:
+            prompts.append(float(drawn[stream.prompt]))
+            outputs.append(float(drawn[stream.output]))
+            cached.append(float(drawn[stream.cached]))
+    return float(np.mean(prompts)), float(np.mean(outputs)), float(np.mean(cached))

@@ -28,11 +28,31 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     ------
     TwinError
         If a reference cannot be resolved, or a file cannot be read.
+    InfeasibleError
+        If no configuration reaches a service's goals.
     """
     from firsttoken.serving.compile import compile_factory
+    from firsttoken.twin.input_table import input_table
 
-    compile_factory(twin, name, resolve)
-    return Outcome(())
+    scenario = twin.scenario or "base"
+    compiled = compile_factory(twin, name, resolve)
+    inputs = input_table(
+        "serving_inputs",
+        scenario,
+        compiled.inputs,
+        compiled.parameters,
+        compiled.start,
+        compiled.users,
+        twin.library,
+    )
+    tables = [inputs]
+    if "plan" in settings.engines:
+        from firsttoken.serving.kpi_plan import plan_tables
+        from firsttoken.serving.plan import plan_services
+
+        settings.say(f"plan {name}, {scenario}", 0, 0)
+        tables += plan_tables(scenario, name, plan_services(compiled))
+    return Outcome(tuple(tables))
 
 
 def port_names(instance: Declared) -> tuple[str, ...]:

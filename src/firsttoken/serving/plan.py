@@ -1,0 +1,149 @@
+"""The plan of a token factory: the best configuration of each service, and the layouts to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+
+from firsttoken.kernel.parameters import fixed_parameters
+from firsttoken.serving import deployment as to
+from firsttoken.serving.physics import (
+    architecture_of,
+    engine_of,
+    hardware_of,
+    mean_lengths,
+    most_gpus,
+)
+from firsttoken.serving.search import Answer, Question, search
+from firsttoken.serving.search_space import Format
+from firsttoken.serving.system import Layout
+from firsttoken.twin.findings import InfeasibleError
+
+Layouts = tuple[Layout, Layout | None]
+"""Of the replicas that serve or decode, and of those that prefill."""
+
+
+@dataclass(frozen=True)
+class ServicePlan:
+    """What the search found for one service."""
+
+    service: to.Service
+    answer: Answer
+
+
+def plan_services(system: to.System) -> list[ServicePlan]:
+    """Plans of the services that ask for one, or have no layout.
+
+    Raises
+    ------
+    InfeasibleError
+        If no configuration reaches a service's goals within its budget.
+    """
+    drawn = fixed_parameters(system.parameters)
+    return [
+        ServicePlan(service, _found(system, service, drawn))
+        for service in system.services
+        if service.asked or not _is_laid_out(service)
+    ]
+
+
+def layouts_of(system: to.System) -> list[Layouts]:
+    """Layouts of all services: as declared, else the best that the search finds.
+
+    Raises
+    ------
+    InfeasibleError
+        If no layout reaches a service's goals.
+    """
+    drawn = fixed_parameters(system.parameters)
+    return [_layouts(system, service, drawn) for service in system.services]
+
+
+def _is_laid_out(service: to.Service) -> bool:
+    rows = [service.pool, service.prefill]
+    return all(row is None or row.layout is not None for row in rows)
+
+
+def _layouts(system: to.System, service: to.Service, drawn: to.Floats) -> Layouts:
+    own, prefill = service.pool.layout, service.prefill
+    if own is not None and (prefill is None or prefill.layout is not None):
+        return own, prefill.layout if prefill is not None else None
+    answer = _found(system, service, drawn, apart=prefill is not None)
+    columns, best = answer.columns, answer.best
+    own = own or row_of(columns.layout, best)
+    if prefill is None:
+        return own, None
+    return own, prefill.layout or row_of(columns.prefill, best)
+
+
+def row_of(layout: Layout, row: int) -> Layout:
+    """One of the layouts whose fields are f8[n]."""
+    return Layout(*(float(np.asarray(field)[row]) for field in layout))
+
+
+def _found(
+    system: to.System, service: to.Service, drawn: to.Floats, apart: bool | None = None
+) -> Answer:
+    answer = search(question_of(system, service, drawn, apart))
+    if answer.best < 0:
+        path = f"serving.{system.name}.services.{service.name}"
+        raise InfeasibleError(f"{path}: no configuration serves it: {answer.reason}")
+    return answer
+
+
+def question_of(
+    system: to.System, service: to.Service, drawn: to.Floats, apart: bool | None = None
+) -> Question:
+    """What the search is asked, with every parameter at its mean.
+
+    Parameters
+    ----------
+    apart : whether prefill has GPUs of its own; None: the search decides among what is allowed.
+    """
+    choices, gpu = service.choices, system.accelerators[service.pool.on]
+    prompt, output, cached = mean_lengths(service, drawn)
+
+    def number(row: int, otherwise: float) -> float:
+        return float(drawn[row]) if row != to.NONE else otherwise
+
+    engine, goals = service.engine, service.goals
+    accepted = 0.0
+    if engine.drafted:
+        accepted = accepted_of(engine.drafted, float(drawn[engine.acceptance]))
+    first = system.series.start[:-1]
+
+    def level(series: int) -> float:
+        """A series at its first knot."""
+        return float(drawn[system.series.knot_value[first[series]]])
+
+    return Question(
+        architecture=architecture_of(service, drawn),
+        hardware=hardware_of(gpu, drawn),
+        formats=tuple(Format(name, *bits) for name, bits in choices.bits.items()),
+        prompt=prompt,
+        output=output,
+        cached=cached,
+        accepted=accepted,
+        engine=engine_of(engine),
+        sequences=float(engine.sequences),
+        gpus=number(choices.gpus, most_gpus(system, gpu, drawn)),
+        watts=number(choices.power, np.inf),
+        rate=number(choices.rate, 0.0),
+        ttft=number(goals.ttft, np.inf),
+        tpot=number(goals.tpot, np.inf),
+        e2e=number(goals.e2e, np.inf),
+        share=float(drawn[goals.share]),
+        apart=choices.apart if apart is None else apart,
+        together=choices.together if apart is None else not apart,
+        rent=level(gpu.rent),
+        energy=level(system.energy_price),
+        pue=level(system.pue),
+        objective=cast("Literal['throughput', 'cost', 'energy']", choices.objective),
+    )
+
+
+def accepted_of(drafted: int, acceptance: float) -> float:
+    """Drafted tokens that are accepted in a step: a + a^2 + ... (Leviathan et al., 2023, eq. 1)."""
+    return float(sum(acceptance**k for k in range(1, drafted + 1)))
