@@ -53,28 +53,28 @@ class Rates(NamedTuple):
         lower values that tokens like the same experts.
     """
 
-    matrix_16: Numbers = 0.727
-    matrix_8: Numbers = 0.575
-    matrix_4: Numbers = 0.537
-    grouped: Numbers = 0.738
-    attention_prefill: Numbers = 0.546
-    attention_decode: Numbers = 0.601
-    memory: Numbers = 0.839
-    memory_experts: Numbers = 0.83
-    memory_kv: Numbers = 0.75
-    rows: Numbers = 53.2
-    columns: Numbers = 302.0
-    kernel: Numbers = 3.5e-06
-    eager: Numbers = 2.54e-06
-    elementwise: Numbers = 21.6
-    reduce: Numbers = 5.39e-06
-    reduce_rank: Numbers = 5.6e-07
-    link: Numbers = 0.721
+    matrix_16: Numbers = 0.717
+    matrix_8: Numbers = 0.588
+    matrix_4: Numbers = 0.545
+    grouped: Numbers = 0.772
+    attention_prefill: Numbers = 0.549
+    attention_decode: Numbers = 0.6
+    memory: Numbers = 0.799
+    memory_experts: Numbers = 0.852
+    memory_kv: Numbers = 0.705
+    rows: Numbers = 53.8
+    columns: Numbers = 280.0
+    kernel: Numbers = 3.35e-06
+    eager: Numbers = 2.44e-06
+    elementwise: Numbers = 22.7
+    reduce: Numbers = 5.65e-06
+    reduce_rank: Numbers = 5.97e-07
+    link: Numbers = 0.718
     network_delay: Numbers = 2.5e-05
     network: Numbers = 0.85
-    exchange: Numbers = 1.67e-05
+    exchange: Numbers = 1.7e-05
     skew: Numbers = 0.241
-    hot: Numbers = 0.533
+    hot: Numbers = 0.563
 
 
 RATES: Final = Rates()
@@ -139,8 +139,12 @@ class Engine(NamedTuple):
     overhead : s of host work a step that the GPU waits for.
     sequence : s of host work more for each sequence of the step (scheduling, sampling, stream).
     request : s a request spends in the front end before it is scheduled (HTTP, tokenizer).
-    layer : s more to the first token for each layer (the Python path of a prefill that no CUDA
+    layer : s more to the first token for each MoE layer (Python path of a prefill that no CUDA
         graph covers); it delays the request, not the others.
+    host : s of host work for each kernel of a step with a prompt, which no CUDA graph covers: the
+        step takes at least that for all its kernels.
+    cold : s more that the first wave of a benchmark waits for each doubling of the concurrency:
+        kernels are compiled and tuned on first use.
     slots : sequences that may run at a time (`max_num_seqs`, `max_batch_size`), each data rank.
     """
 
@@ -150,18 +154,41 @@ class Engine(NamedTuple):
     sequence: Numbers = 5.0e-6
     request: Numbers = 0.015
     layer: Numbers = 0.5e-3
+    host: Numbers = 2.0e-5
+    cold: Numbers = 0.2
     slots: Numbers = inf
 
 
 ENGINES: Final = {
     "vllm": Engine(
-        chunk=8192.0, mixed=1.0, overhead=0.000699, sequence=4.32e-06, request=0.0192, layer=0.00049
+        chunk=8192.0,
+        mixed=1.0,
+        overhead=0.000693,
+        sequence=4.27e-06,
+        request=0.0151,
+        layer=0.000272,
+        host=1.5e-05,
+        cold=0.0817,
     ),
     "sglang": Engine(
-        chunk=8192.0, mixed=0.0, overhead=0.00114, sequence=2.83e-06, request=0.0161, layer=0.00416
+        chunk=8192.0,
+        mixed=0.0,
+        overhead=0.0015,
+        sequence=3.17e-06,
+        request=0.0147,
+        layer=0.00135,
+        host=3.31e-05,
+        cold=0.645,
     ),
     "trtllm": Engine(
-        chunk=8192.0, mixed=1.0, overhead=0.000567, sequence=4.87e-06, request=0.0174, layer=0.00175
+        chunk=8192.0,
+        mixed=1.0,
+        overhead=0.000578,
+        sequence=4.91e-06,
+        request=0.0146,
+        layer=0.000873,
+        host=1.97e-05,
+        cold=0.225,
     ),
 }
 """Public defaults of the engines (documentation of vLLM 0.1x, SGLang 0.5, TensorRT-LLM 1.x)."""

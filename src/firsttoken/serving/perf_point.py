@@ -21,7 +21,8 @@ import numpy as np
 
 from firsttoken.serving.perf_efficiency import GENERIC, NONE, RATES, Corrections, Engine, Rates
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
-from firsttoken.serving.perf_step import step_seconds, step_terms
+from firsttoken.serving.perf_step import kernels, step_seconds, step_terms
+from firsttoken.serving.perf_weights import moe_layers
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Numbers
 
 ROUNDS: Final = 24
@@ -66,6 +67,11 @@ class _Physics(NamedTuple):
     engine: Engine
     corrections: Corrections
     rates: Rates
+
+    @property
+    def host(self) -> Any:
+        """Least s of a step that no CUDA graph covers."""
+        return np.asarray(self.engine.host) * kernels(self.architecture)
 
     def seconds(self, tokens: Any, sequences: Any, kv: Any, pairs: Any, busiest: Any = None) -> Any:
         """Seconds of a step, host work included."""
@@ -120,10 +126,11 @@ def aggregated_point(
     room = kv_capacity(architecture, hardware, layout, context, users)
     served = np.minimum(users, np.maximum(np.floor(room / context), 1.0))
     served = np.minimum(served, np.asarray(engine.slots) * layout.data)
-    entry = engine.request + np.asarray(engine.layer) * architecture.layers
+    entry = engine.request + np.asarray(engine.layer) * moe_layers(architecture)
     decoded = 1.0 + np.asarray(accepted)
     steps = np.maximum(osl - 1.0, 1.0) / decoded
     wave = _wave(physics, fresh, isl - fresh, served)
+    cold = np.asarray(engine.cold) * np.log2(np.maximum(served, 1.0))
     running, life = 0.9 * served, wave
     ttft = tpot = wave
     for _ in range(ROUNDS):
@@ -137,7 +144,7 @@ def aggregated_point(
         queue = 0.5 * load * own * np.asarray(corrections.wait)
         gathered = 0.5 * (piece.together - 1.0) * life / served
         calm = entry + 0.5 * plain + own + queue + gathered
-        first = entry + wave * np.asarray(corrections.wait)
+        first = entry + (wave + cold) * np.asarray(corrections.wait)
         ttft = (1.0 - np.asarray(burst)) * calm + np.asarray(burst) * np.maximum(first, own)
         tpot = np.maximum(life - ttft, steps * plain) / np.maximum(osl - 1.0, 1.0)
         life = ttft + tpot * (osl - 1.0)
@@ -177,7 +184,7 @@ def _piece(
         pairs * together,
         tokens + beside / ranks,
     )
-    return _Piece(step, count, together)
+    return _Piece(np.maximum(step, physics.host), count, together)
 
 
 def _wave(physics: _Physics, fresh: Any, before: Any, served: Any) -> Any:
@@ -192,7 +199,7 @@ def _wave(physics: _Physics, fresh: Any, before: Any, served: Any) -> Any:
     pairs = fresh * (before + fresh / 2.0) / count * fill
     step = physics.seconds(tokens * ranks, fill * ranks, 0.0, pairs * ranks)
     rounds = np.maximum(served / ranks / fill, 1.0)
-    return step * count * (rounds + 1.0) / 2.0
+    return np.maximum(step, physics.host) * count * (rounds + 1.0) / 2.0
 
 
 def disaggregated_point(
@@ -225,13 +232,14 @@ def disaggregated_point(
     fresh = np.maximum(isl * (1.0 - np.asarray(cached)), 1.0)
     before, context = isl - fresh, isl + osl / 2.0
     servers = workers * prefill.data
+    cold = np.asarray(engine.cold) * np.log2(np.maximum(users, 1.0))
     own = _wave(first, fresh, before, np.asarray(prefill.data, dtype=float))
     wave = _wave(first, fresh, before, users / workers)
     room = kv_capacity(architecture, hardware, decode, context, users / pools)
     most = np.maximum(np.floor(room / context), 1.0) * pools
     decoded = 1.0 + np.asarray(accepted)
     running = np.minimum(users * 0.9, most)
-    entry = engine.request + np.asarray(engine.layer) * architecture.layers
+    entry = engine.request + np.asarray(engine.layer) * moe_layers(architecture)
     calm = tpot = life = own
     for _ in range(ROUNDS):
         each = running / pools
@@ -246,7 +254,7 @@ def disaggregated_point(
     full = np.maximum(users * tpot * (osl - 1.0) / most - life, 0.0)
     gpus = replica_gpus(prefill) * workers + replica_gpus(decode) * pools
     share = np.asarray(burst)
-    ttft = (1.0 - share) * calm + share * np.maximum(entry + wave, calm) + full
+    ttft = (1.0 - share) * calm + share * np.maximum(entry + wave + cold, calm) + full
     fits = (room >= isl + osl) & (kv_capacity(architecture, hardware, prefill, isl) >= isl)
     return _made(gpus, ttft, tpot, osl, users / (life + full), running, fits)
 

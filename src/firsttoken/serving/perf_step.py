@@ -294,13 +294,16 @@ def _exchange(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: R
     return sparse + stages * passed
 
 
-def _launch(a: Architecture, work: Work, rates: Rates) -> Any:
-    """Fixed costs of kernels, one after the other; more in steps too long for CUDA graphs."""
+def kernels(a: Architecture) -> Any:
+    """Kernels of a step, f8[n]: counted once for each layer, by its kind."""
     sparse = weights.moe_layers(a)
     each = constants.KERNELS_ATTENTION + a.linear * constants.KERNELS_LINEAR
     each = each + np.where(np.asarray(a.kv_rank) > 0, constants.KERNELS_LATENT, 0.0)
     expert = constants.KERNELS_EXPERTS + np.minimum(a.shared, 1.0) * constants.KERNELS_SHARED
-    kernels = a.layers * each + sparse * expert
-    kernels = kernels + (a.layers - sparse) * constants.KERNELS_DENSE
+    return a.layers * each + sparse * expert + (a.layers - sparse) * constants.KERNELS_DENSE
+
+
+def _launch(a: Architecture, work: Work, rates: Rates) -> Any:
+    """Fixed costs of kernels, one after the other; more in steps too long for CUDA graphs."""
     eager = np.where(work.own > constants.GRAPH, rates.eager, 0.0)
-    return kernels * (rates.kernel + eager)
+    return kernels(a) * (rates.kernel + eager)
