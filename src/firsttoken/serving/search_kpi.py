@@ -1,0 +1,228 @@
+"""Tables of a token factory's plan: the chosen configurations, their rivals, the frontier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from firsttoken.serving.search import Answer
+from firsttoken.serving.system import Floats, Layout
+from firsttoken.twin.result_rows import Rows
+
+if TYPE_CHECKING:
+    from firsttoken.twin.result_table import ResultTable
+
+MEGA = 1e6
+MILLI = 1e3
+TOGETHER = "together"
+APART = "apart"
+"""Deployments: prefill shares replicas with decoding, or has workers of its own."""
+
+_UNITS = {
+    "per_user": "token/s",
+    "per_gpu": "token/s",
+    "ttft": "ms",
+    "tpot": "ms",
+    "e2e": "s",
+    "in_flight": "request",
+    "gpus": "gpu",
+    "power": "W",
+    "energy": "J",
+    "cost": "USD",
+}
+_COLUMNS = (
+    *("deployment", "format", "layout", "prefill", "workers", "gpus", "in_flight"),
+    *("per_user", "per_gpu", "ttft", "tpot", "e2e", "power", "energy", "cost", "meets", "chosen"),
+)
+
+
+class Planned(NamedTuple):
+    """What the search found for one service of a factory."""
+
+    factory: str
+    service: str
+    answer: Answer
+
+
+def tables_of(scenario: str, planned: Sequence[Planned]) -> list[ResultTable]:
+    """Figures of the chosen configurations, their rivals, and the frontiers."""
+    return [
+        figure_table(scenario, planned),
+        rival_table(scenario, planned),
+        frontier_table(scenario, planned),
+    ]
+
+
+def figure_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
+    """What the chosen configuration of each service is and does, one figure a row."""
+    rows = Rows(
+        "serving_plan",
+        "The configuration of each service that meets its goals and counts most.",
+        ("scenario", "factory", "service", "figure"),
+        *("scenario", "factory", "service", "figure", "value", "unit", "sentence"),
+    )
+    for plan in planned:
+        if plan.answer.best < 0:
+            continue
+        for figure, value, unit, sentence in _figures(plan.answer):
+            rows.add(
+                scenario=scenario,
+                factory=plan.factory,
+                service=plan.service,
+                figure=figure,
+                value=value,
+                unit=unit,
+                sentence=sentence,
+            )
+    return rows.table()
+
+
+def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
+    """(figure, value, unit, sentence) of the best."""
+    columns, row, question = answer.columns, answer.best, answer.question
+
+    def at(values: Floats) -> float:
+        return float(values[row])
+
+    count, size = at(answer.units), at(columns.gpus)
+    power = at(answer.watts) * count * size
+    share = f"{question.share:.0%} of the time" if question.share > 0.5 else "in the mean"
+    busiest = f"{at(columns.flight):.0f} requests in flight of a unit"
+    site = f"with a PUE of {question.pue:.2f}"
+    return [
+        ("gpus", count * size, "gpu", f"{count:.0f} units of {size:.0f}"),
+        ("units", count, "", f"each {unit_said(answer, row)}"),
+        ("in_flight", at(columns.flight) * count, "request", f"at the most {share}"),
+        ("tokens", at(answer.total), "token/s", "of output, in the mean"),
+        ("requests", at(answer.total) / question.output, "request/s", "in the mean"),
+        ("per_gpu", at(answer.per_gpu), "token/s", "of output of one GPU"),
+        ("per_user", at(answer.per_user), "token/s", f"that one user sees, {busiest}"),
+        ("ttft", at(columns.ttft) * MILLI, "ms", _goal(question.ttft)),
+        ("tpot", at(columns.tpot) * MILLI, "ms", _goal(question.tpot)),
+        ("e2e", at(columns.e2e), "s", _goal(question.e2e)),
+        ("power", power / MEGA, "MW", "of GPUs and hosts, in the mean"),
+        ("energy", at(answer.joules) * MEGA, "J", f"of the site for a million tokens, {site}"),
+        ("cost", at(answer.dollars), "USD", f"for a million output tokens; {_cost(answer)}"),
+        ("looked_at", float(len(columns)), "", f"configurations in {answer.fitted} layouts"),
+    ]
+
+
+def _goal(goal: float) -> str:
+    return "no goal" if np.isinf(goal) else f"goal {goal * MILLI:.4g} ms"
+
+
+def _cost(answer: Answer) -> str:
+    question = answer.question
+    return (
+        f"a GPU at {question.rent * 3600:.2f} USD/hour and energy at "
+        f"{question.energy * 3.6e9:.0f} USD/MWh"
+    )
+
+
+def rival_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
+    """The best of each way to deploy and format, and of each objective."""
+    rows = Rows(
+        "serving_rivals",
+        "Best configuration of each way to deploy and each format of weights, among those that "
+        "meet the goals: by tokens, cost and energy.",
+        ("scenario", "factory", "service", "deployment", "format", "best_in"),
+        *("scenario", "factory", "service", "best_in", *_COLUMNS),
+    )
+    for plan in planned:
+        answer = plan.answer
+        seen = [(name, row) for name, row in _rivals(answer)]
+        for name, row in seen:
+            rows.add(
+                scenario=scenario,
+                factory=plan.factory,
+                service=plan.service,
+                best_in=name,
+                **_cells(answer, row),
+            )
+    return rows.table(_UNITS)
+
+
+def _rivals(answer: Answer) -> list[tuple[str, int]]:
+    """(what it is best in, row), by deployment and format."""
+    columns, found = answer.columns, []
+    scores = {"tokens": -answer.per_gpu, "cost": answer.dollars, "energy": answer.joules}
+    for apart in (0.0, 1.0):
+        for form in range(len(answer.question.formats)):
+            rows = np.flatnonzero(
+                answer.meets & (columns.apart == apart) & (columns.format == form)
+            )
+            if len(rows):
+                found += [
+                    (name, int(rows[np.argmin(score[rows])])) for name, score in scores.items()
+                ]
+    return found
+
+
+def frontier_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
+    """Configurations of which none has more tokens both for a GPU and for a user."""
+    rows = Rows(
+        "serving_frontier",
+        "Configurations of which no other has as many output tokens both for a GPU and for a "
+        "user; energy and cost are for a million output tokens.",
+        ("scenario", "factory", "service", "rank"),
+        *("scenario", "factory", "service", "rank", *_COLUMNS),
+    )
+    for plan in planned:
+        for rank, row in enumerate(plan.answer.frontier):
+            rows.add(
+                scenario=scenario,
+                factory=plan.factory,
+                service=plan.service,
+                rank=rank,
+                **_cells(plan.answer, int(row)),
+            )
+    return rows.table(_UNITS)
+
+
+def _cells(answer: Answer, row: int) -> dict[str, object]:
+    """What both tables of configurations say about one."""
+    columns = answer.columns
+    apart = bool(columns.apart[row])
+    workers = ""
+    if apart:
+        workers = f"{columns.prefill_workers[row]:.0f}:{columns.workers[row]:.0f}"
+    return {
+        "deployment": APART if apart else TOGETHER,
+        "format": answer.question.formats[columns.format[row]].name,
+        "layout": layout_said(columns.layout, row),
+        "prefill": layout_said(columns.prefill, row) if apart else "",
+        "workers": workers,
+        "gpus": float(columns.gpus[row]),
+        "in_flight": float(columns.flight[row]),
+        "per_user": float(answer.per_user[row]),
+        "per_gpu": float(answer.per_gpu[row]),
+        "ttft": float(columns.ttft[row]) * MILLI,
+        "tpot": float(columns.tpot[row]) * MILLI,
+        "e2e": float(columns.e2e[row]),
+        "power": float(answer.watts[row]),
+        "energy": float(answer.joules[row]) * MEGA,
+        "cost": float(answer.dollars[row]),
+        "meets": bool(answer.meets[row]),
+        "chosen": row == answer.best,
+    }
+
+
+def unit_said(answer: Answer, row: int) -> str:
+    """`nvfp4, TP4 EP4`, or prefill and decode workers of one."""
+    columns = answer.columns
+    form = answer.question.formats[columns.format[row]].name
+    layout = layout_said(columns.layout, row)
+    if not columns.apart[row]:
+        return f"{form}, {layout}"
+    first, then = int(columns.prefill_workers[row]), int(columns.workers[row])
+    before = layout_said(columns.prefill, row)
+    return f"{form}, {first} to prefill ({before}) and {then} to decode ({layout})"
+
+
+def layout_said(layout: Layout, row: int) -> str:
+    """`TP4 PP2 DP8 EP32`; ranks of one are left out, but for the tensor's."""
+    names = {"TP": layout.tensor, "PP": layout.pipeline, "DP": layout.data, "EP": layout.expert}
+    ranks = {name: int(np.asarray(values)[row]) for name, values in names.items()}
+    return " ".join(f"{name}{n}" for name, n in ranks.items() if n > 1 or name == "TP")
