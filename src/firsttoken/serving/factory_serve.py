@@ -1,0 +1,216 @@
+"""The pace of a service in a tick, and what starts in it: each depends on the other."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.serving.factory_flow import (
+    BATCH,
+    CONTEXT,
+    KV,
+    MADE,
+    REQUESTS,
+    TOKENS,
+    Work,
+    measure,
+    take,
+)
+from firsttoken.serving.factory_state import State
+from firsttoken.serving.factory_step import settle, step_of
+from firsttoken.serving.factory_system import Factory, Floats
+
+ROUNDS: Final = 24
+"""Most rounds in which pace, starts and batch of a tick are found."""
+
+CLOSE: Final = 1e-6
+"""Relative change of the pace between rounds that counts as none."""
+
+FEWEST: Final = 1e-9
+"""Sequences a replica below which a batch counts as empty."""
+
+
+class Pace(NamedTuple):
+    """The mean step of a tick.
+
+    Attributes
+    ----------
+    batch : sequences that a token shares its step with, itself included, in one replica.
+    plain, full, seconds : of a step without prefill, of a full one, of the mean one.
+    fill : prefill tokens of the mean step over those of a full one.
+    joules : of the mean step, above idle.
+    load : mean step, as the law gives it, over that of one sequence under the same limits.
+    slope : relative rise of `plain` for one more sequence.
+    limited : whether memory or the largest batch kept requests from starting.
+    """
+
+    batch: float
+    plain: float
+    full: float
+    seconds: float
+    fill: float
+    joules: float
+    load: float
+    slope: float
+    limited: bool
+
+
+@compiled_inner
+def correction_place(f: Factory, s: int, load: float) -> tuple[int, float]:
+    """Row of the corrections of service s at a load, and the share of the way to the next."""
+    low, high = f.services.correction[s], f.services.correction[s + 1] - 1
+    points = f.services.load
+    if load <= points[low] or low == high:
+        return low, 0.0
+    while low < high - 1 and points[low + 1] < load:
+        low += 1
+    return low, min((load - points[low]) / (points[low + 1] - points[low]), 1.0)
+
+
+@compiled_inner
+def between(values: Floats, row: int, share: float) -> float:
+    """Value between two rows."""
+    if share <= 0.0:
+        return float(values[row])
+    return float(values[row] + share * (values[row + 1] - values[row]))
+
+
+@compiled_inner
+def set_mix(f: Factory, s: int, work: Work) -> float:
+    """Fill the shares of the classes of service s in prefill; return the prompt tokens."""
+    low, high = f.services.first[s], f.services.first[s + 1]
+    total = 0.0
+    for c in range(low, high):
+        total += work.start[c] * f.classes.mean_prompt[c]
+    for c in range(low, high):
+        if total > 0.0:
+            work.mix[c] = work.start[c] * f.classes.mean_prompt[c] / total
+        else:
+            work.mix[c] = 1.0 / (high - low)
+    return total
+
+
+@compiled_inner
+def pace_of(
+    state: State,
+    f: Factory,
+    s: int,
+    replicas: float,
+    speed: float,
+    limit: float,
+    prompt: float,
+    batch: float,
+    context: float,
+    work: Work,
+) -> Pace:
+    """The mean step of a replica.
+
+    Parameters
+    ----------
+    limit : most power of one replica; prompt : prompt tokens/s that one is to prefill.
+    batch, context : sequences and KV tokens of one, means over time.
+    """
+    p = f.services.decode[s]
+    spread = f.pools.imbalance[p] * state.variance[s]
+    seen = 1.0
+    per = 0.0
+    if batch > FEWEST:
+        seen = min(max(batch + spread / batch, 1.0), max(f.pools.sequences[p], 1.0))
+        per = context / batch
+    kv = seen * per
+    plain, _ = step_of(f, s, p, work.mix, seen, kv, 0.0, limit)
+    more, _ = step_of(f, s, p, work.mix, seen + 1.0, kv + per, 0.0, limit)
+    most = max(f.pools.chunk[p] - seen, 1.0)
+    full, _ = step_of(f, s, p, work.mix, seen, kv, most, limit)
+    filled, seconds, joules = settle(f, s, p, work.mix, seen, kv, prompt, limit, speed)
+    one, _ = step_of(f, s, p, work.mix, 1.0, f.services.context[s], 0.0, limit)
+    load = seconds * speed / one
+    row, share = correction_place(f, s, load)
+    fix = between(f.services.pace, row, share)
+    return Pace(
+        seen,
+        plain / speed * fix,
+        full / speed * fix,
+        seconds * fix,
+        filled / most,
+        joules,
+        load,
+        max(more / plain - 1.0, 0.0),
+        False,
+    )
+
+
+@compiled_inner
+def room_of(f: Factory, s: int, replicas: float, tokens: float, work: Work) -> None:
+    """Fill `work.limits` with what may start in the tick, given what was last measured."""
+    p = f.services.decode[s]
+    started, held = 0.0, 0.0
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        started += work.start[c]
+        held += work.start[c] * (f.classes.mean_context[c] + 1.0)
+    work.limits[TOKENS] = tokens
+    work.limits[REQUESTS] = f.pools.sequences[p] * replicas - work.measure[BATCH] + started
+    work.limits[KV] = f.pools.kv_tokens[p] * replicas - work.measure[CONTEXT] + held
+
+
+@compiled_inner
+def find_pace(
+    state: State,
+    f: Factory,
+    s: int,
+    k: int,
+    replicas: float,
+    speed: float,
+    limit: float,
+    end: float,
+    work: Work,
+) -> Pace:
+    """Find pace and starts of a service in tick k; fill `work`.
+
+    Parameters
+    ----------
+    end : moment in ticks up to which requests may start (of the prefill pool, if apart).
+    """
+    shared = f.services.prefill[s] == f.services.decode[s]
+    rate = state.pace[s]
+    pace = Pace(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
+    last = rate
+    curve = state.arrived if shared else state.prefilled
+    begin = state.position if shared else state.admitted
+    for m in range(3):
+        work.limits[m] = math.inf
+    take(f, curve, s, end, begin, work)
+    for turn in range(ROUNDS):
+        ahead = rate * f.dt
+        measure(state, f, s, k, ahead, work)
+        batch = work.measure[MADE] / ahead / replicas
+        context = 0.5 * (state.context[s] + work.measure[CONTEXT]) / replicas
+        prompt = set_mix(f, s, work) / (f.dt * replicas) if shared else 0.0
+        pace = pace_of(state, f, s, replicas, speed, limit, prompt, batch, context, work)
+        tokens = math.inf
+        if shared:
+            most = max(f.pools.chunk[f.services.decode[s]] - pace.batch, 1.0)
+            tokens = most / pace.full * f.dt * replicas
+        room_of(f, s, replicas, tokens, work)
+        take(f, curve, s, end, begin, work)
+        new = 1.0 / pace.seconds
+        if turn > 0 and abs(new - last) < CLOSE * new:
+            rate = new
+            break
+        last = new
+        rate = new if turn < 4 else 0.5 * (rate + new)
+    limited = work.limits[REQUESTS] <= 1e-9 or work.limits[KV] <= 1e-9
+    measure(state, f, s, k, rate * f.dt, work)
+    state.pace[s] = rate
+    return Pace(
+        pace.batch,
+        pace.plain,
+        pace.full,
+        1.0 / rate,
+        pace.fill,
+        pace.joules,
+        pace.load,
+        pace.slope,
+        limited,
+    )

@@ -1,0 +1,339 @@
+"""How times spread about the mean of the flow: TPOT and TTFT of single requests.
+
+A sequence that decodes is held up by the prefill of others.  With prefills as interruptions of a
+job the time it takes is that of completion times under preemption (Gaver, Journal of the Royal
+Statistical Society B 24, 1962; Conway, Maxwell, Miller, Theory of Scheduling, 1967, 8-4):
+
+    Var = w x rate x E[e2] / (1 - load)^2
+
+with w the time it takes and e what one prefill adds.  Replicas differ in their batch too; over the
+time w that averages out as a process with one relaxation time.  Mean, variance and skew of both
+together give a shifted gamma distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.kernel.sketch import bucket
+from firsttoken.serving.factory_flow import Work, begun, curve_at, trace_back
+from firsttoken.serving.factory_serve import Pace, correction_place
+from firsttoken.serving.factory_state import (
+    ATTAINED,
+    BY_E2E,
+    BY_TPOT,
+    BY_TTFT,
+    SCALE,
+    TPOT,
+    TTFT,
+    State,
+    Tally,
+)
+from firsttoken.serving.factory_step import part_of_law
+from firsttoken.serving.factory_system import (
+    QUANTS,
+    SHAPES,
+    Classes,
+    Factory,
+    Floats,
+)
+from firsttoken.serving.factory_tables import LARGEST_SHAPE, SMALLEST_SHAPE, WEIGHTS
+
+RATIO: Final = math.log(LARGEST_SHAPE / SMALLEST_SHAPE)
+SYMMETRIC: Final = 1e-6
+"""Least skewness, that of the largest shapes."""
+NEVER: Final = 0.95
+"""Utilisation beyond which the wait within a tick grows no more: the backlog is counted apart."""
+
+
+@compiled_inner
+def spread_out(
+    gamma: Floats,
+    mean: float,
+    variance: float,
+    third: float,
+    low: float,
+    high: float,
+    quant: Floats,
+) -> None:
+    """Fill `quant` with points of a shifted gamma distribution, kept within [low, high].
+
+    Parameters
+    ----------
+    third : third central moment, >= 0.
+    """
+    if not variance > 1e-18 * mean * mean or mean <= 0.0:
+        for i in range(QUANTS):
+            quant[i] = mean
+        return
+    deviation = math.sqrt(variance)
+    skew = max(third / (variance * deviation), SYMMETRIC)
+    shape = min(max(4.0 / (skew * skew), SMALLEST_SHAPE), LARGEST_SHAPE)
+    scale = math.sqrt(variance / shape)
+    shift = mean - shape * scale
+    place = math.log(shape / SMALLEST_SHAPE) / RATIO * (SHAPES - 1)
+    row = min(int(place), SHAPES - 2)
+    rest = place - row
+    for i in range(QUANTS):
+        unit = gamma[row, i] + rest * (gamma[row + 1, i] - gamma[row, i])
+        quant[i] = min(max(shift + shape * scale * unit, low), high)
+
+
+@compiled_inner
+def share_below(quant: Floats, goal: float) -> float:
+    """Share of a distribution below a goal, by straight lines between its points."""
+    if goal >= quant[QUANTS - 1]:
+        return 1.0
+    done = 0.0
+    for i in range(QUANTS):
+        if quant[i] > goal:
+            if i == 0:
+                return 0.0
+            span = quant[i] - quant[i - 1]
+            share = (goal - quant[i - 1]) / span if span > 0.0 else 1.0
+            return done - 0.5 * WEIGHTS[i - 1] + share * 0.5 * (WEIGHTS[i - 1] + WEIGHTS[i])
+        done += WEIGHTS[i]
+    return 1.0
+
+
+@compiled_inner
+def count_into(sketch: Floats, quant: Floats, factor: float, amount: float) -> None:
+    """Count requests into a sketch, spread over the points of their distribution."""
+    for i in range(QUANTS):
+        sketch[bucket(quant[i] * factor)] += amount * WEIGHTS[i]
+
+
+@compiled_inner
+def averaging(ratio: float) -> float:
+    """What is left of the variance of a process over a window, by window / relaxation time."""
+    if ratio < 1e-3:
+        return 1.0 - ratio / 3.0
+    return 2.0 / ratio * (1.0 - (1.0 - math.exp(-ratio)) / ratio)
+
+
+@compiled_inner
+def count_ended(
+    state: State,
+    f: Factory,
+    tally: Tally,
+    work: Work,
+    s: int,
+    k: int,
+    row: int,
+    ahead: float,
+    relax: float,
+    pace: Pace,
+) -> None:
+    """Count the requests of service s that end in tick k.
+
+    The curves `plain`, `noise`, `skew` and `drift` must already reach to the end of the tick.
+
+    Parameters
+    ----------
+    ahead : by how much `phi` moves; relax : relaxation time of batches, s.
+    """
+    classes, services = f.classes, f.services
+    window = state.phi.shape[1]
+    phi = state.phi[s, k % window] + ahead
+    middle = phi - 0.5 * ahead
+    now = k + 0.5
+    for c in range(services.first[s], services.first[s + 1]):
+        start = work.start[c] / state.survived[s]
+        for j in range(classes.first[c], classes.first[c + 1]):
+            steps = max(classes.output[j] - 1.0, 0.0)
+            if phi < steps:
+                continue
+            tick, share = trace_back(state, s, k, phi - steps, phi, state.pointer[j])
+            low, _ = begun(state, s, c, k, start, phi, tick, share)
+            amount = state.survived[s] * classes.share[j] * (low - state.began[j])
+            if not amount > 0.0:
+                continue
+            tick, share = trace_back(state, s, k, max(middle - steps, 0.0), phi, state.pointer[j])
+            since = tick + share
+            took = max((now - since) * f.dt, 1e-9) if steps >= 0.5 else 0.0
+            fixed = _by_table(f, s, j, took / steps / pace.seconds * pace.load, took, work)
+            if not fixed:
+                _by_moments(state, f, work, s, since, now, took, steps, relax, pace.full)
+            _count_one(state, f, tally, work, s, c, row, since, took, steps, amount)
+
+
+@compiled_inner
+def _by_table(f: Factory, s: int, j: int, load: float, took: float, work: Work) -> bool:
+    """Fill `work.quant` with decoding times as the request mode has them; False: not known."""
+    row, share = correction_place(f, s, load)
+    table = f.services.tpot
+    g = f.classes.output_group[j]
+    if math.isnan(table[row, g, 0]) or took <= 0.0:
+        return False
+    fill_between(table, row, share, g, took, work.quant)
+    return True
+
+
+@compiled_inner
+def fill_between(
+    table: Floats, row: int, share: float, g: int, factor: float, quant: Floats
+) -> None:
+    """Fill `quant` with a distribution between two rows of a table, times a factor."""
+    after = row + 1 if share > 0.0 else row
+    for i in range(QUANTS):
+        low = table[row, g, i]
+        quant[i] = factor * (low + share * (table[after, g, i] - low))
+
+
+@compiled_inner
+def _by_moments(
+    state: State,
+    f: Factory,
+    work: Work,
+    s: int,
+    since: float,
+    now: float,
+    took: float,
+    steps: float,
+    relax: float,
+    slowest: float,
+) -> None:
+    """Fill `work.quant` with the decoding times of requests that began at `since`.
+
+    Parameters
+    ----------
+    took : their mean; slowest : seconds of a full step, the longest between two tokens.
+    """
+    if took <= 0.0:
+        for i in range(QUANTS):
+            work.quant[i] = 0.0
+        return
+    plain = curve_at(state.plain, s, now) - curve_at(state.plain, s, since)
+    noise = curve_at(state.noise, s, now) - curve_at(state.noise, s, since)
+    third = curve_at(state.skew, s, now) - curve_at(state.skew, s, since)
+    drift = curve_at(state.drift, s, now) - curve_at(state.drift, s, since)
+    batch = drift * took * averaging(took / max(relax, 1e-9))
+    low = min(plain, took) * (1.0 - 2.0 * math.sqrt(batch) / took)
+    high = max(slowest * steps, took)
+    spread_out(f.gamma, took, noise + batch, third, low, high, work.quant)
+
+
+@compiled_inner
+def _count_one(
+    state: State,
+    f: Factory,
+    tally: Tally,
+    work: Work,
+    s: int,
+    c: int,
+    row: int,
+    since: float,
+    took: float,
+    steps: float,
+    amount: float,
+) -> None:
+    """Count requests whose decoding times stand in `work.quant`."""
+    classes = f.classes
+    window = state.phi.shape[1]
+    whole = int(since)
+    after, before = (whole + 1) % window, whole % window
+    curve = state.started
+    if f.services.prefill[s] != f.services.decode[s]:
+        curve = state.prefilled
+    began = curve[c, after] - curve[c, before]
+    good, delay = 1.0, 0.0
+    if whole < state.tick[0] and began > 0.0:
+        good = (state.good[c, after] - state.good[c, before]) / began
+        delay = (state.delay[c, after] - state.delay[c, before]) / began
+    elif work.start[c] > 0.0:
+        good, delay = work.good[c], work.delay[c]
+    reached = good
+    if steps >= 0.5:
+        count_into(tally.sketch[c, BY_TPOT], work.quant, SCALE / steps, amount)
+        reached *= share_below(work.quant, classes.goals[c, 1] * steps)
+    if classes.goals[c, 2] < math.inf:
+        reached *= share_below(work.quant, classes.goals[c, 2] - delay)
+    for i in range(QUANTS):
+        work.quant[i] += delay
+    count_into(tally.sketch[c, BY_E2E], work.quant, SCALE, amount)
+    tally.rows[s, row, ATTAINED] += amount * reached
+    tally.rows[s, row, TPOT] += amount * took / max(steps, 1.0)
+
+
+@compiled_inner
+def count_begun(
+    state: State,
+    f: Factory,
+    tally: Tally,
+    work: Work,
+    s: int,
+    k: int,
+    row: int,
+    pace: Pace,
+    speed: float,
+) -> None:
+    """Count the requests of service s that start in tick k, by their time to first token."""
+    pools, classes, services = f.pools, f.classes, f.services
+    window = state.phi.shape[1]
+    p = services.prefill[s]
+    batch = pace.batch
+    place, between = correction_place(f, s, pace.load)
+    known = not math.isnan(services.ttft[place, 0, 0])
+    room = max(pools.chunk[p] - batch, 1.0)
+    base = part_of_law(pools, p, pools.seconds, batch)
+    most = part_of_law(pools, p, pools.seconds, pools.chunk[p])
+    busy = min(pace.fill, NEVER)
+    for c in range(services.first[s], services.first[s + 1]):
+        good, delay = 0.0, 0.0
+        if work.start[c] > 0.0:
+            queue = 0.0
+            if classes.mean_prompt[c] > 0.0:
+                queue = _second(classes, c) / (2.0 * classes.mean_prompt[c]) / room
+                queue *= pace.full * busy / (1.0 - busy)
+            mean = 0.5 * pace.seconds + queue
+            variance = pace.seconds**2 / 12.0 + 2.0 * queue * queue
+            for j in range(classes.first[c], classes.first[c + 1]):
+                prompt = classes.prompt[j]
+                whole = math.floor(prompt / room)
+                rest = prompt - whole * room
+                own = whole * (most - base) + pools.pair_second[p] * prompt * (
+                    classes.cached[j] + 0.5 * prompt
+                )
+                if rest > 0.0:
+                    own += part_of_law(pools, p, pools.seconds, batch + rest) - base
+                own = own / speed + max(math.ceil(prompt / room), 1.0) * pace.plain
+                if known:
+                    fill_between(
+                        services.ttft,
+                        place,
+                        between,
+                        classes.prompt_group[j],
+                        mean + own,
+                        work.quant,
+                    )
+                    own = 0.0
+                else:
+                    third = 2.0 * variance * variance / mean
+                    spread_out(f.gamma, mean, variance, third, 0.0, math.inf, work.quant)
+                average = 0.0
+                for i in range(QUANTS):
+                    work.quant[i] += work.wait[c] + own
+                    average += WEIGHTS[i] * work.quant[i]
+                part = work.start[c] * classes.share[j]
+                count_into(tally.sketch[c, BY_TTFT], work.quant, SCALE, part)
+                good += classes.share[j] * share_below(work.quant, classes.goals[c, 0])
+                delay += classes.share[j] * average
+        raw = work.start[c]
+        if p == services.decode[s]:
+            raw /= state.survived[s]
+        now, then = k % window, (k + 1) % window
+        state.good[c, then] = state.good[c, now] + raw * good
+        state.delay[c, then] = state.delay[c, now] + raw * delay
+        work.good[c], work.delay[c] = good, delay
+        tally.rows[s, row, TTFT] += work.start[c] * delay
+
+
+@compiled_inner
+def _second(classes: Classes, c: int) -> float:
+    """Second moment of the computed tokens of a prompt."""
+    total = 0.0
+    for j in range(classes.first[c], classes.first[c + 1]):
+        total += classes.share[j] * classes.prompt[j] * classes.prompt[j]
+    return total

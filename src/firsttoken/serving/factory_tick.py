@@ -1,0 +1,283 @@
+"""A tick of one service: prefill, decoding, and the books of both."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.serving.factory_flow import (
+    BATCH,
+    CONTEXT,
+    ENDED,
+    Work,
+    curve_at,
+    keep,
+    take,
+)
+from firsttoken.serving.factory_flow import MADE as DECODE
+from firsttoken.serving.factory_serve import FEWEST, Pace, find_pace, set_mix
+from firsttoken.serving.factory_spread import count_begun, count_ended
+from firsttoken.serving.factory_state import (
+    BEGUN,
+    DECODED,
+    DECODING,
+    FINISHED,
+    GIVEN,
+    KV,
+    MADE,
+    PREFILLED,
+    READ,
+    STARTED,
+    STEP,
+    State,
+    Tally,
+)
+from firsttoken.serving.factory_state import ENDED as ENDED_BOOK
+from firsttoken.serving.factory_step import batch_place, by_batch, prefill_only, step_of
+from firsttoken.serving.factory_system import Factory
+
+FIRMEST: Final = 0.05
+"""Least rate at which batches return to their mean, over that of requests."""
+
+
+@compiled_inner
+def decode_tick(
+    state: State,
+    f: Factory,
+    tally: Tally,
+    work: Work,
+    s: int,
+    k: int,
+    row: int,
+    replicas: float,
+    speed: float,
+    limit: float,
+) -> float:
+    """Move the decoding of service s (and prefill, if they share replicas) on by tick k.
+
+    Returns the energy above idle, J.
+    """
+    if not replicas > 0.0 or not speed > 0.0:
+        stand_still(state, f, s, k, work)
+        return 0.0
+    shared = f.services.prefill[s] == f.services.decode[s]
+    end = k + 1.0
+    if not shared:
+        end = max(end - _transfer(f, s) / f.dt, 0.0)
+    pace = find_pace(state, f, s, k, replicas, speed, limit, end, work)
+    ahead = f.dt / pace.seconds
+    relax = _move_noise(state, f, s, k, replicas, pace, speed, work)
+    if shared:
+        set_wait(state, f, s, k, work)
+        count_begun(state, f, tally, work, s, k, row, pace, speed)
+    count_ended(state, f, tally, work, s, k, row, ahead, relax, pace)
+    keep(state, f, s, k, ahead, work)
+    for q in range(f.services.queue[s], f.services.queue[s + 1]):
+        state.admitted[q] = work.place[q]
+        if shared:
+            state.position[q] = work.place[q]
+    return _account(state, f, tally, work, s, row, replicas, pace)
+
+
+@compiled_inner
+def _account(
+    state: State,
+    f: Factory,
+    tally: Tally,
+    work: Work,
+    s: int,
+    row: int,
+    replicas: float,
+    pace: Pace,
+) -> float:
+    """Write books and rows of a tick whose curves are kept; return J above idle."""
+    shared = f.services.prefill[s] == f.services.decode[s]
+    p = f.services.decode[s]
+    rows = tally.rows[s, row]
+    prefill, started = 0.0, 0.0
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        state.books[c, BEGUN] += work.start[c]
+        state.books[c, ENDED_BOOK] += work.finish[c]
+        state.books[c, MADE] += work.start[c] + work.made[c]
+        state.books[c, GIVEN] += work.given[c]
+        started += work.start[c]
+        if shared:
+            state.books[c, READ] += work.start[c] * f.classes.mean_prompt[c]
+            prefill += work.start[c] * f.classes.mean_prompt[c]
+    if shared:
+        rows[PREFILLED] += prefill
+        rows[STARTED] += started
+    mean = work.measure[DECODE] * pace.seconds / f.dt
+    rows[FINISHED] += work.measure[ENDED]
+    rows[DECODED] += started + work.measure[DECODE]
+    rows[DECODING] += mean
+    rows[STEP] += pace.seconds
+    rows[KV] += work.measure[CONTEXT] / max(f.pools.kv_tokens[p] * replicas, 1.0)
+    state.batch[s] = work.measure[BATCH]
+    state.context[s] = work.measure[CONTEXT]
+    chunks = prefill / (replicas * f.dt * f.pools.chunk[p])
+    busy = 1.0 - math.exp(-mean / replicas - chunks * pace.full)
+    return float(replicas * f.dt * busy * pace.joules / pace.seconds)
+
+
+@compiled_inner
+def stand_still(state: State, f: Factory, s: int, k: int, work: Work) -> None:
+    """Carry the curves of a service without replicas over tick k."""
+    window = state.phi.shape[1]
+    now, then = k % window, (k + 1) % window
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        work.start[c], work.finish[c] = 0.0, 0.0
+        state.good[c, then], state.delay[c, then] = state.good[c, now], state.delay[c, now]
+    keep(state, f, s, k, 0.0, work)
+    state.plain[s, then], state.noise[s, then] = state.plain[s, now], state.noise[s, now]
+    state.skew[s, then], state.drift[s, then] = state.skew[s, now], state.drift[s, now]
+
+
+@compiled_inner
+def _transfer(f: Factory, s: int) -> float:
+    """Seconds from the end of prefill to decoding elsewhere."""
+    longest = 0.0
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        longest = max(longest, f.classes.transfer[c])
+    return longest
+
+
+@compiled_inner
+def set_wait(state: State, f: Factory, s: int, k: int, work: Work) -> None:
+    """Fill the mean wait of the requests that start in tick k, by class."""
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        q = f.classes.queue[c]
+        low, high = state.position[q], work.place[q]
+        # Those served first waited since `low`; within a tick without backlog nobody waits.
+        work.wait[c] = max(k + 0.5 - 0.5 * (low + high), 0.0) * f.dt
+
+
+@compiled_inner
+def _move_noise(
+    state: State,
+    f: Factory,
+    s: int,
+    k: int,
+    replicas: float,
+    pace: Pace,
+    speed: float,
+    work: Work,
+) -> float:
+    """Move the variance of batches and the curves of noise on; return the relaxation time, s.
+
+    The variance follows the linear noise approximation of a birth and death process with the
+    birth rate of starts and the death rate of ends (van Kampen, Stochastic Processes in Physics
+    and Chemistry, chapter X).  Its rest point for independent Poisson arrivals is the variance of
+    generalised processor sharing (Cohen, Acta Informatica 12, 1979), whatever the lengths.
+    """
+    window = state.phi.shape[1]
+    now, then = k % window, (k + 1) % window
+    per = 1.0 / (replicas * f.dt)
+    batch = work.measure[DECODE] * pace.seconds / f.dt / replicas
+    births, ended = 0.0, work.measure[ENDED] * per
+    second, third = 0.0, 0.0
+    p = f.services.prefill[s]
+    row, share = batch_place(f.pools, p, pace.batch)
+    # Routing that evens out batches evens out arrivals: dispersion 2 x imbalance - 1 of Poisson's.
+    regular = 1.0 - max(2.0 * f.pools.imbalance[f.services.decode[s]] - 1.0, 0.0)
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        rate = work.start[c] * per
+        births += rate
+        if p == f.services.decode[s]:
+            first = by_batch(f.classes.extra[c], 0, row, share) / speed
+            second += rate * by_batch(f.classes.extra[c], 1, row, share) / speed**2
+            second -= rate * regular * first * first
+            third += rate * by_batch(f.classes.extra[c], 2, row, share) / speed**3
+    leave = ended / batch if batch > FEWEST else 1.0 / pace.seconds
+    leave = max(leave, 1e-6)
+    back = leave * min(max(1.0 - batch * pace.slope, FIRMEST), 1.0)
+    if pace.limited:
+        state.variance[s] /= 1.0 + leave * f.dt
+    else:
+        grown = state.variance[s] + f.dt * (births + ended)
+        state.variance[s] = grown / (1.0 + 2.0 * back * f.dt)
+    free = min(max(pace.plain / pace.seconds, 1e-3), 1.0)
+    state.plain[s, then] = state.plain[s, now] + free * f.dt
+    state.noise[s, then] = state.noise[s, now] + second / free**2 * f.dt
+    state.skew[s, then] = state.skew[s, now] + (third / free**3 + 3.0 * second**2 / free**4) * f.dt
+    spread = f.pools.imbalance[f.services.decode[s]] * state.variance[s]
+    state.drift[s, then] = state.drift[s, now] + pace.slope**2 * spread * f.dt
+    return 1.0 / back
+
+
+@compiled_inner
+def prefill_tick(
+    state: State,
+    f: Factory,
+    tally: Tally,
+    work: Work,
+    s: int,
+    k: int,
+    row: int,
+    replicas: float,
+    speed: float,
+    limit: float,
+) -> float:
+    """Do the prefill of a service whose pools are apart; return the energy above idle, J."""
+    window = state.phi.shape[1]
+    now, then = k % window, (k + 1) % window
+    p = f.services.prefill[s]
+    low, high = f.services.first[s], f.services.first[s + 1]
+    for m in range(3):
+        work.limits[m] = math.inf
+    able = replicas > 0.0 and speed > 0.0
+    full = 0.0
+    if able:
+        take(f, state.arrived, s, k + 1.0, state.position, work)
+        set_mix(f, s, work)
+        alone, full, joules = prefill_only(f, s, p, work.mix, limit, speed)
+        work.limits[0] = replicas * f.dt / full
+    else:
+        work.limits[0] = 0.0
+    take(f, state.arrived, s, k + 1.0, state.position, work)
+    done = set_mix(f, s, work)
+    used = 0.0
+    if able:
+        least = done * alone / (replicas * f.dt)
+        used = least / (1.0 + done * (alone - full) / (replicas * f.dt))
+        plain, _ = step_of(f, s, p, work.mix, 0.0, 0.0, 0.0, limit)
+        whole = full * f.pools.chunk[p]
+        pace = Pace(
+            0.0,
+            plain / speed,
+            whole,
+            plain / speed,
+            min(used, 1.0),
+            0.0,
+            1.0 / max(1.0 - used, 0.02),
+            0.0,
+            False,
+        )
+        set_wait(state, f, s, k, work)
+        count_begun(state, f, tally, work, s, k, row, pace, speed)
+    for c in range(low, high):
+        state.prefilled[c, then] = state.prefilled[c, now] + work.start[c]
+        state.books[c, READ] += work.start[c] * f.classes.mean_prompt[c]
+        tally.rows[s, row, STARTED] += work.start[c]
+    tally.rows[s, row, PREFILLED] += done
+    for q in range(f.services.queue[s], f.services.queue[s + 1]):
+        state.position[q] = work.place[q]
+    state.load[p] = used
+    if not able:
+        return 0.0
+    return float(done * joules + used * replicas * f.dt * f.pools.energy_step[p] / whole)
+
+
+@compiled_inner
+def waiting_requests(state: State, f: Factory, s: int, k: int) -> float:
+    """Requests of service s that wait at the end of tick k, before prefill or decoding."""
+    total = 0.0
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        q = f.classes.queue[c]
+        total += curve_at(state.arrived, c, k + 1.0) - curve_at(state.arrived, c, state.position[q])
+        if f.services.prefill[s] != f.services.decode[s]:
+            total += curve_at(state.prefilled, c, k + 1.0) - curve_at(
+                state.prefilled, c, state.admitted[q]
+            )
+    return total
