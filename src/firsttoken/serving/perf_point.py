@@ -21,17 +21,12 @@ import numpy as np
 
 from firsttoken.serving.perf_efficiency import GENERIC, NONE, RATES, Corrections, Engine, Rates
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
-from firsttoken.serving.perf_step import kernels, step_seconds, step_terms
-from firsttoken.serving.perf_weights import moe_layers
+from firsttoken.serving.perf_replica import Demand, Replica, demand
+from firsttoken.serving.perf_weights import kv_bytes
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Numbers
 
 ROUNDS: Final = 24
 """Rounds of the fixed point; it halves its distance each round."""
-
-
-BALANCED: Final = 0.25
-"""Share of the requests in flight that engines gather for a balanced prefill over data ranks
-(fitted prior; TensorRT-LLM's `attention_dp_config` waits up to tens of steps)."""
 
 
 class Point(NamedTuple):
@@ -58,40 +53,6 @@ class Point(NamedTuple):
     fits: Floats
 
 
-class _Physics(NamedTuple):
-    """What every step of a replica shares."""
-
-    architecture: Architecture
-    hardware: Hardware
-    layout: Layout
-    engine: Engine
-    corrections: Corrections
-    rates: Rates
-
-    @property
-    def host(self) -> Any:
-        """Least s of a step that no CUDA graph covers."""
-        return np.asarray(self.engine.host) * kernels(self.architecture)
-
-    def seconds(self, tokens: Any, sequences: Any, kv: Any, pairs: Any, busiest: Any = None) -> Any:
-        """Seconds of a step, host work included."""
-        host = self.engine.overhead + self.engine.sequence * np.asarray(sequences)
-        terms = step_terms(
-            self.architecture,
-            self.hardware,
-            self.layout,
-            tokens,
-            sequences,
-            kv,
-            pairs,
-            self.corrections,
-            host,
-            self.rates,
-            busiest,
-        )
-        return step_seconds(terms)
-
-
 def aggregated_point(
     architecture: Architecture,
     hardware: Hardware,
@@ -105,6 +66,7 @@ def aggregated_point(
     rates: Rates = RATES,
     cached: Numbers = 0.0,
     accepted: Numbers = 0.0,
+    drafted: Numbers = 0.0,
     burst: Numbers = 0.0,
 ) -> Point:
     """Steady state of one replica that both prefills and decodes, arrays broadcast.
@@ -115,91 +77,36 @@ def aggregated_point(
     concurrency : requests in flight at this replica.
     engine : how it schedules; corrections : factors on the terms; rates : of the operators.
     cached : share of the prompt that is found in the prefix cache.
-    accepted : drafted tokens that are accepted in a step (speculative decoding; 0: none).
+    accepted : drafted tokens that are accepted in a step, and drafted, those that are verified
+        (speculative decoding, multi-token prediction; see `perf_speculation`); 0: none.
     burst : share of the requests that begin all at once (the first wave of a benchmark that
         sends ten times its concurrency: 0.1; waves that stay in step: 1).
     """
-    physics = _Physics(architecture, hardware, layout, engine, corrections, rates)
-    isl, osl, users = (np.asarray(x, dtype=float) for x in (isl, osl, concurrency))
-    fresh = np.maximum(isl * (1.0 - np.asarray(cached)), 1.0)
-    context = isl + osl / 2.0
-    room = kv_capacity(architecture, hardware, layout, context, users)
-    served = np.minimum(users, np.maximum(np.floor(room / context), 1.0))
+    replica = Replica(architecture, hardware, layout, engine, corrections, rates)
+    ask, users = demand(isl, osl, cached, accepted, drafted), np.asarray(concurrency, dtype=float)
+    room = kv_capacity(architecture, hardware, layout, ask.context, users)
+    served = np.minimum(users, np.maximum(np.floor(room / ask.context), 1.0))
     served = np.minimum(served, np.asarray(engine.slots) * layout.data)
-    entry = engine.request + np.asarray(engine.layer) * moe_layers(architecture)
-    decoded = 1.0 + np.asarray(accepted)
-    steps = np.maximum(osl - 1.0, 1.0) / decoded
-    wave = _wave(physics, fresh, isl - fresh, served)
-    cold = np.asarray(engine.cold) * np.log2(np.maximum(served, 1.0))
-    running, life = 0.9 * served, wave
-    ttft = tpot = wave
+    steps, lanes = ask.following / (1.0 + ask.accepted), np.asarray(layout.pipeline, dtype=float)
+    patience, share = np.asarray(corrections.wait), np.asarray(burst)
+    first = replica.entry + (replica.wave(served, ask) + replica.cold(served)) * patience
+    running = 0.9 * served
+    ttft = tpot = life = first
     for _ in range(ROUNDS):
-        plain = physics.seconds(running * decoded, running, running * context, 0.0)
-        piece = _piece(physics, fresh, isl - fresh, running, context, served)
+        plain, piece = replica.decode(running, ask), replica.piece(running, served, ask)
         extra = np.where(np.asarray(engine.mixed) > 0, piece.step - plain, piece.step)
-        busy = served * piece.count * np.maximum(extra, 0.0) / piece.together
-        own = piece.count * piece.step
-        life = entry + own + steps * plain + busy * (1.0 - 1.0 / served)
-        load = np.minimum(busy / life, 0.98)
-        queue = 0.5 * load * own * np.asarray(corrections.wait)
+        busy = served * piece.count * np.maximum(extra, 0.0) / piece.together / lanes
+        own = (1.0 + (piece.count - 1.0) / lanes) * piece.step
+        life = replica.entry + own + steps * plain + busy * (1.0 - 1.0 / served)
+        queue = 0.5 * np.minimum(busy / life, 0.98) * own * patience
         gathered = 0.5 * (piece.together - 1.0) * life / served
-        calm = entry + 0.5 * plain + own + queue + gathered
-        first = entry + (wave + cold) * np.asarray(corrections.wait)
-        ttft = (1.0 - np.asarray(burst)) * calm + np.asarray(burst) * np.maximum(first, own)
-        tpot = np.maximum(life - ttft, steps * plain) / np.maximum(osl - 1.0, 1.0)
-        life = ttft + tpot * (osl - 1.0)
-        target = served * np.clip(1.0 - calm / life, 0.02, 1.0)
-        running = 0.5 * (running + target)
-    waiting = life * (users - served) / served
-    return _made(
-        replica_gpus(layout), ttft + waiting, tpot, osl, served / life, running, room >= isl + osl
-    )
-
-
-class _Piece(NamedTuple):
-    """A step with prefill: how long it takes, how many a prompt takes, prompts that share it."""
-
-    step: Any
-    count: Any
-    together: Any
-
-
-def _piece(
-    physics: _Physics, fresh: Any, before: Any, running: Any, context: Any, served: Any
-) -> _Piece:
-    """Mean step of a prompt's prefill.
-
-    Data ranks prefill prompts of their own side by side: engines hold prompts back until they
-    have one for each rank, or for `BALANCED` of the requests.
-    """
-    engine, ranks = physics.engine, np.asarray(physics.layout.data, dtype=float)
-    count = np.maximum(np.ceil(fresh / np.asarray(engine.chunk)), 1.0)
-    tokens, pairs = fresh / count, fresh * (before + fresh / 2.0) / count
-    beside = np.asarray(engine.mixed) * running
-    together = np.clip(served * BALANCED, 1.0, ranks) + 0.0 * tokens
-    step = physics.seconds(
-        tokens * together + beside,
-        1.0 + beside,
-        beside * context,
-        pairs * together,
-        tokens + beside / ranks,
-    )
-    return _Piece(np.maximum(step, physics.host), count, together)
-
-
-def _wave(physics: _Physics, fresh: Any, before: Any, served: Any) -> Any:
-    """Mean s until the prefill ends of requests that begin at the same moment.
-
-    Steps are filled up to the engine's budget; the mean prompt ends after half of the steps.
-    """
-    engine, ranks = physics.engine, np.asarray(physics.layout.data, dtype=float)
-    count = np.maximum(np.ceil(fresh / np.asarray(engine.chunk)), 1.0)
-    fill = np.clip(np.floor(np.asarray(engine.chunk) / fresh), 1.0, np.maximum(served / ranks, 1.0))
-    tokens = fresh / count * fill
-    pairs = fresh * (before + fresh / 2.0) / count * fill
-    step = physics.seconds(tokens * ranks, fill * ranks, 0.0, pairs * ranks)
-    rounds = np.maximum(served / ranks / fill, 1.0)
-    return np.maximum(step, physics.host) * count * (rounds + 1.0) / 2.0
+        calm = replica.entry + 0.5 * plain + own + queue + gathered
+        ttft = (1.0 - share) * calm + share * np.maximum(first, calm)
+        tpot = np.maximum(life - ttft, steps * plain) / ask.following
+        life = ttft + tpot * (ask.output - 1.0)
+        running = 0.5 * (running + served * np.clip(1.0 - calm / life, 0.02, 1.0))
+    waiting, fits = life * (users - served) / served, room >= ask.prompt + ask.output
+    return _made(replica_gpus(layout), ttft + waiting, tpot, ask, served / life, running, fits)
 
 
 def disaggregated_point(
@@ -218,6 +125,7 @@ def disaggregated_point(
     rates: Rates = RATES,
     cached: Numbers = 0.0,
     accepted: Numbers = 0.0,
+    drafted: Numbers = 0.0,
     burst: Numbers = 0.0,
 ) -> Point:
     """Steady state of pools that prefill and decode apart (DistServe, OSDI 2024).
@@ -225,44 +133,64 @@ def disaggregated_point(
     `concurrency` counts the requests in flight over both pools.  Waiting for prefill is that of
     a closed queue of `prefill_workers` servers; decoding runs without interference.
     """
-    isl, osl, users = (np.asarray(x, dtype=float) for x in (isl, osl, concurrency))
+    ask, users = demand(isl, osl, cached, accepted, drafted), np.asarray(concurrency, dtype=float)
     workers, pools = np.asarray(prefill_workers, float), np.asarray(decode_workers, float)
-    first = _Physics(architecture, hardware, prefill, engine, corrections, rates)
-    later = _Physics(architecture, hardware, decode, engine, corrections, rates)
-    fresh = np.maximum(isl * (1.0 - np.asarray(cached)), 1.0)
-    before, context = isl - fresh, isl + osl / 2.0
-    servers = workers * prefill.data
-    cold = np.asarray(engine.cold) * np.log2(np.maximum(users, 1.0))
-    own = _wave(first, fresh, before, np.asarray(prefill.data, dtype=float))
-    wave = _wave(first, fresh, before, users / workers)
-    room = kv_capacity(architecture, hardware, decode, context, users / pools)
-    most = np.maximum(np.floor(room / context), 1.0) * pools
-    decoded = 1.0 + np.asarray(accepted)
+    before = Replica(architecture, hardware, prefill, engine, corrections, rates)
+    after = Replica(architecture, hardware, decode, engine, corrections, rates)
+    ranks = np.asarray(prefill.data, dtype=float)
+    own = before.wave(ranks, ask)
+    servers = workers * ranks * prefill.pipeline
+    wave = before.wave(users / workers, ask) + before.cold(users)
+    room = kv_capacity(architecture, hardware, decode, ask.context, users / pools)
+    most = np.maximum(np.floor(room / ask.context), 1.0) * pools
+    passed = before.entry + handover_seconds(architecture, hardware, prefill, decode, ask.prompt)
     running = np.minimum(users * 0.9, most)
-    entry = engine.request + np.asarray(engine.layer) * moe_layers(architecture)
     calm = tpot = life = own
     for _ in range(ROUNDS):
-        each = running / pools
-        tpot = later.seconds(each * decoded, each, each * context, 0.0) / decoded
-        decoding = tpot * (osl - 1.0)
+        tpot = after.decode(running / pools, ask) / (1.0 + ask.accepted)
+        decoding = tpot * ask.following
         crowd = np.maximum(users * own / servers - decoding - own, 0.0)
         load = np.minimum(users / (own + decoding) * own / servers, 0.98)
         queue = np.maximum(0.5 * load * own, crowd) * np.asarray(corrections.wait)
-        calm = entry + own + queue
+        calm = passed + own + queue
         life = calm + decoding
         running = 0.5 * (running + np.minimum(users * np.clip(decoding / life, 0.02, 1.0), most))
-    full = np.maximum(users * tpot * (osl - 1.0) / most - life, 0.0)
+    full = np.maximum(users * tpot * ask.following / most - life, 0.0)
     gpus = replica_gpus(prefill) * workers + replica_gpus(decode) * pools
     share = np.asarray(burst)
-    ttft = (1.0 - share) * calm + share * np.maximum(entry + wave + cold, calm) + full
-    fits = (room >= isl + osl) & (kv_capacity(architecture, hardware, prefill, isl) >= isl)
-    return _made(gpus, ttft, tpot, osl, users / (life + full), running, fits)
+    ttft = (1.0 - share) * calm + share * np.maximum(passed + wave, calm) + full
+    fits = room >= ask.prompt + ask.output
+    fits = fits & (kv_capacity(architecture, hardware, prefill, ask.prompt) >= ask.prompt)
+    return _made(gpus, ttft, tpot, ask, users / (life + full), running, fits)
 
 
-def _made(gpus: Any, ttft: Any, tpot: Any, osl: Any, rate: Any, running: Any, fits: Any) -> Point:
+def handover_seconds(
+    architecture: Architecture,
+    hardware: Hardware,
+    prefill: Layout,
+    decode: Layout,
+    tokens: Numbers,
+) -> Floats:
+    """Seconds in which the KV of `tokens` passes from a prefill to a decode worker, f8[n].
+
+    The GPUs of a sequence send side by side, over NVLink where both workers lie in one domain.
+    """
+    size = kv_bytes(architecture, decode.kv_bits, tokens) * tokens
+    both = replica_gpus(prefill) + replica_gpus(decode)
+    near = both <= np.asarray(hardware.domain)
+    rate = np.where(near, hardware.link, hardware.network)
+    senders = np.minimum(
+        prefill.tensor * np.asarray(prefill.pipeline), decode.tensor * np.asarray(decode.pipeline)
+    )
+    return np.asarray(size / (rate * senders))
+
+
+def _made(
+    gpus: Any, ttft: Any, tpot: Any, ask: Demand, rate: Any, running: Any, fits: Any
+) -> Point:
     """Point from requests a second and its latencies."""
     ttft, tpot, output, gpus, running, fits = np.broadcast_arrays(
-        ttft, tpot, rate * osl, gpus, running, fits
+        ttft, tpot, rate * ask.output, gpus, running, fits
     )
-    whole = ttft + tpot * (osl - 1.0)
+    whole = ttft + tpot * (ask.output - 1.0)
     return Point(ttft, tpot, whole, output, output / gpus, 1.0 / tpot, running, fits)

@@ -54,6 +54,7 @@ class Work(NamedTuple):
     sequences : sequences of which a token is sampled (those that decode, prompts that end).
     kv_tokens : tokens of KV that decoding sequences read, their sum.
     pairs : attended pairs of the chunks of prompts: sum of chunk x (done before + chunk / 2).
+    queries : tokens of a decoding sequence that are verified side by side (speculation).
     """
 
     tokens: Any
@@ -61,6 +62,7 @@ class Work(NamedTuple):
     sequences: Any
     kv_tokens: Any
     pairs: Any
+    queries: Any
 
 
 def step_seconds(terms: Terms) -> Floats:
@@ -80,19 +82,27 @@ def step_terms(
     overhead: Numbers = 0.0,
     rates: Rates = RATES,
     busiest: Numbers | None = None,
+    queries: Numbers = 1.0,
 ) -> Terms:
     """Seconds of one step of a replica by operator, arrays broadcast.
 
     Parameters
     ----------
-    tokens, sequences, kv_tokens, pairs : what the step does, see `Work`.
+    tokens, sequences, kv_tokens, pairs, queries : what the step does, see `Work`.
     corrections : factors on the terms; rates : constants of the operators.
     overhead : s of host work of the step.
     busiest : tokens of the busiest data rank; without it they are spread evenly.
     """
     all_tokens = np.maximum(np.asarray(tokens, dtype=float), 1e-9)
     own = all_tokens / layout.data if busiest is None else np.maximum(busiest, 1e-9)
-    work = Work(all_tokens, own, np.asarray(sequences), np.asarray(kv_tokens), np.asarray(pairs))
+    work = Work(
+        all_tokens,
+        own,
+        np.asarray(sequences),
+        np.asarray(kv_tokens),
+        np.asarray(pairs),
+        np.asarray(queries),
+    )
     a, h, factor = architecture, hardware, corrections
     return Terms(
         dense=factor.dense * _dense(a, h, layout, work, rates),
@@ -234,7 +244,7 @@ def _decode(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: Rat
     seen = full * (1.0 - a.windowed * (1.0 - weights.window_share(a, context)))
     latent = np.asarray(a.kv_rank) > 0
     width = np.where(latent, 2.0 * a.kv_rank + a.rope_size, a.head_size + a.value_size)
-    flops = 2.0 * seen * a.heads / layout.tensor * width * held
+    flops = 2.0 * seen * a.heads / layout.tensor * width * held * work.queries
     seconds = np.maximum(
         held * read / (h.bandwidth * rates.memory_kv), flops / (h.bf16 * rates.attention_decode)
     )
@@ -261,7 +271,7 @@ def _elementwise(a: Architecture, h: Hardware, layout: Layout, work: Work, rates
 
 def _head(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: Rates) -> Any:
     """Output head in BF16 and sampling over the vocabulary."""
-    own = work.sequences / layout.data
+    own = work.sequences * work.queries / layout.data
     table = weights.counts(a).head / layout.tensor
     seconds = product_seconds(
         2.0 * table * own,
