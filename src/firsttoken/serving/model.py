@@ -11,6 +11,7 @@ from pydantic import Field
 
 from firsttoken.serving.model_hardware import Accelerators, LanguageModel
 from firsttoken.serving.model_service import Service
+from firsttoken.serving.model_training import Training
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 
@@ -23,6 +24,10 @@ class Serving(Declared):
         {}, description="Language models that the library does not have, or has otherwise."
     )
     services: dict[str, Service] = Field({}, description="Models that answer requests.")
+    training: dict[str, Training] = Field(
+        {},
+        description="Training jobs; they take their GPUs before services, in the order given.",
+    )
     power_cap: Annotated[Value, Quantity("W", above=0)] | None = Field(
         None, description="Power that all GPUs and their hosts together may take; none: no cap."
     )

@@ -13,15 +13,14 @@ import math
 from typing import Any
 
 from firsttoken.kernel import codes
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import compiled, compiled_inner, is_cold
 from firsttoken.kernel.random import FAILURE, REPAIR, log_normal_float, uniform2
 from firsttoken.kernel.sampling import draw, table_quantile
 from firsttoken.serving import training_state as of
 from firsttoken.serving.training_state import Course, Floats, Work
 
-__all__ = ["run"]
+__all__ = ["fresh_state", "must_compile", "run"]
 
-MOST_EVENTS = 1 << 30
 LITTLE = 1e-9
 """Relative slack of times."""
 
@@ -384,6 +383,11 @@ def _fail(
         back = noticed + _number(work, work.repair, seed, replication, index)
         repairs[int(state[of.BROKEN])] = back
         state[of.BROKEN] += 1
+
+
+def must_compile() -> bool:
+    """Whether the next simulation waits for the compiler."""
+    return is_cold(run)
 
 
 def fresh_state(first: float) -> Any:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.kernel.compiled import is_cold
 from firsttoken.kernel.parameters import (
     ParameterTable,
     SeriesTable,
     check_tables,
     draw_parameters,
-    series_means,
+    evaluate_series,
 )
 from firsttoken.kernel.random import FAILURE, log_normal_float, uniform
 from firsttoken.kernel.replicate import replicate
@@ -27,6 +27,7 @@ from firsttoken.serving.training_engine import fresh_state, run
 from firsttoken.serving.training_state import Course, Draws, Floats, Ints, Work
 from firsttoken.serving.training_theory import daly_interval
 from firsttoken.twin.findings import BalanceError, Finding, TwinError
+from firsttoken.twin.parameters import Input
 
 BLOCK = 8
 
@@ -36,7 +37,8 @@ class TrainingRows(NamedTuple):
 
     Attributes
     ----------
-    seconds : time of a step, s; tokens : tokens of a step; target : tokens of the whole job.
+    seconds : time of a step, s; factor : on the speed; tokens : tokens of a step; target : tokens
+        of the whole job.
     begin : s from the twin's start; interval : NONE for the optimum of Daly (2006).
     mtbf, replace : by kind of failure, [K].
     train, still, repair : W of a GPU and its host while it trains, while it holds the job without
@@ -44,6 +46,7 @@ class TrainingRows(NamedTuple):
     """
 
     seconds: int
+    factor: int
     tokens: int
     target: int
     begin: int
@@ -67,10 +70,13 @@ class TrainingSystem(NamedTuple):
     rows : rows of `parameters`; draws : what is drawn at each use: rows 0 to 2 are start, load
         and repair, row 3 + k is how long failures of kind k take to be noticed.
     keeps : kinds before which a checkpoint is written (planned stops), [K].
-    gpus, speed : rows of `series`: GPUs there are, and share of full speed.
+    gpus, speed : rows of `series`: GPUs (or racks) of the pool, and share of full speed (NONE: 1).
+    per_rack, factors : row of `parameters`, NONE if `gpus` counts GPUs; rows of `series` on it.
+    taken : GPUs of the pool that jobs before it hold.
     replica, replicas : GPUs of a data-parallel replica, and replicas; node : GPUs of a node.
     moments : edges between which the series are constant, s from the twin's start, f8[M + 1].
     edges : of the periods that are reported, f8[B + 1].
+    inputs, users : of the parameters, for the table of inputs.
     """
 
     name: str
@@ -82,12 +88,17 @@ class TrainingSystem(NamedTuple):
     keeps: NDArray[np.bool_]
     gpus: int
     speed: int
+    per_rack: int
+    factors: tuple[int, ...]
+    taken: float
     replica: float
     replicas: float
     node: float
     elastic: bool
     moments: Floats
     edges: Floats
+    inputs: tuple[Input, ...] = ()
+    users: Mapping[str, list[str]] = MappingProxyType({})
 
 
 NONE = -1
@@ -219,11 +230,6 @@ def course_of_power(
     return fine[:, of.ENERGY] / np.diff(edges), fine
 
 
-def must_compile() -> bool:
-    """Whether the next simulation waits for the compiler."""
-    return is_cold(run)
-
-
 def identity(system: TrainingSystem) -> str:
     """A text that jobs share whose states fit each other."""
     size = f"{system.replica:g} x {system.replicas:g} of {system.node:g}"
@@ -252,7 +258,8 @@ class Replication:
         self.seed, self.replication, self.name = seed, replication, system.name
         values = np.empty(len(system.parameters.code))
         draw_parameters(system.parameters, seed, replication, values)
-        self.seconds = float(values[system.rows.seconds])
+        factor = 1.0 if system.rows.factor == NONE else float(values[system.rows.factor])
+        self.seconds = float(values[system.rows.seconds]) / factor
         self.work = _work(system, values)
         self.course = _course(system, values, seed, replication)
         nodes = math.ceil(system.replica * system.replicas / system.node) + self.work.spares
@@ -301,7 +308,7 @@ def _work(system: TrainingSystem, values: Floats) -> Work:
     watts[of.TRAINING], watts[of.REPAIR], watts[of.FREE] = train, number(rows.repair, 0.0), 0.0
     count = max(len(system.kinds), 1)
     return Work(
-        rate=number(rows.tokens, 0.0) / number(rows.seconds, 1.0),
+        rate=number(rows.tokens, 0.0) / number(rows.seconds, 1.0) * number(rows.factor, 1.0),
         target=number(rows.target, math.inf),
         begin=number(rows.begin, 0.0),
         replica=system.replica,
@@ -328,10 +335,14 @@ def _work(system: TrainingSystem, values: Floats) -> Work:
 
 def _course(system: TrainingSystem, values: Floats, seed: int, replication: int) -> Course:
     """What changes with time in a replication."""
-    gpus, speed = (
-        series_means(
-            system.parameters, system.series, row, values, system.moments, seed, replication
-        )
-        for row in (system.gpus, system.speed)
+    levels = np.empty((len(system.series.kind), len(system.moments) - 1))
+    evaluate_series(
+        system.series, system.parameters, values, system.moments, seed, replication, levels
     )
-    return Course(system.moments, gpus, np.clip(speed, 0.0, 1.0))
+    gpus = levels[system.gpus].copy()
+    if system.per_rack != NONE:
+        gpus *= values[system.per_rack]
+    for row in system.factors:
+        gpus *= levels[row]
+    speed = np.ones(len(gpus)) if system.speed == NONE else np.clip(levels[system.speed], 0.0, 1.0)
+    return Course(system.moments, np.maximum(gpus - system.taken, 0.0), speed)

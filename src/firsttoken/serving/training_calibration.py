@@ -1,0 +1,344 @@
+"""Rates of training steps fitted to measured ones, what is left over, and how sure all of it is.
+
+The logarithm of a step's time is that of the physics (`training_step`) with uncertain rates, plus
+what jobs have in common that the physics does not see: a Gaussian process whose covariance adds up
+what two jobs share (model, accelerator, format, layout, software).  Rates are found by least
+squares whitened by it, with priors (an empirical Bayes fit; Rasmussen and Williams, Gaussian
+Processes for Machine Learning, 2006, sections 2.7 and 5.4); predictions carry the uncertainty of
+both.  Intervals are widened or narrowed by the quantile of the errors of jobs that were left out
+(conformal prediction; Barber et al., Predictive inference with the jackknife+, Annals of Statistics
+49, 2021).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from firsttoken.serving.system import Floats
+from firsttoken.serving.training_points import Points, joined, packaged
+from firsttoken.serving.training_step import SIGNED, Job, Rates, step_seconds, step_terms
+from firsttoken.twin.library import SHIPPED
+
+FITTED: Final = SHIPPED / "ai-models" / "training_rates.csv"
+"""Rates and deviations fitted to `training_steps.csv`."""
+
+COVERAGE: Final = 0.9
+_NORMAL: Final = 1.6448536269514722
+
+PRIOR: Final = Rates(
+    bf16=1.4,
+    power=-0.6,
+    attention=1.3,
+    passes=120.0,
+    expert_passes=20.0,
+    release=-0.03,
+    release_expert=-0.12,
+)
+"""Rates expected before any measurement: products at 50-70 % of the peak (dense, 16 to 4 bits), the
+rest from the order of magnitude of each term."""
+
+SPREAD: Final = Rates(
+    **dict.fromkeys(("bf16", "fp8", "mxfp8"), 0.15),
+    **dict.fromkeys(("fp4", "host"), 0.2),
+    **dict.fromkeys(("power", "attention", "tensor_call", "chunk_call"), 0.3),
+    **dict.fromkeys(("grouped", "exponent", "passes", "expert_passes", "gradients"), 0.4),
+    **dict.fromkeys(("scale", "block", "optimizer", "tensor", "exchange", "exchange_out"), 0.5),
+    **dict.fromkeys(("context", "chunk", "launch", "launch_expert", "capacity"), 0.5),
+    **dict.fromkeys(("rows", "sharded", "reduce", "graphs"), 0.7),
+    fused=0.15,
+    release=0.04,
+    release_expert=0.06,
+)
+"""Standard deviations of the logarithms of rates (of the rates themselves for `SIGNED`)."""
+
+SHARED: Final = (
+    *("model", "model_format", "accelerator", "accelerator_kind", "model_accelerator", "setup"),
+    *("kind_format_release", "model_release", "model_layout", "model_accelerator_layout"),
+)
+"""What two jobs may have in common."""
+
+START: Final = np.array([0.05, 0.04, 0.05, 0.05, 0.05, 0.06, 0.05, 0.04, 0.08, 0.05, 0.015])
+"""Deviations of each of `SHARED` expected before the fit, and of a repeated measurement."""
+
+LOOSE: Final = 0.7
+"""Deviation of the logarithm of a deviation around `START`."""
+
+MEMORY: Final = 0.35
+"""Years of software after which what releases share has fallen to 1 / e."""
+
+
+class Steps(NamedTuple):
+    """Predicted times of steps, s, each f8[n]: median, and the ends of the 90 % interval."""
+
+    median: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Fitted rates.
+
+    Attributes
+    ----------
+    points : measured steps that it knows.
+    theta : rates as fitted, logarithms but for `SIGNED`, f8[p].
+    deviations : of each of `SHARED`, and of a repeated measurement, f8[len(SHARED) + 1].
+    width : half-width of the 90 % interval in predicted standard deviations.
+    """
+
+    points: Points
+    theta: Floats
+    deviations: Floats
+    width: float
+
+    @property
+    def rates(self) -> Rates:
+        """The fitted rates."""
+        return decoded(self.theta)
+
+    def logarithms(self, points: Points) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the logarithm of the time, f8[n] each."""
+        known = len(self.points)
+        both = joined(self.points, points)
+        base, slope = _linear(both, self.theta)
+        total = _covariance(both, self.deviations) + (slope * _spread() ** 2) @ slope.T
+        noise = self.deviations[-1] ** 2
+        factor = np.linalg.cholesky(total[:known, :known] + noise * np.eye(known))
+        cross = np.linalg.solve(factor, total[:known, known:])
+        left = np.linalg.solve(factor, np.log(self.points.seconds) - base[:known])
+        variance = np.diag(total)[known:] - (cross**2).sum(axis=0) + noise
+        return base[known:] + cross.T @ left, np.sqrt(np.maximum(variance, 1e-12))
+
+    def predict(self, points: Points) -> Steps:
+        """Times of steps with 90 % intervals."""
+        mean, deviation = self.logarithms(points)
+        half = self.width * deviation
+        return Steps(np.exp(mean), np.exp(mean - half), np.exp(mean + half))
+
+    def updated(self, points: Points) -> Calibration:
+        """The same rates, but knowing more measured steps: a site's own."""
+        return Calibration(joined(self.points, points), self.theta, self.deviations, self.width)
+
+
+def fit(points: Points, deviations: Floats | None = None, rounds: int = 3) -> Calibration:
+    """Fit rates, and the deviations unless they are given, to measured steps.
+
+    Parameters
+    ----------
+    rounds : times that the rates are fitted; in between the deviations are.
+    """
+    theta = encoded(PRIOR)
+    found = START if deviations is None else deviations
+    for turn in range(rounds):
+        theta = _fit_rates(points, theta, found)
+        if deviations is None and turn + 1 < rounds:
+            found = _fit_deviations(points, theta, found)
+    return _with_width(Calibration(points, theta, found, _NORMAL))
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Calibration:
+    """The calibration of the package: `training_rates.csv` with `training_steps.csv`."""
+    with FITTED.open(encoding="utf-8", newline="") as file:
+        read = {row["rate"]: float(row["value"]) for row in csv.DictReader(file)}
+    rates = Rates(**{name: read[name] for name in Rates._fields})
+    deviations = np.array([read[f"deviation_{name}"] for name in (*SHARED, "repeated")])
+    return Calibration(packaged(), encoded(rates), deviations, read["width"])
+
+
+def table(calibration: Calibration) -> list[tuple[str, float]]:
+    """The rows (rate, value) of `training_rates.csv`."""
+    names = (*SHARED, "repeated")
+    return [
+        *((name, float(value)) for name, value in calibration.rates._asdict().items()),
+        *((f"deviation_{n}", float(v)) for n, v in zip(names, calibration.deviations, strict=True)),
+        ("width", calibration.width),
+    ]
+
+
+def encoded(rates: Rates) -> Floats:
+    """Rates as the fit sees them, f8[p]: logarithms but for `SIGNED`."""
+    return np.array(
+        [
+            value if name in SIGNED else math.log(float(value))
+            for name, value in rates._asdict().items()
+        ],
+        dtype=float,
+    )
+
+
+def decoded(theta: Floats) -> Rates:
+    """The rates of `encoded`."""
+    pairs = zip(Rates._fields, theta, strict=True)
+    return Rates(*(value if name in SIGNED else math.exp(value) for name, value in pairs))
+
+
+def _spread() -> Floats:
+    return np.array(SPREAD, dtype=float)
+
+
+def _physics(points: Points, theta: Floats) -> Floats:
+    """Logarithm of the time of steps by their physics alone, f8[n]."""
+    rates = decoded(theta)
+    terms = step_terms(points.architecture, points.hardware, points.job, rates)
+    return np.log(step_seconds(points.architecture, points.job, rates, terms))
+
+
+def _linear(points: Points, theta: Floats) -> tuple[Floats, Floats]:
+    """Physics at the prior, seen from `theta` (f8[n]), and its slopes (f8[n, p])."""
+    base = _physics(points, theta)
+    slope = np.empty((len(points), len(theta)))
+    for i in range(len(theta)):
+        moved = theta.copy()
+        moved[i] += 1e-4
+        slope[:, i] = (_physics(points, moved) - base) / 1e-4
+    return base + slope @ (encoded(PRIOR) - theta), slope
+
+
+def setups(points: Points) -> list[str]:
+    """A name for each job that equal jobs share, whatever their software, [n]."""
+    fields = [np.asarray(x) for n, x in points.job._asdict().items() if n != "release"]
+    columns = zip(*fields, strict=True)
+    models = zip(points.model, points.accelerator, columns, strict=True)
+    return [f"{m} {g} {' '.join(f'{x:g}' for x in job)}" for m, g, job in models]
+
+
+def _alike(names: Any) -> Floats:
+    """1 where two rows have the same name, else 0; a row without one is like no other."""
+    found = np.asarray(names)
+    same: Floats = (found[:, None] == found[None, :]).astype(float)
+    if found.dtype.kind == "U":
+        nameless = found == ""
+        same[nameless] = 0.0
+        same[:, nameless] = 0.0
+        same[nameless, nameless] = 1.0
+    return same
+
+
+def _parts(points: Points) -> list[Floats]:
+    """What two jobs have in common, f8[n, n] for each of `SHARED`."""
+    job = points.job
+    model, accelerator = _alike(points.model), _alike(points.accelerator)
+    kind = _alike(np.asarray(points.architecture.experts) > 0)
+    form = _alike(np.asarray(job.bits) * 10 + np.asarray(job.block))
+    years = np.asarray(job.release)
+    near = np.exp(-np.abs(years[:, None] - years[None, :]) / MEMORY)
+    place = _places(job)
+    distance = ((place[:, None] - place[None, :]) ** 2).sum(axis=-1)
+    layout = np.exp(-distance / 2.0)
+    return [
+        model,
+        model * form,
+        accelerator,
+        accelerator * kind,
+        model * accelerator,
+        _alike(setups(points)) * model * accelerator,
+        kind * form * near,
+        model * near,
+        model * layout,
+        model * accelerator * layout,
+    ]
+
+
+def _places(job: Job) -> Floats:
+    """Layouts as points whose distance says how different they are, f8[n, 10]."""
+    columns = [
+        np.log2(job.micro),
+        np.log2(job.tensor),
+        np.log2(job.pipeline),
+        np.log2(job.chunks) / 2.0,
+        np.log2(job.expert) / 2.0,
+        job.shard,
+        np.log2(job.gpus) / 2.0,
+        np.log2(job.batch) / 4.0,
+        2.0 * np.asarray(job.dropped),
+        1.0 - np.asarray(job.trained),
+    ]
+    return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
+
+
+def _covariance(points: Points, deviations: Floats) -> Floats:
+    parts = zip(deviations[:-1], _parts(points), strict=True)
+    return np.asarray(sum(deviation**2 * part for deviation, part in parts))
+
+
+def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
+    from scipy.linalg import solve_triangular
+    from scipy.optimize import least_squares
+
+    seen, spread, prior = np.log(points.seconds), _spread(), encoded(PRIOR)
+    noise = deviations[-1] ** 2 * np.eye(len(points))
+    factor = np.linalg.cholesky(_covariance(points, deviations) + noise)
+
+    def misfit(x: Floats) -> Floats:
+        white = solve_triangular(factor, _physics(points, x) - seen, lower=True)
+        return np.append(white, (x - prior) / spread)
+
+    found: Floats = least_squares(misfit, theta, x_scale=spread, max_nfev=15).x
+    return found
+
+
+def _fit_deviations(points: Points, theta: Floats, deviations: Floats) -> Floats:
+    """Deviations of the highest marginal likelihood, rates integrated out linearly."""
+    from scipy.optimize import minimize
+
+    base, slope = _linear(points, theta)
+    left = np.log(points.seconds) - base
+    fixed = (slope * _spread() ** 2) @ slope.T
+    parts = [*_parts(points), np.eye(len(points))]
+
+    def loss(x: Floats) -> tuple[float, Floats]:
+        weights = np.exp(2.0 * x)
+        total = fixed + sum(w * part for w, part in zip(weights, parts, strict=True))
+        factor = np.linalg.cholesky(total)
+        inverse = np.linalg.inv(total)
+        solved = inverse @ left
+        away = (x - np.log(START)) / LOOSE
+        value = 0.5 * left @ solved + np.log(np.diag(factor)).sum() + 0.5 * away @ away
+        inner = inverse - np.outer(solved, solved)
+        slopes = [w * (inner * part).sum() for w, part in zip(weights, parts, strict=True)]
+        return float(value), np.array(slopes) + away / LOOSE
+
+    found = minimize(loss, np.log(deviations), jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    return np.asarray(np.exp(found.x))
+
+
+def left_out(calibration: Calibration, groups: Any) -> tuple[Floats, Floats]:
+    """Errors and predicted deviations of the logarithm of known steps, each group left out.
+
+    The rates move with what is left, to first order; the deviations stay.
+
+    Parameters
+    ----------
+    groups : a name for each known step; those of a name are left out together, [n].
+    """
+    points = calibration.points
+    base, slope = _linear(points, calibration.theta)
+    total = _covariance(points, calibration.deviations) + (slope * _spread() ** 2) @ slope.T
+    inverse = np.linalg.inv(total + calibration.deviations[-1] ** 2 * np.eye(len(points)))
+    solved = inverse @ (np.log(points.seconds) - base)
+    error, deviation = np.empty(len(points)), np.empty(len(points))
+    names = np.asarray(groups)
+    for name in np.unique(names):
+        at = np.flatnonzero(names == name)
+        # Rasmussen and Williams, section 5.4.2, for groups instead of single points.
+        block = np.linalg.inv(inverse[np.ix_(at, at)])
+        error[at] = -block @ solved[at]
+        deviation[at] = np.sqrt(np.diag(block))
+    return error, deviation
+
+
+def _with_width(calibration: Calibration) -> Calibration:
+    """The calibration with the width that holds 90 % of the setups left out."""
+    error, deviation = left_out(calibration, setups(calibration.points))
+    ordered = np.sort(np.abs(error) / deviation)
+    rank = min(math.ceil(COVERAGE * (len(ordered) + 1)), len(ordered))
+    width = float(ordered[rank - 1])
+    return Calibration(calibration.points, calibration.theta, calibration.deviations, width)
