@@ -10,6 +10,8 @@ from firsttoken.facility import system
 from firsttoken.facility.cooling_compile import compile_cooling
 from firsttoken.facility.cooling_system import CoolingSystem
 from firsttoken.facility.disrupt import build_effects
+from firsttoken.facility.grid_events import EventReader, GridEvents, LoadTarget, timeline
+from firsttoken.facility.grid_targets import Targets
 from firsttoken.facility.loads import (
     JOBS,
     POWER,
@@ -24,14 +26,14 @@ from firsttoken.facility.loads import (
 from firsttoken.facility.market import CARBON, PRICE, read_market
 from firsttoken.facility.power_compile import compile_power
 from firsttoken.facility.power_system import Attachment, PowerSystem
-from firsttoken.facility.rack_rows import RackRow, rack_rows
+from firsttoken.facility.rack_rows import RackRow, largest, rack_rows
 from firsttoken.facility.slots import Slots
 from firsttoken.facility.weather import Climate, read_climate, standard_climate
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.kernel.streams import entity_key
 from firsttoken.twin.dates import period_edges
 from firsttoken.twin.effects import Effects
-from firsttoken.twin.findings import Findings
+from firsttoken.twin.findings import Finding, Findings, TwinError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.slots import nearest
 from firsttoken.twin.twin import Twin
@@ -74,6 +76,7 @@ def compile_site(twin: Twin, name: str, resolve: Resolve) -> system.System:
     scalars = {key: own.scalar(key) for key in ("step", "demand_charge", "water_price")}
     series = {"warmer": own.series("warmer"), "water_limit": own.series("water_limit")}
     climate, price, carbon = files.climate(), files.market("price"), files.market("carbon")
+    heard = files.events()
     files.findings.raise_if_errors()
     assert climate is not None
     parameters, table_of_series = build.tables()
@@ -104,6 +107,8 @@ def compile_site(twin: Twin, name: str, resolve: Resolve) -> system.System:
         step=float(min(expected[scalars["step"]], horizon)),
         edges=_edges(twin, site.report),
         months=_edges(twin, "month"),
+        targets=_targets(heard, power),
+        events=_events(slots, heard, files.utc_offset, expected) if heard else None,
         inputs=build.inputs,
         users=build.users,
     )
@@ -177,6 +182,72 @@ class Files:
         at = self.slots.own.at(field)
         return read_market(name, column, self.folder, self.span, self.utc_offset, self.findings, at)
 
+    def events(self) -> list[LoadTarget]:
+        """Load targets of the grid, in the order in which they were sent."""
+        name = self.slots.site.grid_events
+        if name is None:
+            return []
+        feeds, at = list(self.slots.site.feeds), self.slots.own.at("grid_events")
+        path = self.folder / name
+        reader = EventReader(path, self.span[0], self.utc_offset, feeds, self.findings, at)
+        return reader.read()
+
+
+def _targets(found: Sequence[LoadTarget], power: PowerSystem) -> Targets:
+    """Targets by row of the chain; the rows of a feed share its target equally."""
+    rows: list[int] = []
+    counts: list[int] = []
+    segments: list[tuple[float, float, float]] = []
+    for feed in dict.fromkeys(target.feed for target in found):
+        own = power.rows(feed)
+        told = [
+            (part.begin, part.target.power / len(own), float(part.target.best_effort))
+            if part.target is not None
+            else (part.begin, np.inf, 0.0)
+            for part in timeline(found, feed)
+        ]
+        for row in own:
+            rows.append(int(row))
+            counts.append(len(told))
+            segments += told
+    time, level, gentle = np.array(segments, np.float64).reshape(-1, 3).T.copy()
+    start = np.cumsum([0, *counts]).astype(np.int64)
+    return Targets(np.array(rows, np.int64), start, time, level, gentle)
+
+
+def _events(
+    slots: Slots, heard: Sequence[LoadTarget], utc_offset: float | None, expected: Floats
+) -> GridEvents:
+    """Events with what the site's answers say of its feeds."""
+    most, usual = {}, {}
+    for name in slots.site.feeds:
+        sheet = slots.sheet("feeds", name)
+        rating = sheet.scalar("rating")
+        units = largest(slots, sheet, "count")
+        most[name] = units * float(expected[rating]) if rating != NONE else np.inf
+        limit = sheet.value("limit")
+        usual[name] = min(most[name], limit.value if isinstance(limit, Constant) else np.inf)
+    sheds = sorted(((name, racks.shed) for name, racks in slots.site.racks.items()), key=_order)
+    return GridEvents(tuple(heard), utc_offset or 0.0, most, usual, tuple(sheds))
+
+
+def _check_steps(slots: Slots, heard: Sequence[LoadTarget], findings: Findings) -> None:
+    """Warn of targets that end before the step in which they hold."""
+    step = slots.own.value("step")
+    if not heard or not isinstance(step, Constant):
+        return
+    shortest = min(target.end - target.begin for target in heard)
+    if shortest < step.value:
+        at = slots.own.at("step")
+        what = f"a load target of {shortest:g} s counts for a whole step of {step.value:g} s"
+        why, hint = "targets hold in every step that they touch", f"write step: {shortest:g} s"
+        place = slots.twin.place(at)
+        findings.add(Finding(what, why, hint, at, "step", "warning", place))
+
+
+def _order(pair: tuple[str, int]) -> int:
+    return pair[1]
+
 
 def check_files(slots: Slots) -> Findings:
     """What is wrong with the files that a site names."""
@@ -184,6 +255,7 @@ def check_files(slots: Slots) -> Findings:
     files.climate()
     files.market("price")
     files.market("carbon")
+    _check_steps(slots, files.events(), files.findings)
     for name, racks in slots.site.racks.items():
         at = f"{slots.path}.racks.{name}"
         if racks.trace is not None:
@@ -244,8 +316,6 @@ def _fleet(
 
 
 def _most(slots: Slots, collection: str, name: str) -> int:
-    from firsttoken.facility.rack_rows import largest
-
     return int(np.ceil(largest(slots, slots.sheet(collection, name), "count") - 1e-9))
 
 
@@ -280,6 +350,7 @@ class _Loads:
         return system.Loads(
             rack_group=np.array([names.index(row.group) for row in self.racks], np.int64),
             full=np.array([row.count for row in self.racks]),
+            shed=np.array([self.slots.site.racks[row.group].shed for row in self.racks], np.int64),
             table=self._table(),
             overhead=np.array(
                 [self.slots.sheet("overheads", name).series("power") for name in overheads],
@@ -373,8 +444,6 @@ class _Loads:
         known = [name for _, name in self.power.groups]
         for name in [names] if isinstance(names, str) else names or []:
             if name not in known:
-                from firsttoken.twin.findings import Finding, TwinError
-
                 at = f"{self.slots.path}.{path}.from"
                 what, hint = f"{name!r} is no group of the power chain", nearest(name, known)
                 place = self.slots.twin.place(at)

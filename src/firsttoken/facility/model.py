@@ -99,6 +99,9 @@ class Racks(Declared):
     storage: Energy | None = Field(None, description="Energy stored in the rack to smooth power.")
     ramp_up: Ramp | None = Field(None, description="Fastest rise of its power.")
     ramp_down: Ramp | None = Field(None, description="Fastest fall of its power.")
+    shed: int = Field(
+        1, ge=1, description="Order in which racks give up power where it is short; 1: first."
+    )
     weight: Mass | None = Field(None, description="Weight, filled.")
     footprint: Area | None = Field(None, description="Floor taken, aisles included.")
     cost: Money | None = Field(None, description="Price.")
@@ -156,6 +159,11 @@ class Facility(PowerChain, Cooling):
     )
     grid: Grid | None = Field(
         None, description="Jobs and the utility's limits within seconds; none: not looked at."
+    )
+    grid_events: str | None = Field(
+        None,
+        description="File of DSX Flex events, JSON or JSON lines: load targets limit the feeds "
+        "that their tags name.",
     )
     design: Design | None = Field(
         None, description="What `plan` may choose from, and must reach; none: no plan."

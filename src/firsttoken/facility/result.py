@@ -25,6 +25,8 @@ class SiteResult:
     heat : counts by group of the cooling plant, [R, G, HEAT_COUNTS], see `cooling_count`.
     unit : counts by row of the fleet, means and highest over replications, [U, ROW_COUNTS].
     trace : every step of replication 0, [T, len(TRACES)], if it was asked for.
+    targets : counts by row with load targets, [R, K, TARGET_COUNTS], see `grid_targets`.
+    feeds : power taken and target of these rows in every step of replication 0, W, [T, K, 2].
     """
 
     time: float
@@ -36,6 +38,8 @@ class SiteResult:
     heat: Floats
     unit: Floats
     trace: Floats
+    targets: Floats
+    feeds: Floats
 
 
 @dataclass(frozen=True)

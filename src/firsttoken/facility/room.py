@@ -148,6 +148,10 @@ def site_tables(kpis: Kpis) -> list[ResultTable]:
         tables.append(kpi_units.unit_table(kpis))
     if len(kpis.result.trace):
         tables.append(kpi_units.trace_table(kpis))
+    if kpis.system.events is not None:
+        from firsttoken.facility.grid_states_kpi import event_tables
+
+        tables += event_tables(kpis)
     if len(kpis.system.cooling):
         from firsttoken.facility.cooling_kpi import (
             cooling_table,

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from firsttoken.facility.cooling_count import HEAT_COUNTS
+from firsttoken.facility.grid_targets import TARGET_COUNTS
 from firsttoken.facility.result import SiteResult, SiteState
 from firsttoken.facility.simulate_replication import Replication
 from firsttoken.facility.simulate_state import BY_HOUR, COUNTS, ROW_COUNTS, ROW_PEAK, Floats
@@ -74,28 +75,33 @@ def simulate(
     heat = np.zeros((replications, len(system.cooling.groups), HEAT_COUNTS))
     block = max(1, -(-replications // BLOCKS))
     sums = np.zeros((-(-replications // block), rows, ROW_COUNTS))
-    traces: list[Floats] = []
+    targets = np.zeros((replications, len(system.targets.row), TARGET_COUNTS))
+    traces: list[tuple[Floats, Floats]] = []
 
     def task(low: int, high: int) -> None:
         total = sums[low // block]
         for r in range(low, high):
-            run = Replication(system, seed, r, trace=trace and r == 0, state=initial_state)
+            kept = {"trace": trace and r == 0, "feeds": r == 0}
+            run = Replication(system, seed, r, **kept, state=initial_state)
             run.advance(system.horizon, cancel)
             tally = run.tally
             period[r], hour[r], month[r] = tally.period, tally.hour, tally.month
             group[r], heat[r] = by_group(system, tally.rows), tally.heat
             total[:, :ROW_PEAK] += tally.rows[:, :ROW_PEAK]
             total[:, ROW_PEAK:] = np.maximum(total[:, ROW_PEAK:], tally.rows[:, ROW_PEAK:])
-            if trace and r == 0:
-                traces.append(tally.trace)
+            targets[r] = tally.targets
+            if r == 0:
+                traces.append((tally.trace, tally.feeds))
 
     replicate(task, replications, block=block, threads=threads, progress=progress, cancel=cancel)
     unit = np.empty((rows, ROW_COUNTS))
     unit[:, :ROW_PEAK] = sums[:, :, :ROW_PEAK].sum(axis=0) / max(replications, 1)
     unit[:, ROW_PEAK:] = sums[:, :, ROW_PEAK:].max(axis=0, initial=0.0)
-    found = traces[0] if traces else np.empty((0, 0))
+    found, fed = traces[0] if traces else (np.empty((0, 0)), np.empty((0, 0, 2)))
     since = 0.0 if initial_state is None else initial_state.time
-    return SiteResult(system.horizon - since, seed, period, hour, month, group, heat, unit, found)
+    return SiteResult(
+        system.horizon - since, seed, period, hour, month, group, heat, unit, found, targets, fed
+    )
 
 
 def snapshot(system: System, seed: int, replication: int, at: float) -> SiteState:

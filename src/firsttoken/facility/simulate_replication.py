@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from firsttoken.facility.cooling_count import HEAT_COUNTS
 from firsttoken.facility.cooling_system import REPORTS, STATES
 from firsttoken.facility.cooling_values import cooling_state, cooling_values
+from firsttoken.facility.grid_targets import TARGET_COUNTS
 from firsttoken.facility.power_system import power_values
 from firsttoken.facility.result import SiteState
 from firsttoken.facility.simulate_events import draw_failures
@@ -47,6 +48,7 @@ class Replication:
     Parameters
     ----------
     trace : whether to keep every step.
+    feeds : whether to keep the power of feeds with load targets in every step.
     state : state from which it goes on; None: the start.
     """
 
@@ -57,6 +59,7 @@ class Replication:
         replication: int,
         *,
         trace: bool = False,
+        feeds: bool = False,
         state: SiteState | None = None,
     ) -> None:
         self.system, self.seed, self.replication = system, seed, replication
@@ -75,7 +78,7 @@ class Replication:
         if state is not None and not known:
             self.state.pointer[-1] = 0
         self.work = new_work(system)
-        self.tally = new_tally(system, self.steps if trace else 0)
+        self.tally = new_tally(system, self.steps if trace else 0, self.steps if feeds else 0)
         self._noise = np.flatnonzero(system.series.kind == codes.NOISE)
 
     def advance(self, until: float, cancel: threading.Event | None) -> None:
@@ -192,6 +195,7 @@ def site_values(system: System, values: Floats, replication: int) -> Site:
         market=_market(system, replication),
         edges=system.edges,
         months=system.months,
+        targets=system.targets,
     )
 
 
@@ -290,15 +294,19 @@ def new_work(system: System) -> Work:
         "previous": n, "miss": n, "liquid": n, "air": n, "flow": n, "set_points": points,
         "motor": c, "water": c, "supply": n, "outlet": n, "load": loads, "demand": r,
         "output": r, "input": r, "loss": r, "factor": r + 1, "level": groups, "own": n,
-        "cells": len(system.shaving),
+        "cells": len(system.shaving), "gentle": r, "under": r, "first": r,
     }  # fmt: skip
-    arrays = {name: np.zeros(size) for name, size in sizes.items()}
+    arrays: dict[str, Any] = {name: np.zeros(size) for name, size in sizes.items()}
+    arrays |= {name: np.zeros(r, np.int64) for name in ("weakest", "order")}
     hint = np.zeros(2, np.int64)
     return Work(report=np.zeros((c, REPORTS)), saved=np.zeros((c, STATES)), hint=hint, **arrays)
 
 
-def new_tally(system: System, steps: int) -> Tally:
-    """Empty statistics, with a trace of `steps` steps."""
+def new_tally(system: System, steps: int, fed: int = 0) -> Tally:
+    """Empty statistics, with a trace of `steps` steps, and of `fed` steps of feeds with targets."""
+    targets = len(system.targets.row)
+    feeds = np.zeros((fed if targets else 0, targets, 2))
+    feeds[:, :, 1] = np.inf  # steps before a state from which it goes on
     return Tally(
         period=np.zeros((len(system.edges) - 1, COUNTS)),
         hour=np.zeros((24, len(BY_HOUR))),
@@ -306,6 +314,8 @@ def new_tally(system: System, steps: int) -> Tally:
         rows=np.zeros((int(system.fleet.first[-1]), ROW_COUNTS)),
         heat=np.zeros((len(system.cooling.groups), HEAT_COUNTS)),
         trace=np.zeros((steps, len(TRACES))),
+        targets=np.zeros((targets, TARGET_COUNTS)),
+        feeds=feeds,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firsttoken.facility.cooling_system import CoolingPlant, CoolingValues
+from firsttoken.facility.grid_targets import Targets
 from firsttoken.facility.power_system import PowerGrid, PowerValues
 from firsttoken.facility.system import Fleet, Loads
 
@@ -120,6 +121,7 @@ class Site(NamedTuple):
     air : dry bulb K, wet bulb K, pressure Pa at full hours, shape [3, H].
     market : USD/J and kg/J in each hour, shape [2, H].
     edges, months : s from the start.
+    targets : load targets of the grid.
     """
 
     fleet: Fleet
@@ -148,6 +150,7 @@ class Site(NamedTuple):
     market: Floats
     edges: Floats
     months: Floats
+    targets: Targets
 
 
 class Events(NamedTuple):
@@ -199,7 +202,12 @@ class State(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Arrays that a step fills anew; `hint` remembers the report period and the month."""
+    """Arrays that a step fills anew; `hint` remembers the report period and the month.
+
+    By row of the power chain, where racks are cut: `weakest` is the row that cuts what stands
+    below, `gentle` whether it does so by best effort, `order` who gives first, `under` what all
+    racks below draw and `first` what those do that give first, W.
+    """
 
     cool_units: Floats
     live: Floats
@@ -225,6 +233,11 @@ class Work(NamedTuple):
     input: Floats
     loss: Floats
     factor: Floats
+    weakest: Ints
+    gentle: Floats
+    order: Ints
+    under: Floats
+    first: Floats
     level: Floats
     own: Floats
     cells: Floats
@@ -243,6 +256,8 @@ class Tally(NamedTuple):
     heat : by group of the cooling plant, shape [G, HEAT_COUNTS], see `cooling_count`.
     trace : power, IT power, motors, loss, water (kg/s), supply temperature, dry bulb of every
         step, shape [T, TRACES] or [0, TRACES].
+    targets : by row with load targets, shape [K, TARGET_COUNTS], see `grid_targets`.
+    feeds : power taken and target of these rows in every step, W, shape [T or 0, K, 2].
     """
 
     period: Floats
@@ -251,6 +266,8 @@ class Tally(NamedTuple):
     rows: Floats
     heat: Floats
     trace: Floats
+    targets: Floats
+    feeds: Floats
 
 
 TRACES: Final = ("power", "it_power", "motors", "loss", "water", "supply", "dry_bulb", "wet_bulb")

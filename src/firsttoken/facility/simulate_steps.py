@@ -12,9 +12,11 @@ import math
 from firsttoken.facility.cooling_count import count_cooling
 from firsttoken.facility.cooling_step import cooling_step
 from firsttoken.facility.cooling_system import SUPPLY
+from firsttoken.facility.grid_targets import target_of
 from firsttoken.facility.power_flow import power_books, power_flow, power_live, power_spread
 from firsttoken.facility.simulate_battery import charge_batteries, feed_excess, shave
 from firsttoken.facility.simulate_count import count_rows, count_step
+from firsttoken.facility.simulate_cut import count_targets, cut_racks, find_overload
 from firsttoken.facility.simulate_events import move_loads, move_units, racks_want
 from firsttoken.facility.simulate_state import (
     COOLING_BOOKS,
@@ -41,8 +43,6 @@ SHAVES = 5
 """Most rounds in which batteries meet a limit."""
 STILL = 1e-3
 """Change of throttling at which a step is solved."""
-SLACK = 1e-6
-"""Overload that counts as none."""
 FLOW_BY_HEAT = 2.5e-8
 """Coolant of racks that declare none, m3/(s W): 1.5 L/min for each kW (OCP, ACF guidelines)."""
 
@@ -70,7 +70,7 @@ def run_steps(
         changed = move_units(site, state, events, levels, j, t0)
         move_loads(site, state, work, t0, t1)
         racks_want(site, state, work, levels, j, t1 - t0)
-        _set_levels(site, work, levels, j)
+        _set_levels(site, work, levels, j, t0, t1)
         if changed or j == 0:
             _set_live(site, state, work)
         dry, wet, pressure = _air(site, levels, j, 0.5 * (t0 + t1))
@@ -80,6 +80,7 @@ def run_steps(
         count_step(site, state, work, tally, levels, j, first + j, t0, t1)
         count_rows(site, state, work, tally, t1 - t0)
         count_cooling(site.plant, work.report, work.water, t1 - t0, tally.heat)
+        count_targets(site, work, tally, first + j, t0, t1)
         if len(tally.trace):
             tally.trace[first + j, 6] = dry
             tally.trace[first + j, 7] = wet
@@ -109,7 +110,7 @@ def _air(site: Site, levels: Floats, j: int, t: float) -> tuple[float, float, fl
 
 
 @compiled_inner
-def _set_levels(site: Site, work: Work, levels: Floats, j: int) -> None:
+def _set_levels(site: Site, work: Work, levels: Floats, j: int, t0: float, t1: float) -> None:
     """Fill set-points of the cooling plant, what feeds may take, and overheads."""
     overheads = site.loads.overhead
     for i in range(len(overheads)):
@@ -119,6 +120,14 @@ def _set_levels(site: Site, work: Work, levels: Floats, j: int) -> None:
     for r in range(len(site.limit)):
         if site.limit[r] >= 0:
             site.power.limit[r] = levels[site.limit[r], j] * site.limit_share[r]
+    for k in range(len(site.targets.row)):
+        r = site.targets.row[k]
+        level, gentle = target_of(site.targets, k, t0, t1)
+        own = math.inf
+        if site.limit[r] >= 0:
+            own = levels[site.limit[r], j] * site.limit_share[r]
+        site.power.limit[r] = min(own, level)
+        work.gentle[r] = gentle if level <= own else 0.0
 
 
 @compiled_inner
@@ -154,8 +163,8 @@ def _solve(
         if not _cool(site, state, work, dt, dry, wet, pressure):
             return COOLING_BOOKS
         unserved = _supply(site, state, work, dt)
-        worst = _overload(site, work, units)
-        if worst <= 1.0 + 1e-4 or not _cut(site, work):
+        worst = find_overload(site, work, units)
+        if worst <= 1.0 + 1e-4 or not cut_racks(site, state, work):
             break
         _copy(work.saved, state.cooling)
     charge_batteries(site, state, work, units, dt)
@@ -302,48 +311,6 @@ def _flow(site: Site, work: Work, units: Floats) -> float:
     return float(
         power_flow(site.grid, site.power, units, work.demand, work.output, work.input, work.loss)
     )
-
-
-@compiled_inner
-def _overload(site: Site, work: Work, units: Floats) -> float:
-    """Fill to what every row must fall so that no row carries too much; return the worst load."""
-    grid = site.grid
-    worst = 0.0
-    for r in range(len(grid.kind)):
-        share = 1.0
-        most = min(site.power.capacity[r] * units[r], 1e300) if units[r] > 0.0 else 0.0
-        if work.output[r] > most * (1.0 + SLACK):
-            share = most / work.output[r]
-        if work.input[r] > site.power.limit[r] * (1.0 + SLACK):
-            share = min(share, site.power.limit[r] / work.input[r])
-        if share < 1.0:
-            worst = max(worst, 1.0 / max(share, 1e-9))
-        above = 1.0
-        for e in range(grid.parent_start[r], grid.parent_start[r + 1]):
-            p = grid.parent[e]
-            if work.live[p] > 0.0 and work.output[p] > 0.0:
-                above = min(above, work.factor[p])
-                if grid.prefer[r]:
-                    break
-        work.factor[r] = share * above
-    return worst
-
-
-@compiled_inner
-def _cut(site: Site, work: Work) -> bool:
-    """Cut the racks that rows with too much load feed; return whether any could be cut."""
-    feeds = site.loads.feeds
-    changed = False
-    for n in range(len(work.want)):
-        share = 1.0
-        for k in range(feeds.start[n], feeds.start[n + 1]):
-            row = feeds.row[k]
-            if work.live[row] > 0.0 and work.output[row] > 0.0:
-                share = min(share, work.factor[row])
-        if share < 1.0 and work.cut[n] > 1e-6 and work.want[n] > 0.0:
-            work.cut[n] *= share
-            changed = True
-    return changed
 
 
 def must_compile() -> bool:

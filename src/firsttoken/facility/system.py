@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firsttoken.facility.cooling_system import CoolingSystem
+from firsttoken.facility.grid_events import GridEvents
+from firsttoken.facility.grid_targets import NO_TARGETS, Targets
 from firsttoken.facility.loads import LoadTable
 from firsttoken.facility.power_system import Attachment, PowerSystem
 from firsttoken.facility.rack_rows import RackRow
@@ -74,6 +76,7 @@ class Loads(NamedTuple):
     ----------
     rack_group : group of racks of each row of racks, shape [N].
     full : racks that a row stands for at most, shape [N].
+    shed : order in which rows of racks give up power where it is short, shape [N].
     table : what the racks do.
     overhead : series of the overheads' power, shape [O].
     feeds : rows of the power chain that feed the N rows of racks, then the rows of the cooling
@@ -82,6 +85,7 @@ class Loads(NamedTuple):
 
     rack_group: Ints
     full: Floats
+    shed: Ints
     table: LoadTable
     overhead: Ints
     feeds: Attachment
@@ -120,6 +124,8 @@ class System:
     horizon, step : s.
     edges : report periods, s from the start, from 0 to the horizon, shape [B + 1].
     months : calendar months, as `edges`.
+    targets : load targets of the grid for feeds.
+    events : the messages that say so; None: there are none.
     """
 
     names: Names
@@ -146,6 +152,8 @@ class System:
     step: float
     edges: Floats
     months: Floats
+    targets: Targets = NO_TARGETS
+    events: GridEvents | None = None
     inputs: tuple[Input, ...] = ()
     users: dict[str, list[str]] = field(default_factory=dict)
 
