@@ -54,31 +54,35 @@ class Rates(NamedTuple):
     """
 
     matrix_16: Numbers = 0.717
-    matrix_8: Numbers = 0.588
-    matrix_4: Numbers = 0.545
-    grouped: Numbers = 0.772
-    attention_prefill: Numbers = 0.549
-    attention_decode: Numbers = 0.6
-    memory: Numbers = 0.799
-    memory_experts: Numbers = 0.852
-    memory_kv: Numbers = 0.705
-    rows: Numbers = 53.8
+    matrix_8: Numbers = 0.581
+    matrix_4: Numbers = 0.544
+    grouped: Numbers = 0.76
+    attention_prefill: Numbers = 0.548
+    attention_decode: Numbers = 0.598
+    memory: Numbers = 0.796
+    memory_experts: Numbers = 0.858
+    memory_kv: Numbers = 0.718
+    rows: Numbers = 54.7
     columns: Numbers = 280.0
-    kernel: Numbers = 3.35e-06
-    eager: Numbers = 2.44e-06
-    elementwise: Numbers = 22.7
-    reduce: Numbers = 5.65e-06
-    reduce_rank: Numbers = 5.97e-07
+    kernel: Numbers = 3.42e-06
+    eager: Numbers = 2.39e-06
+    elementwise: Numbers = 21.7
+    reduce: Numbers = 5.52e-06
+    reduce_rank: Numbers = 5.73e-07
     link: Numbers = 0.718
     network_delay: Numbers = 2.5e-05
     network: Numbers = 0.85
-    exchange: Numbers = 1.7e-05
-    skew: Numbers = 0.241
-    hot: Numbers = 0.563
+    exchange: Numbers = 1.86e-05
+    skew: Numbers = 0.25
+    hot: Numbers = 0.533
 
 
 RATES: Final = Rates()
 """The prior."""
+
+NARROW_KV: Final = 1.6
+"""Rate of attention over KV in FP8 relative to BF16 (FlashAttention-3, arXiv:2407.08608: 1.2
+PFLOP/s against 0.74 on H100)."""
 
 KERNELS_ATTENTION: Final = 7.0
 """Kernels of an attention layer: norm, QKV, rotation and cache write, attention, merge, output,
@@ -163,32 +167,32 @@ ENGINES: Final = {
     "vllm": Engine(
         chunk=8192.0,
         mixed=1.0,
-        overhead=0.000693,
-        sequence=4.27e-06,
+        overhead=0.000685,
+        sequence=4.29e-06,
         request=0.0151,
-        layer=0.000272,
+        layer=0.000271,
         host=1.5e-05,
-        cold=0.0817,
+        cold=0.0815,
     ),
     "sglang": Engine(
         chunk=8192.0,
         mixed=0.0,
-        overhead=0.0015,
-        sequence=3.17e-06,
+        overhead=0.00139,
+        sequence=2.16e-05,
         request=0.0147,
-        layer=0.00135,
-        host=3.31e-05,
-        cold=0.645,
+        layer=0.00134,
+        host=2.95e-05,
+        cold=0.65,
     ),
     "trtllm": Engine(
         chunk=8192.0,
         mixed=1.0,
-        overhead=0.000578,
-        sequence=4.91e-06,
+        overhead=0.00058,
+        sequence=5.35e-06,
         request=0.0146,
-        layer=0.000873,
-        host=1.97e-05,
-        cold=0.225,
+        layer=0.000871,
+        host=1.93e-05,
+        cold=0.226,
     ),
 }
 """Public defaults of the engines (documentation of vLLM 0.1x, SGLang 0.5, TensorRT-LLM 1.x)."""

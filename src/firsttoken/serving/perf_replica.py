@@ -50,6 +50,11 @@ def demand(
     return Demand(prompt, output, fresh, prompt + output / 2.0, taken, np.maximum(drafted, taken))
 
 
+def host_seconds(engine: Engine, layout: Layout, sequences: Any) -> Any:
+    """Seconds of host work of a step, f8[n]: each data rank has a scheduler of its own."""
+    return engine.overhead + engine.sequence * np.asarray(sequences) / layout.data
+
+
 class Piece(NamedTuple):
     """A step with prefill: its seconds, how many a prompt takes, prompts that share one."""
 
@@ -143,7 +148,7 @@ class Replica(NamedTuple):
         queries: Any = 1.0,
     ) -> Terms:
         """Terms of a step, host work included (see `step_terms`)."""
-        host = self.engine.overhead + self.engine.sequence * np.asarray(sequences)
+        host = host_seconds(self.engine, self.layout, sequences)
         return step_terms(
             self.architecture,
             self.hardware,

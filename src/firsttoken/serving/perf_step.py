@@ -245,9 +245,9 @@ def _decode(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: Rat
     latent = np.asarray(a.kv_rank) > 0
     width = np.where(latent, 2.0 * a.kv_rank + a.rope_size, a.head_size + a.value_size)
     flops = 2.0 * seen * a.heads / layout.tensor * width * held * work.queries
-    seconds = np.maximum(
-        held * read / (h.bandwidth * rates.memory_kv), flops / (h.bf16 * rates.attention_decode)
-    )
+    narrow = (np.asarray(layout.kv_bits) < 9.0) & (np.asarray(h.fp8) > 0)
+    peak = h.bf16 * rates.attention_decode * np.where(narrow, constants.NARROW_KV, 1.0)
+    seconds = np.maximum(held * read / (h.bandwidth * rates.memory_kv), flops / peak)
     state = 2.0 * weights.state_bytes(a) / layout.tensor * work.sequences / layout.data
     return seconds + state / (h.bandwidth * rates.memory_kv)
 
