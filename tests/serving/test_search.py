@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from firsttoken.serving.parts import library_architecture, library_hardware
 from firsttoken.serving.perf_memory import kv_capacity
 from firsttoken.serving.perf_point import aggregated_point, disaggregated_point
-from firsttoken.serving.search import Answer, Question, pareto, search
+from firsttoken.serving.search import NEARLY, Answer, Question, pareto, search
 from firsttoken.serving.search_costs import YEAR, Prices, annuity, gpu_second
-from firsttoken.serving.search_point import Load, mean_of, prefill_seconds, transfer_seconds
+from firsttoken.serving.search_point import Load, mean_of, prefill_seconds
 from firsttoken.serving.search_space import BF16, FP8, LOADS, NVFP4, layouts, supported
 from firsttoken.serving.system import Layout
 
@@ -81,16 +81,17 @@ def test_the_best_replica_is_the_best_of_a_loop() -> None:
             best = max(best, (total, gpus, float(users)))
     found_best = answer(question)
     row = found_best.best
-    assert found_best.total[row] == pytest.approx(best[0])
-    assert found_best.columns.gpus[row] == best[1]
-    assert found_best.columns.flight[row] == best[2]
+    most = int(np.argmax(np.where(found_best.meets, found_best.total, 0.0)))
+    assert found_best.total[most] == pytest.approx(best[0])
+    assert found_best.columns.gpus[most] == best[1]
+    assert found_best.columns.flight[most] == best[2]
+    assert found_best.total[row] >= NEARLY * best[0]
 
 
 def test_units_apart_are_as_the_performance_model_says() -> None:
-    """Each on its own, with the KV sent over the NICs on top of the time to the first token."""
+    """Each on its own, through the performance model's scalars."""
     question = replace(LARGE, together=False)
     columns = answer(question).columns
-    load = Load(DEEPSEEK, GB200, 1024.0, 1024.0)
     for row in (0, len(columns) // 2, len(columns) - 1):
         before, after = one(columns.prefill, row), one(columns.layout, row)
         point = disaggregated_point(
@@ -106,10 +107,7 @@ def test_units_apart_are_as_the_performance_model_says() -> None:
         )
         assert columns.tokens[row] == pytest.approx(float(point.tokens))
         assert columns.tpot[row] == pytest.approx(float(point.tpot))
-        sent = 1024 * 61 * (512 + 64) * before.kv_bits / 8
-        sent /= before.tensor * before.pipeline * GB200.network
-        assert float(transfer_seconds(load, before)) == pytest.approx(sent)
-        assert columns.ttft[row] == pytest.approx(float(point.ttft) + sent)
+        assert columns.ttft[row] == pytest.approx(float(point.ttft))
 
 
 def test_prefill_workers_keep_up() -> None:
@@ -135,7 +133,9 @@ def test_the_best_meets_what_is_asked() -> None:
     assert found.columns.ttft[row] <= 2.0
     assert found.columns.tpot[row] <= 0.05
     assert found.units[row] * found.columns.gpus[row] <= 72
-    assert found.total[row] == pytest.approx(found.total[found.meets].max())
+    near = found.meets & (found.total >= NEARLY * found.total[found.meets].max())
+    assert near[row]
+    assert found.columns.gpus[row] == found.columns.gpus[near].min()
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=40))
@@ -164,7 +164,7 @@ def test_a_looser_goal_never_serves_less(tpot: float, factor: float) -> None:
     strict = search(replace(SMALL, tpot=tpot))
     loose = search(replace(SMALL, tpot=tpot * factor))
     if strict.best >= 0:
-        assert loose.total[loose.best] >= strict.total[strict.best] * (1 - 1e-12)
+        assert loose.total[loose.best] >= strict.total[strict.best] * NEARLY
 
 
 def test_more_gpus_never_serve_less() -> None:
@@ -172,7 +172,7 @@ def test_more_gpus_never_serve_less() -> None:
         found.total[found.best]
         for found in (search(replace(SMALL, gpus=float(n), tpot=0.02)) for n in (1, 2, 3, 5, 8))
     ]
-    assert all(a <= b for a, b in pairwise(totals))
+    assert all(a * NEARLY <= b for a, b in pairwise(totals))
 
 
 def test_a_budget_of_power_holds() -> None:
@@ -192,7 +192,7 @@ def test_a_rate_takes_the_fewest_gpus() -> None:
     assert found.total[row] >= 60.0 * 256.0
     assert (found.units[row] - 1) * found.columns.tokens[row] < 60.0 * 256.0
     every = found.units * found.columns.gpus
-    assert used == every[found.meets].min()
+    assert used * NEARLY <= every[found.meets].min()
 
 
 @pytest.mark.parametrize(("objective", "column"), [("cost", "dollars"), ("energy", "joules")])
@@ -200,7 +200,7 @@ def test_other_objectives_are_met(objective: str, column: str) -> None:
     question = replace(SMALL, tpot=0.05, rent=2.0 / 3600, energy=80 / 3.6e9, pue=1.2)
     found = search(replace(question, objective=objective))  # type: ignore[arg-type]
     scores = getattr(found, column)
-    assert scores[found.best] == scores[found.meets].min()
+    assert scores[found.best] * NEARLY <= scores[found.meets].min()
 
 
 def test_money_and_energy_by_hand() -> None:

@@ -27,6 +27,9 @@ Objective = Literal["throughput", "cost", "energy"]
 
 MEGA = 1e6
 
+NEARLY = 0.99
+"""Configurations that come so near the best count as good; the smallest unit of them is chosen."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -37,7 +40,8 @@ class Question:
     formats : number formats to choose from.
     prompt, output : mean tokens of a request.
     cached : share of the prompt that is found in the prefix cache.
-    accepted : drafted tokens that are accepted in a step (speculative decoding).
+    accepted, drafted : mean tokens of a step that are drafted and accepted, and all drafted
+        (speculative decoding, multi-token prediction); 0: none.
     engine, corrections : of the performance model.
     sequences : most requests in flight of a replica.
     gpus : budget; inf: none.
@@ -58,6 +62,7 @@ class Question:
     output: float
     cached: float = 0.0
     accepted: float = 0.0
+    drafted: float = 0.0
     engine: Engine = GENERIC
     corrections: Corrections = NONE
     sequences: float = math.inf
@@ -85,6 +90,7 @@ class Question:
             self.output,
             self.cached,
             self.accepted,
+            self.drafted,
             self.engine,
             self.corrections,
             self.sequences,
@@ -114,7 +120,8 @@ class Answer:
     meets : whether goals, budgets and rate are met, b[n].
     frontier : rows of which none is better both per GPU and per user, by rising `per_user`; goals
         for the time to the first token hold, i8[m].
-    best : row of the best that meets all; -1: none does.
+    best : row of the smallest unit that is as good as the best, or nearly (`NEARLY`), and meets
+        all; -1: none does.
     reason : why none does, and what would help; empty if one does.
     layouts : layouts looked at; fitted : those that fit into memory.
     """
@@ -188,14 +195,11 @@ def _answer(question: Question, columns: Columns, looked: int, fitted: int) -> A
         meets &= getattr(columns, name) <= getattr(question, name)
     total = units * columns.tokens
     score = {
-        "throughput": -total if question.rate <= 0 else units * columns.gpus,
+        "throughput": units * columns.gpus if question.rate > 0 else 1.0 / np.maximum(total, 1e-9),
         "cost": dollars,
         "energy": joules,
     }[question.objective]
-    best = -1
-    if meets.any():
-        rows = np.flatnonzero(meets)
-        best = int(rows[np.lexsort((columns.tpot[rows], score[rows]))[0]])
+    best = _chosen(columns, np.flatnonzero(meets), score) if meets.any() else -1
     seen = np.flatnonzero((fit >= 1.0) & (columns.ttft <= question.ttft))
     front = seen[pareto(per_gpu[seen], 1.0 / columns.tpot[seen])]
     answer = Answer(
@@ -216,6 +220,12 @@ def _answer(question: Question, columns: Columns, looked: int, fitted: int) -> A
         fitted,
     )
     return answer if best >= 0 else _explained(answer)
+
+
+def _chosen(columns: Columns, rows: Ints, score: Floats) -> int:
+    """Of the rows with nearly the least score, the smallest unit, and the fastest for a user."""
+    good = rows[score[rows] * NEARLY <= np.min(score[rows])]
+    return int(good[np.lexsort((columns.tpot[good], columns.gpus[good]))[0]])
 
 
 def pareto(first: Floats, second: Floats) -> Ints:

@@ -19,11 +19,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.serving import perf_weights as weights
-from firsttoken.serving.perf_efficiency import GENERIC, NONE, Corrections, Engine
+from firsttoken.serving.perf_efficiency import GENERIC, NONE, RATES, Corrections, Engine
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
 from firsttoken.serving.perf_point import Point, aggregated_point, disaggregated_point
-from firsttoken.serving.perf_step import Terms, step_seconds, step_terms
+from firsttoken.serving.perf_replica import Demand, Replica, demand
+from firsttoken.serving.perf_step import Terms, step_seconds
 from firsttoken.serving.search_space import Layouts, crossed
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
 
@@ -63,7 +63,7 @@ class Load:
     ----------
     prompt, output : mean tokens of a request.
     cached : share of the prompt that is found in the prefix cache.
-    accepted : drafted tokens that are accepted in a step.
+    accepted, drafted : tokens of a step that are drafted, and of them those accepted, in the mean.
     sequences : most requests in flight of a replica.
     quantile : z of the share of the time in which goals must hold; 0: on average.
     """
@@ -74,6 +74,7 @@ class Load:
     output: float
     cached: float = 0.0
     accepted: float = 0.0
+    drafted: float = 0.0
     engine: Engine = GENERIC
     corrections: Corrections = NONE
     sequences: float = math.inf
@@ -83,6 +84,17 @@ class Load:
     def context(self) -> float:
         """Mean tokens of a sequence that decodes."""
         return self.prompt + self.output / 2.0
+
+    @property
+    def ask(self) -> Demand:
+        """One request."""
+        return demand(self.prompt, self.output, self.cached, self.accepted, self.drafted)
+
+    def on(self, layout: Layout) -> Replica:
+        """The replicas of layouts side by side."""
+        return Replica(
+            self.architecture, self.hardware, layout, self.engine, self.corrections, RATES
+        )
 
 
 class Columns(NamedTuple):
@@ -158,6 +170,7 @@ def aggregated(load: Load, found: Layouts) -> Columns:
             corrections=load.corrections,
             cached=load.cached,
             accepted=load.accepted,
+            drafted=load.drafted,
         )
 
     busiest = point(flight)
@@ -195,39 +208,39 @@ def mean_of(busiest: Floats, quantile: float) -> Floats:
 
 
 def prefill_seconds(load: Load, layout: Layout) -> Floats:
-    """Seconds of a replica for each prompt: its data ranks prefill one each at a time."""
-    terms, count = _prefill_terms(load, layout)
-    return np.asarray(count * step_seconds(terms) / np.asarray(layout.data))
+    """Seconds of a replica for each prompt: data ranks and stages work on prompts of their own."""
+    step, count = _prefill_step(load, layout)
+    return np.asarray(count * step / np.asarray(layout.data) / np.asarray(layout.pipeline))
 
 
-def _prefill_terms(load: Load, layout: Layout) -> tuple[Terms, float]:
-    """One chunk on every data rank, and how many follow each other."""
-    fresh = max(load.prompt * (1.0 - load.cached), 1.0)
-    count = max(math.ceil(fresh / float(np.asarray(load.engine.chunk))), 1)
-    pairs = fresh * (load.prompt - fresh + fresh / 2.0) / count
+def prompt_seconds(load: Load, layout: Layout) -> Floats:
+    """Seconds until a prompt is through: its chunks follow each other through the stages."""
+    step, count = _prefill_step(load, layout)
+    return np.asarray(step * (1.0 + (count - 1.0) / np.asarray(layout.pipeline)))
+
+
+def decode_seconds(load: Load, layout: Layout, running: Floats) -> Floats:
+    """Seconds between two tokens of a sequence, with drafts where they are asked for."""
+    return np.asarray(load.on(layout).decode(running, load.ask) / (1.0 + load.accepted))
+
+
+def _prefill_step(load: Load, layout: Layout) -> tuple[Floats, Floats]:
+    """Seconds of one chunk on every data rank, and how many follow each other."""
+    _, _, count = load.on(layout).chunk(load.ask)
+    return load.on(layout).uncovered(_prefill_terms(load, layout)), count
+
+
+def _prefill_terms(load: Load, layout: Layout) -> Terms:
+    tokens, pairs, _ = load.on(layout).chunk(load.ask)
     data = np.asarray(layout.data)
-    return _terms(load, layout, fresh / count * data, data, 0.0, pairs * data), float(count)
+    return load.on(layout).terms(tokens * data, data, 0.0, pairs * data)
 
 
 def _decode_terms(load: Load, layout: Layout, running: Floats) -> Terms:
-    tokens = running * (1.0 + load.accepted)
-    return _terms(load, layout, tokens, running, running * load.context, 0.0)
-
-
-def _terms(load: Load, layout: Layout, tokens: Any, sequences: Any, kv: Any, pairs: Any) -> Terms:
-    """A step with its host work."""
-    host = load.engine.overhead + load.engine.sequence * np.asarray(sequences)
-    return step_terms(
-        load.architecture,
-        load.hardware,
-        layout,
-        tokens,
-        sequences,
-        kv,
-        pairs,
-        load.corrections,
-        host,
-    )
+    """One step: each pipeline stage works on a batch of its own."""
+    batch = running / np.asarray(layout.pipeline)
+    queries = 1.0 + load.ask.drafted
+    return load.on(layout).terms(batch * queries, batch, batch * load.context, 0.0, queries=queries)
 
 
 def used_share(terms: Terms) -> Floats:
@@ -237,7 +250,7 @@ def used_share(terms: Terms) -> Floats:
 
 
 def _prefill_share(load: Load, layout: Layout) -> Floats:
-    return used_share(_prefill_terms(load, layout)[0])
+    return used_share(_prefill_terms(load, layout))
 
 
 def _decode_share(load: Load, layout: Layout, running: Floats) -> Floats:
@@ -253,8 +266,7 @@ def prefill_choices(load: Load, found: Layouts) -> Ints:
 
     Formats compete among themselves only: prefill and decode share one format.
     """
-    terms, count = _prefill_terms(load, found.layout)
-    sooner = np.asarray(count * step_seconds(terms))
+    sooner = prompt_seconds(load, found.layout)
     cheaper = prefill_seconds(load, found.layout) * replica_gpus(found.layout)
     kept = []
     for form in np.unique(found.format):
@@ -278,7 +290,7 @@ def disaggregated(load: Load, found: Layouts, gpus: float) -> Columns:
     room = kv_capacity(load.architecture, load.hardware, rows.layout, load.context, each)
     kept = np.flatnonzero(each * load.context <= room)
     rows, each = rows.take(kept), each[kept]
-    tpot = step_seconds(_decode_terms(load, rows.layout, each)) / (1.0 + load.accepted)
+    tpot = decode_seconds(load, rows.layout, each)
     kept = _near(tpot, each / tpot / replica_gpus(rows.layout), rows.format)
     rows, each, tpot = rows.take(kept), each[kept], tpot[kept]
     rate = each / (tpot * max(load.output - 1.0, 1.0))
@@ -295,7 +307,7 @@ def disaggregated(load: Load, found: Layouts, gpus: float) -> Columns:
     )
     kept = np.flatnonzero(then > 0)
     of, at, first, then = of[kept], at[kept], first[kept], then[kept]
-    own = spent[of] * np.asarray(found.layout.data)[of]
+    own = prompt_seconds(load, found.layout)[of]
     flight = then * (each[at] + rate[at] * own)
     return _paired(load, found.take(of), rows.take(at), first, then, flight)
 
@@ -352,11 +364,11 @@ def _paired(
             corrections=load.corrections,
             cached=load.cached,
             accepted=load.accepted,
+            drafted=load.drafted,
         )
 
     busiest = point(flight)
     mean = busiest if load.quantile <= 0 else point(mean_of(flight, load.quantile))
-    sent = transfer_seconds(load, before.layout)
     sizes = replica_gpus(before.layout) * first, replica_gpus(after.layout) * then
     spent = prefill_seconds(load, before.layout) * mean.tokens / load.output / first
     power = sizes[0] * np.minimum(spent, 1.0) * _prefill_share(load, before.layout)
@@ -370,20 +382,10 @@ def _paired(
         first,
         then,
         flight,
-        busiest.ttft + sent,
+        busiest.ttft,
         busiest.tpot,
-        busiest.e2e + sent,
+        busiest.e2e,
         mean.tokens,
         gpus,
         load.hardware.idle + _dynamic(load) * power / gpus,
     )
-
-
-def transfer_seconds(load: Load, prefill: Layout) -> Floats:
-    """Seconds for the KV of a prompt to leave the GPUs that hold it, over their NICs.
-
-    Layers are sent while later ones are computed; what is counted is as if they were not.
-    """
-    held = weights.kv_bytes(load.architecture, prefill.kv_bits, load.prompt) * load.prompt
-    senders = np.asarray(prefill.tensor) * np.asarray(prefill.pipeline)
-    return np.asarray(held / (senders * load.hardware.network))
