@@ -44,10 +44,12 @@ PRIOR: Final = Rates(
 rest from the order of magnitude of each term."""
 
 SPREAD: Final = Rates(
-    **dict.fromkeys(("bf16", "fp8", "mxfp8"), 0.15),
-    **dict.fromkeys(("fp4", "host"), 0.2),
+    **dict.fromkeys(("bf16", "fp8", "mxfp8", "hopper"), 0.08),
+    fp4=0.15,
+    host=0.2,
     **dict.fromkeys(("power", "attention", "tensor_call", "chunk_call"), 0.3),
-    **dict.fromkeys(("grouped", "exponent", "passes", "expert_passes", "gradients"), 0.4),
+    **dict.fromkeys(("grouped", "exponent", "expert_passes", "gradients"), 0.4),
+    passes=0.25,
     **dict.fromkeys(("scale", "block", "optimizer", "tensor", "exchange", "exchange_out"), 0.5),
     **dict.fromkeys(("context", "chunk", "launch", "launch_expert", "capacity"), 0.5),
     **dict.fromkeys(("rows", "sharded", "reduce", "graphs"), 0.7),

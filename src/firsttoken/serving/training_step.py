@@ -80,7 +80,9 @@ class Rates(NamedTuple):
     Attributes
     ----------
     bf16, fp8, mxfp8, fp4 : time of a large matrix product over that at the peak.
-    power : exponent of watts a FLOP/s relative to B200: products are limited by power.
+    power : exponent of the watts a FLOP/s relative to the first of a generation: large products
+        are limited by power.
+    hopper : factor on the time of products over peak for GPUs without FP4, relative to Blackwell.
     grouped, rows : time of experts' products over that of large ones; rows of an expert at which
         it doubles again.
     attention, exponent : time over that at the peak of products, and of exponentials.
@@ -103,6 +105,7 @@ class Rates(NamedTuple):
     mxfp8: Numbers = 1.48
     fp4: Numbers = 1.8
     power: Numbers = -0.6
+    hopper: Numbers = 1.0
     grouped: Numbers = 2.5
     rows: Numbers = 500.0
     attention: Numbers = 1.2
@@ -295,8 +298,13 @@ def full_graphs(architecture: Architecture, job: Job) -> Any:
 
 
 def _hot(h: Hardware, rates: Rates) -> Any:
-    """Products are limited by power: W a FLOP/s, relative to B200's 1,000 W for 2.25 PFLOP/s."""
-    return np.exp(rates.power * np.log(np.asarray(h.tgp) / np.asarray(h.bf16) * 2.25e12))
+    """Products are limited by power: W a FLOP/s against A100 (400 W for 312 TFLOP/s), H100 (700 W
+    for 989 TFLOP/s), B200 (1,000 W for 2.25 PFLOP/s), of the generation that has the same formats.
+    """
+    older = np.where(np.asarray(h.fp8) > 0, 700.0 / 989e12, 400.0 / 312e12)
+    first = np.where(np.asarray(h.fp4) > 0, 1000.0 / 2.25e15, older)
+    ratio = np.asarray(h.tgp) / np.asarray(h.bf16) / first
+    return np.exp(rates.power * np.log(ratio)) * np.where(np.asarray(h.fp4) > 0, 1.0, rates.hopper)
 
 
 def _wide(h: Hardware, rates: Rates) -> Any:
