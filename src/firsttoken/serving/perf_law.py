@@ -7,25 +7,39 @@ from typing import Any, Final
 import numpy as np
 
 from firsttoken.serving import perf_weights as weights
-from firsttoken.serving.perf_efficiency import GENERIC, NONE, Corrections, Engine
+from firsttoken.serving.perf_efficiency import (
+    GENERIC,
+    GRAPH,
+    NONE,
+    RATES,
+    Corrections,
+    Engine,
+    Rates,
+)
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
-from firsttoken.serving.perf_step import step_seconds, step_terms
+from firsttoken.serving.perf_power import step_joules
+from firsttoken.serving.perf_replica import Replica
+from firsttoken.serving.perf_step import Terms, step_seconds
 from firsttoken.serving.system import Architecture, Hardware, Layout, StepLaw
 
-GRID: Final = (0, 1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
-"""Tokens of a step at which the law is tabulated; doubled steps follow up to `LAST`."""
-
-LAST: Final = 65536
-"""Largest step that is tabulated."""
+SIZES: Final = (
+    *(0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 513, 640, 768),
+    *(1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 65536),
+)
+"""Tokens of a step at which the law is tabulated."""
 
 CONTEXT: Final = 4096.0
-"""Tokens of context at which the slopes of attention are taken."""
+"""Tokens of context at which the slopes of attention are taken, where none is given."""
 
-FLOP_JOULE: Final = 0.35
-"""Share of the power above idle that matrix products at their full rate take (fitted prior)."""
+SEQUENCES: Final = 64.0
+"""Sequences that decode where the slopes of attention are taken."""
 
-BYTE_JOULE: Final = 0.45
-"""Share of the power above idle that memory at its full rate takes (fitted prior)."""
+CHUNK: Final = 2048.0
+"""Tokens of the chunk at which the slope of prefill attention is taken."""
+
+SAMPLED: Final = 256.0
+"""Most sequences for which a tabulated step samples a token, each data rank: what is longer holds
+prompts."""
 
 
 def step_law(
@@ -34,46 +48,63 @@ def step_law(
     layout: Layout,
     corrections: Corrections = NONE,
     engine: Engine = GENERIC,
+    *,
+    rates: Rates = RATES,
+    context: float = CONTEXT,
 ) -> StepLaw:
-    """Law of one replica (floats, not arrays, in all three arguments).
+    """Law of one replica (floats, not arrays, in all arguments).
 
-    The table holds a step's seconds without attention; attention's slopes are taken at a context
-    of `CONTEXT` tokens.  Layers with a sliding window count as if it were full.
+    The table holds what does not depend on contexts; attention is linear in the tokens that
+    decoding sequences read and in the pairs that chunks attend, with slopes taken at `context`
+    tokens (sliding windows make them smaller at longer ones).  With pipeline stages the law is
+    that of a round of their batches, each a share of the tokens: all sequences get one token.
     """
-    sizes = np.array([*GRID, *(2.0**k for k in range(12, 17))], dtype=float)
-    sampled = np.minimum(sizes, 1024.0)
+    replica = Replica(architecture, hardware, layout, engine, corrections, rates)
+    lanes = float(np.asarray(layout.pipeline))
+    sizes = np.array(SIZES, dtype=float)
 
-    def seconds(tokens: Any, sequences: Any, kv: Any, pairs: Any) -> Any:
-        """Seconds of steps without host work."""
-        return step_seconds(
-            step_terms(architecture, hardware, layout, tokens, sequences, kv, pairs, corrections)
-        )
+    def terms(tokens: Any, sequences: Any, kv: Any = 0.0, pairs: Any = 0.0) -> Terms:
+        """Terms of the step of one lane."""
+        parts = [np.asarray(value) / lanes for value in (tokens, sequences, kv, pairs)]
+        return replica.terms(*parts)
 
-    table = seconds(sizes, sampled, 0.0, 0.0)
-    many = 64.0
-    base = seconds(many, many, many * CONTEXT, 0.0)
-    kv_second = (seconds(many, many, 2.0 * many * CONTEXT, 0.0) - base) / (many * CONTEXT)
-    pair_second = (seconds(many, many, 0.0, 1e9) - seconds(many, many, 0.0, 0.0)) / 1e9
+    table = terms(sizes, np.minimum(sizes, SAMPLED * float(np.asarray(layout.data))))
+    covered = sizes / lanes / float(np.asarray(layout.data)) <= GRAPH
+    whole = np.where(covered, step_seconds(table), replica.uncovered(table))
+    fixed = terms(0.0, 0.0)
+    overhead = float(np.asarray(fixed.launch) + np.asarray(fixed.overhead))
+    idle = terms(SEQUENCES, SEQUENCES)
+    read = terms(SEQUENCES, SEQUENCES, SEQUENCES * context)
+    attended = CHUNK * context / 2.0
+    chunk = terms(CHUNK, 1.0, 0.0, attended)
+    kv_second = float((np.asarray(read.decode) - np.asarray(idle.decode)) / SEQUENCES / context)
+    pair_second = float(np.asarray(chunk.prefill) / attended)
+    host = fixed._replace(**{name: 0.0 for name in Terms._fields if name not in _HOST})
+    energy_step = float(step_joules(host, hardware, layout))
     gpus = float(replica_gpus(layout))
-    dynamic = gpus * (float(hardware.tgp) - float(hardware.idle))
-    rise = np.maximum.accumulate(table)
-    joules = (rise - rise[0]) * dynamic * (FLOP_JOULE + BYTE_JOULE)
-    overhead = float(np.asarray(engine.overhead) * np.asarray(corrections.overhead))
-    fixed = float(rise[0])
     return StepLaw(
         tokens=sizes,
-        seconds=rise - fixed,
-        joules=joules,
-        overhead=overhead + fixed,
-        kv_second=float(kv_second),
-        pair_second=float(pair_second),
-        energy_step=0.15 * dynamic * (overhead + fixed),
-        kv_joule=float(kv_second) * dynamic * BYTE_JOULE,
-        pair_joule=float(pair_second) * dynamic * 0.7,
+        seconds=np.maximum.accumulate(np.maximum(whole - overhead, 0.0)),
+        joules=np.maximum.accumulate(step_joules(table, hardware, layout) - energy_step),
+        overhead=overhead,
+        kv_second=kv_second,
+        pair_second=pair_second,
+        energy_step=energy_step,
+        kv_joule=float(step_joules(_only("decode", kv_second), hardware, layout)),
+        pair_joule=float(step_joules(_only("prefill", pair_second), hardware, layout)),
         idle=gpus * float(hardware.idle),
         limit=gpus * float(hardware.tgp),
         gpus=gpus,
-        kv_tokens=max(float(kv_capacity(architecture, hardware, layout, CONTEXT, many)), 0.0),
-        kv_bytes=float(weights.kv_bytes(architecture, layout.kv_bits, CONTEXT)),
-        link=gpus * float(hardware.network),
+        kv_tokens=max(float(kv_capacity(architecture, hardware, layout, context, SEQUENCES)), 0.0),
+        kv_bytes=float(weights.kv_bytes(architecture, layout.kv_bits, context)),
+        link=gpus * float(hardware.network) * float(np.asarray(rates.network)),
     )
+
+
+_HOST: Final = ("launch", "overhead")
+"""Terms of a step that do not depend on what it does."""
+
+
+def _only(name: str, seconds: float) -> Terms:
+    """Terms of which all but one are 0."""
+    return Terms(**{field: seconds if field == name else 0.0 for field in Terms._fields})
