@@ -9,6 +9,7 @@ from firsttoken.serving import deployment as to
 from firsttoken.serving.compile_traffic import compile_stream
 from firsttoken.serving.disrupt import problem
 from firsttoken.serving.model_service import Choices, Parallel, Pool, Precisions, Scaling
+from firsttoken.serving.search_prices import energy_price, rent_of
 from firsttoken.serving.slots import Slots
 from firsttoken.serving.system import Architecture, Hardware, Layout
 from firsttoken.twin.dates import period_edges
@@ -44,7 +45,8 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
     accelerators = tuple(_accelerators(slots, key, effects) for key in factory.accelerators)
     services = tuple(_service(slots, key) for key in factory.services)
     step = own.scalar("step")
-    series = {key: own.series(key) for key in ("power_cap", "throttle", "pue", "energy_price")}
+    series = {key: own.series(key) for key in ("power_cap", "throttle", "pue")}
+    price = own.series("energy_price", energy_price(twin))
     parameters, table = build.tables()
     horizon = twin.end - twin.start
     return to.System(
@@ -56,7 +58,7 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
         power_cap=series["power_cap"],
         throttle=series["throttle"],
         pue=series["pue"],
-        energy_price=series["energy_price"],
+        energy_price=price,
         start=twin.start,
         horizon=horizon,
         step=float(min(fixed_parameters(parameters)[step], horizon)),
@@ -94,10 +96,17 @@ def _accelerators(slots: Slots, name: str, effects: Effects) -> to.Accelerators:
         number=number,
         per_rack=per_rack,
         factors=tuple(effects.factors.get(("accelerators", name), ())),
-        rent=sheet.series("rent"),
+        rent=sheet.series("rent", rent_of(sheet, slots.resolve)),
         mtbf=mtbf,
         mttr=sheet.needed("mttr", "GPUs that fail are repaired") if mtbf != NONE else NONE,
     )
+
+
+def _rent(slots: Slots, sheet: Sheet) -> int:
+    """Series of the cost of a GPU by time; from what owning it costs where none is declared."""
+    if sheet.has("rent"):
+        return sheet.series("rent")
+    return slots.build.constant_series(rent_of(sheet, slots.resolve))
 
 
 def _hardware(sheet: Sheet, key: str) -> int:
@@ -163,11 +172,11 @@ def _choices(slots: Slots, name: str) -> to.Choices:
 def _engine(slots: Slots, name: str) -> to.Engine:
     engine = slots.factory.services[name].engine
     sheet = slots.sheet(f"services.{name}.engine", engine)
-    drafted, acceptance, cost = 0, NONE, NONE
+    drafted, acceptance = 0, NONE
     if engine.speculation is not None:
         below = slots.sheet(f"services.{name}.engine.speculation", engine.speculation)
         drafted = engine.speculation.tokens
-        acceptance, cost = below.scalar("acceptance"), below.scalar("cost")
+        acceptance = below.scalar("acceptance")
     return to.Engine(
         name=engine.name,
         release=engine.release,
@@ -179,7 +188,6 @@ def _engine(slots: Slots, name: str) -> to.Engine:
         prefix_cache=engine.prefix_cache,
         drafted=drafted,
         acceptance=acceptance,
-        cost=cost,
     )
 
 

@@ -103,7 +103,7 @@ class Replicas:
 
 @dataclass(frozen=True)
 class Engine:
-    """Serving software and its settings; `speed`, `memory`, `acceptance`, `cost` are parameters."""
+    """Serving software and its settings; `speed`, `memory`, `acceptance` are parameters."""
 
     name: str
     release: str
@@ -115,7 +115,6 @@ class Engine:
     prefix_cache: bool
     drafted: int
     acceptance: int
-    cost: int
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Serving(Declared):
     pue: Annotated[Value, Quantity("", at_least=1)] = default(
         1, description="Energy of the site over that of the GPUs and hosts, for costs."
     )
-    energy_price: Annotated[Value, Quantity("USD/J", at_least=0)] = default(
-        "0 USD/MWh", description="Price of energy."
+    energy_price: Annotated[Value, Quantity("USD/J", at_least=0)] | None = Field(
+        None, description="Price of energy; none: fact(energy.price.us_industrial)."
     )
     step: Annotated[Value, Quantity("s", above=0, series=False)] = default(
         "1 s", description="Time step of mode `fluid`, and of the course of power."

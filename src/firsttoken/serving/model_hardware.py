@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from firsttoken.serving.model_costs import Costs
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 Count = Annotated[Value, Quantity("each", at_least=0)]
@@ -31,8 +32,11 @@ class Accelerators(Declared):
     racks: Count | None = Field(
         None, description="Racks or nodes, each of one NVLink domain, instead of `count`."
     )
-    rent: Annotated[Value, Quantity("USD/s", at_least=0)] = default(
-        "0 USD/hour", description="Cost of a GPU but for its energy: rent, or capital and staff."
+    rent: Annotated[Value, Quantity("USD/s", at_least=0)] | None = Field(
+        None, description="Cost of a GPU by time, but for its energy; none: from `costs`."
+    )
+    costs: Costs | None = Field(
+        None, description="What owning a GPU costs; none: prices and facts of the library."
     )
     mtbf: Duration | None = Field(None, description="Time between failures of one GPU.")
     mttr: Duration | None = Field(

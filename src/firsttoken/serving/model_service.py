@@ -47,9 +47,6 @@ class Speculation(Declared):
 
     tokens: int = Field(1, ge=1, description="Tokens drafted in a step.")
     acceptance: Share = default("80 %", description="Share of drafted tokens that are right.")
-    cost: Share = default(
-        "10 %", description="Time of the draft as a share of that of the step that checks it."
-    )
 
 
 class Engine(Declared):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
 
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
+from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.physics import (
     architecture_of,
     engine_of,
@@ -17,6 +17,7 @@ from firsttoken.serving.physics import (
     most_gpus,
 )
 from firsttoken.serving.search import Answer, Question, search
+from firsttoken.serving.search_kpi import Planned
 from firsttoken.serving.search_space import Format
 from firsttoken.serving.system import Layout
 from firsttoken.twin.findings import InfeasibleError
@@ -25,15 +26,7 @@ Layouts = tuple[Layout, Layout | None]
 """Of the replicas that serve or decode, and of those that prefill."""
 
 
-@dataclass(frozen=True)
-class ServicePlan:
-    """What the search found for one service."""
-
-    service: to.Service
-    answer: Answer
-
-
-def plan_services(system: to.System) -> list[ServicePlan]:
+def plan_services(system: to.System) -> list[Planned]:
     """Plans of the services that ask for one, or have no layout.
 
     Raises
@@ -43,7 +36,7 @@ def plan_services(system: to.System) -> list[ServicePlan]:
     """
     drawn = fixed_parameters(system.parameters)
     return [
-        ServicePlan(service, _found(system, service, drawn))
+        Planned(system.name, service.name, _found(system, service, drawn))
         for service in system.services
         if service.asked or not _is_laid_out(service)
     ]
@@ -111,7 +104,7 @@ def question_of(
     engine, goals = service.engine, service.goals
     accepted = 0.0
     if engine.drafted:
-        accepted = accepted_of(engine.drafted, float(drawn[engine.acceptance]))
+        accepted = float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
     first = system.series.start[:-1]
 
     def level(series: int) -> float:
@@ -126,6 +119,7 @@ def question_of(
         output=output,
         cached=cached,
         accepted=accepted,
+        drafted=float(engine.drafted),
         engine=engine_of(engine),
         sequences=float(engine.sequences),
         gpus=number(choices.gpus, most_gpus(system, gpu, drawn)),
@@ -142,8 +136,3 @@ def question_of(
         pue=level(system.pue),
         objective=cast("Literal['throughput', 'cost', 'energy']", choices.objective),
     )
-
-
-def accepted_of(drafted: int, acceptance: float) -> float:
-    """Drafted tokens that are accepted in a step: a + a^2 + ... (Leviathan et al., 2023, eq. 1)."""
-    return float(sum(acceptance**k for k in range(1, drafted + 1)))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from firsttoken.serving import model
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
+from firsttoken.twin.validation import paths_naming
 
 if TYPE_CHECKING:
+    from firsttoken.serving.deployment import System
+    from firsttoken.serving.kpi import Kpis
+    from firsttoken.serving.plan import Layouts
+    from firsttoken.serving.result import FactoryResult
     from firsttoken.twin.parameters import Resolve
+    from firsttoken.twin.result_table import ResultTable
     from firsttoken.twin.twin import Twin
 
 
@@ -47,18 +55,75 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     )
     tables = [inputs]
     if "plan" in settings.engines:
-        from firsttoken.serving.kpi_plan import plan_tables
         from firsttoken.serving.plan import plan_services
+        from firsttoken.serving.search_kpi import tables_of
 
         settings.say(f"plan {name}, {scenario}", 0, 0)
-        tables += plan_tables(scenario, name, plan_services(compiled))
-    return Outcome(tuple(tables))
+        planned = plan_services(compiled)
+        tables += tables_of(scenario, planned) if planned else []
+    wanted = {"simulate", "explain"} & set(settings.engines) or _is_needed(twin, name)
+    if not compiled.services or not wanted:
+        return Outcome(tuple(tables))
+    from firsttoken.serving.kpi import Kpis
+    from firsttoken.serving.kpi_ports import factory_ports
+    from firsttoken.serving.plan import layouts_of
+
+    factory = twin.rooms["serving"][name]
+    assert isinstance(factory, model.Serving)
+    layouts = layouts_of(compiled)
+    simulated = _simulate(twin, compiled, layouts, settings)
+    prefix = f"{name}: " if len(twin.rooms["serving"]) > 1 else ""
+    kpis = Kpis(scenario, compiled, simulated, factory.report, prefix)
+    tables += factory_tables(kpis, layouts, trace=factory.trace)
+    return Outcome(tuple(tables), factory_ports(kpis))
+
+
+def _is_needed(twin: Twin, name: str) -> bool:
+    """Whether a value of any room is `model(serving.<name>.…)`."""
+    pattern = re.compile(rf"model\(\s*serving\.{re.escape(name)}\.")
+    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
+
+
+def _simulate(
+    twin: Twin, compiled: System, layouts: Sequence[Layouts], settings: Settings
+) -> FactoryResult:
+    from firsttoken.serving.simulate import simulate
+
+    what = f"simulate {compiled.name}, {twin.scenario or 'base'}"
+    return simulate(
+        compiled,
+        layouts,
+        twin.replications,
+        twin.seed,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(what, done, total),
+        cancel=settings.cancel,
+    )
+
+
+def factory_tables(kpis: Kpis, layouts: Sequence[Layouts], *, trace: bool) -> list[ResultTable]:
+    """All tables of a simulated token factory."""
+    from firsttoken.serving import kpi, kpi_units
+
+    tables = [
+        kpi.summary_table(kpis),
+        kpi.period_table(kpis),
+        kpi.latency_table(kpis),
+        kpi_units.tenant_table(kpis),
+        kpi_units.replica_table(kpis, layouts),
+        kpi_units.pool_table(kpis),
+    ]
+    if trace:
+        tables.append(kpi_units.trace_table(kpis))
+    return tables
 
 
 def port_names(instance: Declared) -> tuple[str, ...]:
     """Power in W, tokens and requests in 1/s, GPUs that work, in time."""
+    from firsttoken.serving.kpi_ports import PORTS
+
     assert isinstance(instance, model.Serving)
-    return ()
+    return PORTS if instance.services else ()
 
 
 ROOM = Room(name="serving", model=model.Serving, check=check, execute=execute, ports=port_names)

@@ -44,7 +44,8 @@ class Timeline:
     edges : of the ticks, s from the start, [T + 1].
     available : GPUs of each pool, [A, T].
     groups : replicas of every service.
-    free : GPUs of each pool that no service has, [A, T].
+    trained : GPUs of each pool that training holds, [A, T].
+    free : GPUs of each pool that neither services nor training have, [A, T].
     throttle : share of the speed that cooling leaves, [T].
     pue, energy_price : [T]; rent : USD/s of a GPU, [A, T].
     """
@@ -52,11 +53,20 @@ class Timeline:
     edges: Floats
     available: Floats
     groups: tuple[Group, ...]
+    trained: Floats
     free: Floats
     throttle: Floats
     pue: Floats
     energy_price: Floats
     rent: Floats
+
+
+@dataclass(frozen=True)
+class Held:
+    """What training has by tick: GPUs of each pool, [A, T], and W of GPUs and hosts, [T]."""
+
+    gpus: Floats
+    power: Floats
 
 
 class Course:
@@ -105,6 +115,7 @@ def timeline(
     system: to.System,
     drawn: Floats,
     layouts: Sequence[tuple[Layout, Layout | None]],
+    held: Held,
     edges: Floats,
     seed: int,
     replication: int,
@@ -115,6 +126,7 @@ def timeline(
     ----------
     drawn : parameters, [P].
     layouts : of the replicas of each service: its own, and those that prefill.
+    held : what training has.
     edges : of the ticks, s from the start, [T + 1].
     """
     course = Course(system, drawn, edges, seed, replication)
@@ -122,7 +134,7 @@ def timeline(
         (system.throttle, system.pue, system.energy_price, system.power_cap)
     )
     available = _available(system, drawn, course)
-    free = available.copy()
+    free = np.maximum(available - held.gpus, 0.0)
     groups: list[Group] = []
     last: list[tuple[int, to.Replicas, Layout]] = []
     for number, service in enumerate(system.services):
@@ -139,7 +151,8 @@ def timeline(
     return Timeline(
         edges=edges,
         available=available,
-        groups=tuple(_capped(system, drawn, groups, available, cap)),
+        groups=tuple(_capped(system, drawn, groups, available, held, cap)),
+        trained=available - np.maximum(available - held.gpus, 0.0),
         free=free,
         throttle=throttle,
         pue=pue,
@@ -186,17 +199,26 @@ def _group(
 
 
 def _capped(
-    system: to.System, drawn: Floats, groups: Sequence[Group], available: Floats, cap: Floats
+    system: to.System,
+    drawn: Floats,
+    groups: Sequence[Group],
+    available: Floats,
+    held: Held,
+    cap: Floats,
 ) -> list[Group]:
-    """The groups with their parts of the cap: what hosts and idle GPUs leave, by GPU limits."""
+    """The groups with their parts of the cap, by the limits of their GPUs.
+
+    Hosts, GPUs without a service and training take theirs first.
+    """
     if np.isnan(cap).all():
         return list(groups)
     gpus = [hardware_of(pool, drawn) for pool in system.accelerators]
-    left = cap.copy()
+    left = cap - held.power
     for row, gpu in enumerate(gpus):
-        left -= available[row] * gpu.host
+        others = np.maximum(available[row] - held.gpus[row], 0.0)
+        left -= others * gpu.host
         busy = sum((g.count * g.gpus for g in groups if g.on == row), np.zeros_like(cap))
-        left -= (available[row] - busy) * gpu.idle
+        left -= np.maximum(others - busy, 0.0) * gpu.idle
     limits = [group.count * group.gpus * gpus[group.on].tgp for group in groups]
     whole = np.maximum(sum(limits, np.zeros_like(cap)), 1e-9)
     left = np.maximum(left, 0.0)

@@ -1,0 +1,59 @@
+"""One replication of a token factory, and what a service did in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firsttoken.serving import deployment as to
+from firsttoken.serving.timeline import Group, Timeline
+
+
+@dataclass(frozen=True)
+class Case:
+    """One replication of a factory.
+
+    Attributes
+    ----------
+    drawn : parameters, [P]; line : what changes with time.
+    """
+
+    system: to.System
+    drawn: to.Floats
+    line: Timeline
+    seed: int
+    replication: int
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one service did in one replication.
+
+    Attributes
+    ----------
+    ticks : counts by tick, [T, COUNTS]; ENERGY and below are filled by `simulate`.
+    latency : s at PROBABILITIES and mean, [3, 5].
+    tenants : finished, and those that reach all goals, [tenants, 2].
+    power : W of its GPUs, [T]; replicas : [T].
+    """
+
+    ticks: to.Floats
+    latency: to.Floats
+    tenants: to.Floats
+    power: to.Floats
+    replicas: to.Floats
+
+
+def groups_of(line: Timeline, service: int) -> tuple[Group, Group | None]:
+    """Replicas that serve or decode, and those that prefill."""
+    found = [group for group in line.groups if group.service == service]
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def goals_of(service: to.Service, drawn: to.Floats) -> tuple[float, float, float]:
+    """Goals of TTFT, TPOT and E2E, s; infinite: none."""
+    goals = service.goals
+    rows = (goals.ttft, goals.tpot, goals.e2e)
+    ttft, tpot, e2e = (float(drawn[row]) if row != to.NONE else np.inf for row in rows)
+    return ttft, tpot, e2e

@@ -1,0 +1,288 @@
+"""From simulated arrays to named tables with units: tokens, latencies, power and money.
+
+All quantiles P10 to P90 are over replications; latencies at P50 to P99 of the requests are columns
+of their own.  TTFT is the time to the first token, TPOT the time per output token after it, E2E the
+time to the last; goodput counts what reaches all goals (DistServe, OSDI 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from firsttoken.kernel import statistics
+from firsttoken.serving import deployment as to
+from firsttoken.serving import result as of
+from firsttoken.serving.result import FactoryResult, Floats
+from firsttoken.twin.dates import iso, to_datetime
+from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_table import ResultTable
+
+PROBABILITIES: Final = (0.1, 0.5, 0.8, 0.9)
+MEGA: Final = 1e6
+MWH: Final = 3.6e9
+MILLI: Final = 1e3
+_LITTLE: Final = 1e-9
+
+Figure = tuple[str, str, str, Floats]
+"""(kpi, label, unit, one number a replication)."""
+
+SHOWN: Final[tuple[tuple[str, str, float], ...]] = (
+    ("ttft", "s", 1.0),
+    ("tpot", "ms", MILLI),
+    ("e2e", "s", 1.0),
+)
+"""Latencies, with the unit in which they are told."""
+
+
+def spread(samples: Floats) -> dict[str, Floats]:
+    """P10, P50, P80, P90 and mean over axis 0 of [R, ...]; NaN where a replication has none."""
+    values = np.asarray(samples, np.float64)
+    known = ~np.isnan(values).any(axis=0)
+    found = np.full((len(QUANTILES), *values.shape[1:]), np.nan)
+    if known.any():
+        chosen = values[:, known]
+        found[:-1, known] = statistics.quantiles(chosen, PROBABILITIES)
+        found[-1, known] = chosen.mean(axis=0)
+    return dict(zip(QUANTILES, found, strict=True))
+
+
+def ratio(part: Floats, whole: Floats | float) -> Floats:
+    """Part over whole, NaN where there is no whole."""
+    whole = np.asarray(whole, np.float64)
+    out: Floats = np.full(np.broadcast_shapes(np.shape(part), whole.shape), np.nan)
+    np.divide(part, whole, out=out, where=whole > _LITTLE)
+    return out
+
+
+class Kpis:
+    """What the tables of one simulated token factory have in common.
+
+    Parameters
+    ----------
+    scenario : name that goes into the first column.
+    report : period of reports.
+    prefix : what stands before labels, so that factories of one twin can be told apart.
+
+    Attributes
+    ----------
+    total : counts of the whole time by service, [R, S, COUNTS]; pools : by pool, [R, A, ...].
+    """
+
+    def __init__(
+        self,
+        scenario: str,
+        compiled: to.System,
+        simulated: FactoryResult,
+        report: str,
+        prefix: str = "",
+    ) -> None:
+        self.scenario, self.system, self.result = scenario, compiled, simulated
+        self.report, self.prefix, self.name = report, prefix, compiled.name
+        self.services = [service.name for service in compiled.services]
+        self.total = simulated.period.sum(axis=2)
+        self.pools = simulated.pools.sum(axis=2)
+
+    def rows(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> Rows:
+        """Rows of a table that begins with the scenario and the factory."""
+        return Rows(
+            name,
+            description,
+            ("scenario", "factory", *keys),
+            "scenario",
+            "factory",
+            *keys,
+            *columns,
+        )
+
+
+def summary_table(kpis: Kpis) -> ResultTable:
+    """Headline figures of the whole time."""
+    rows = Rows(
+        "serving_summary",
+        "Headline figures of each token factory and of its services over the whole time.",
+        ("scenario", "kpi"),
+        *("scenario", "factory", "service", "kpi", "label", "unit", *QUANTILES),
+    )
+
+    def add(service: str, figures: Iterator[Figure]) -> None:
+        for kpi, label, unit, samples in figures:
+            path = f"{kpis.name}.{service}.{kpi}" if service else f"{kpis.name}.{kpi}"
+            said = f"{service}: {label}" if service else label
+            rows.add(
+                scenario=kpis.scenario,
+                factory=kpis.name,
+                service=service,
+                kpi=path,
+                label=kpis.prefix + said,
+                unit=unit,
+                **{key: float(value) for key, value in spread(samples).items()},
+            )
+
+    add("", _factory_figures(kpis))
+    for row, name in enumerate(kpis.services):
+        add(name, _service_figures(kpis, row))
+    return rows.table()
+
+
+def _factory_figures(kpis: Kpis) -> Iterator[Figure]:
+    time, total, pools = kpis.result.time, kpis.total, kpis.pools
+    energy = pools[:, :, of.POOL_ENERGY].sum(axis=1)
+    output = total[:, :, of.OUTPUT].sum(axis=1)
+    there = pools[:, :, of.THERE].sum(axis=1)
+    yield "tokens", "output tokens", "token/s", output / time
+    yield "power", "power of GPUs and hosts, mean", "MW", energy / time / MEGA
+    yield "peak_power", "highest power", "MW", kpis.result.power.max(axis=1, initial=0.0) / MEGA
+    yield "tokens_per_mw", "output tokens of a megawatt", "token/s/MW", ratio(output, energy / MEGA)
+    yield "energy", "energy of GPUs and hosts", "MWh", energy / MWH
+    yield "gpus", "GPUs, mean", "gpu", there / time
+    used = pools[:, :, of.USED].sum(axis=1) + pools[:, :, of.TRAINED].sum(axis=1)
+    yield "used", "GPUs that serve or train", "%", 100.0 * ratio(used, there)
+    cost = pools[:, :, of.POOL_COST].sum(axis=1)
+    if cost.any():
+        yield "cost", "cost of GPUs and energy", "USD", cost
+
+
+def _service_figures(kpis: Kpis, row: int) -> Iterator[Figure]:
+    time, found = kpis.result.time, kpis.total[:, row]
+    finished, output = found[:, of.FINISHED], found[:, of.OUTPUT]
+    yield "requests", "requests", "request/s", found[:, of.ARRIVED] / time
+    yield "tokens", "output tokens", "token/s", output / time
+    yield "prompt_tokens", "prompt tokens", "token/s", found[:, of.PROMPT] / time
+    if has_goals(kpis.system.services[row]):
+        attained = found[:, of.ATTAINED]
+        yield "attained", "requests that reach all goals", "%", 100.0 * ratio(attained, finished)
+        yield "goodput", "requests that reach all goals", "request/s", attained / time
+    for number, (name, unit, factor) in enumerate(SHOWN):
+        latency = kpis.result.latency[:, row, number] * factor
+        for column, share in ((0, "P50"), (2, "P95")):
+            yield f"{name}_{share.lower()}", f"{name.upper()}, {share}", unit, latency[:, column]
+    gpus = found[:, of.GPU_SECONDS]
+    yield "gpus", "GPUs, mean", "gpu", gpus / time
+    yield "tokens_per_gpu", "output tokens of a GPU", "token/s", ratio(output, gpus)
+    batch = ratio(found[:, of.SEQUENCES], found[:, of.REPLICA_SECONDS])
+    yield "batch", "sequences of a replica, mean", "request", batch
+    waiting = found[:, of.WAITING] / time
+    yield "waiting", "requests that wait, mean", "request", waiting
+    computed = found[:, of.PREFILLED]
+    known = 1.0 - ratio(np.minimum(computed, found[:, of.PROMPT]), found[:, of.PROMPT])
+    if (known > _LITTLE).any():
+        yield "cached", "prompt tokens from the prefix cache", "%", 100.0 * known
+    if found[:, of.THROWN].any():
+        yield "thrown", "times that work was lost", "request", found[:, of.THROWN]
+    energy = found[:, of.ENERGY] + found[:, of.HOSTS]
+    yield "joules", "energy of GPUs and hosts an output token", "J/token", ratio(energy, output)
+    if found[:, of.COST].any():
+        cost = ratio(found[:, of.COST], output) * MEGA
+        yield "dollars", "cost of a million output tokens", "USD", cost
+
+
+def has_goals(service: to.Service) -> bool:
+    """Whether a service promises anything."""
+    goals = service.goals
+    return any(row != to.NONE for row in (goals.ttft, goals.tpot, goals.e2e))
+
+
+def period_label(seconds: float, report: str) -> str:
+    """2027, 2027-03, the ISO day, or the hour of a report period's start."""
+    day = to_datetime(seconds)
+    form = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H:%M"}
+    return day.strftime(form[report])
+
+
+def period_table(kpis: Kpis) -> ResultTable:
+    """Figures by service and report period."""
+    rows = kpis.rows(
+        "serving_period",
+        "Figures of each service by report period; service '': the factory.",
+        ("service", "period", "metric"),
+        *("label", "unit", *QUANTILES),
+    )
+    start, edges = kpis.system.start, kpis.system.edges
+    labels = [period_label(edge + start, kpis.report) for edge in edges[:-1]]
+    hourly = kpis.report == "hour"
+    periods = labels if hourly else [iso(edge + start) for edge in edges[:-1]]
+
+    def add(service: str, metrics: Iterator[tuple[str, str, Floats]]) -> None:
+        for metric, unit, samples in metrics:
+            rows.extend(
+                len(periods),
+                scenario=kpis.scenario,
+                factory=kpis.name,
+                service=service,
+                period=periods,
+                metric=metric,
+                label=labels,
+                unit=unit,
+                **spread(samples),
+            )
+
+    add("", _factory_periods(kpis))
+    for row, name in enumerate(kpis.services):
+        add(name, _service_periods(kpis, row))
+    return rows.table()
+
+
+def _factory_periods(kpis: Kpis) -> Iterator[tuple[str, str, Floats]]:
+    """(metric, unit, [R, B])."""
+    length = np.diff(kpis.system.edges)
+    energy = kpis.result.pools[..., of.POOL_ENERGY].sum(axis=1)
+    output = kpis.result.period[..., of.OUTPUT].sum(axis=1)
+    yield "tokens", "token/s", output / length
+    yield "power", "MW", energy / length / MEGA
+    yield "tokens_per_mw", "token/s/MW", ratio(output, energy / MEGA)
+    yield "gpus", "gpu", kpis.result.pools[..., of.THERE].sum(axis=1) / length
+    cost = kpis.result.pools[..., of.POOL_COST].sum(axis=1)
+    if cost.any():
+        yield "cost", "USD", cost
+
+
+def _service_periods(kpis: Kpis, row: int) -> Iterator[tuple[str, str, Floats]]:
+    """(metric, unit, [R, B])."""
+    length, found = np.diff(kpis.system.edges), kpis.result.period[:, row]
+    output = found[..., of.OUTPUT]
+    yield "requests", "request/s", found[..., of.ARRIVED] / length
+    yield "tokens", "token/s", output / length
+    if has_goals(kpis.system.services[row]):
+        share = ratio(found[..., of.ATTAINED], found[..., of.FINISHED])
+        yield "attained", "%", 100.0 * share
+    energy = found[..., of.ENERGY] + found[..., of.HOSTS]
+    yield "power", "MW", energy / length / MEGA
+    yield "gpus", "gpu", found[..., of.GPU_SECONDS] / length
+    yield "waiting", "request", found[..., of.WAITING] / length
+    yield "joules", "J/token", ratio(energy, output)
+    if found[..., of.COST].any():
+        yield "dollars", "USD", ratio(found[..., of.COST], output) * MEGA
+
+
+def latency_table(kpis: Kpis) -> ResultTable:
+    """Quantiles of the latencies over the requests of a service, with bands over replications."""
+    rows = kpis.rows(
+        "serving_latency",
+        "Latencies of each service at shares of its requests; `share` 0 is their mean.",
+        ("service", "metric", "share"),
+        *("unit", "goal", *QUANTILES),
+    )
+    from firsttoken.kernel.parameters import fixed_parameters
+
+    expected = fixed_parameters(kpis.system.parameters)
+    for row, service in enumerate(kpis.system.services):
+        for number, (name, unit, factor) in enumerate(SHOWN):
+            index = getattr(service.goals, name)
+            goal = float(expected[index]) * factor if index != to.NONE else np.nan
+            for column, share in enumerate((*of.PROBABILITIES, 0.0)):
+                samples = kpis.result.latency[:, row, number, column] * factor
+                found = {key: float(value) for key, value in spread(samples).items()}
+                rows.add(
+                    scenario=kpis.scenario,
+                    factory=kpis.name,
+                    service=service.name,
+                    metric=name,
+                    share=share,
+                    unit=unit,
+                    goal=goal,
+                    **found,
+                )
+    return rows.table()

@@ -1,0 +1,157 @@
+"""Tables of a token factory's parts: replicas, tenants, pools of GPUs, the course of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from firsttoken.kernel.parameters import fixed_parameters
+from firsttoken.serving import deployment as to
+from firsttoken.serving import perf_weights as weights
+from firsttoken.serving import result as of
+from firsttoken.serving.kpi import MEGA, MILLI, MWH, Kpis, ratio, spread
+from firsttoken.serving.laws import law_of
+from firsttoken.serving.physics import architecture_of
+from firsttoken.serving.plan import Layouts
+from firsttoken.serving.search_kpi import layout_said
+from firsttoken.twin.result_rows import Rows
+from firsttoken.twin.result_table import ResultTable
+
+GB: Final = 1e9
+UNITS: Final = {
+    "gpus": "gpu",
+    "weights": "GB",
+    "kv": "token",
+    "kv_bytes": "kB",
+    "step": "ms",
+    "power": "kW",
+}
+
+
+def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
+    """What one replica of each kind is: layout, memory, time of a step."""
+    rows = kpis.rows(
+        "serving_replicas",
+        "One replica of each kind of a service: layout, weights of a GPU, tokens of KV that fit, "
+        "bytes of one, time of a step of one sequence, power limit.",
+        ("service", "role"),
+        *("pool", "model", "layout", "gpus", "weights", "kv", "kv_bytes", "step", "power"),
+    )
+    drawn = fixed_parameters(kpis.system.parameters)
+    for service, chosen in zip(kpis.system.services, layouts, strict=True):
+        model = architecture_of(service, drawn)
+        for row, layout in zip((service.pool, service.prefill), chosen, strict=True):
+            if row is None or layout is None:
+                continue
+            law = law_of(kpis.system, service, row, layout, drawn)
+            one = law.overhead + float(np.interp(1.0, law.tokens, law.seconds))
+            rows.add(
+                scenario=kpis.scenario,
+                factory=kpis.name,
+                service=service.name,
+                role=row.role,
+                pool=kpis.system.accelerators[row.on].name,
+                model=service.model,
+                layout=layout_said(layout._replace(**_arrays(layout)), 0),
+                gpus=law.gpus,
+                weights=float(weights.weight_bytes(model, layout)) / GB,
+                kv=law.kv_tokens,
+                kv_bytes=law.kv_bytes / 1e3,
+                step=one * MILLI,
+                power=law.limit / 1e3,
+            )
+    return rows.table(UNITS)
+
+
+def _arrays(layout: object) -> dict[str, to.Floats]:
+    """Fields of a layout as arrays of one."""
+    fields = getattr(layout, "_asdict")()  # noqa: B009
+    return {name: np.atleast_1d(np.asarray(value)) for name, value in fields.items()}
+
+
+def tenant_table(kpis: Kpis) -> ResultTable:
+    """Requests of each tenant, and the share that reaches all goals."""
+    rows = kpis.rows(
+        "serving_tenants",
+        "Requests of each tenant of a service; shares where the mode tells requests apart.",
+        ("service", "tenant", "metric"),
+        *("unit", *spread(np.zeros((1, 1)))),
+    )
+    for row, service in enumerate(kpis.system.services):
+        found = kpis.result.tenants[row]
+        for position, stream in enumerate(service.streams):
+            done, good = found[:, position, 0], found[:, position, 1]
+            metrics = [("finished", "request/s", done / kpis.result.time)]
+            if not np.isnan(good).any():
+                metrics.append(("attained", "%", 100.0 * ratio(good, done)))
+            for metric, unit, samples in metrics:
+                rows.add(
+                    scenario=kpis.scenario,
+                    factory=kpis.name,
+                    service=service.name,
+                    tenant=stream.name,
+                    metric=metric,
+                    unit=unit,
+                    **{key: float(value) for key, value in spread(samples).items()},
+                )
+    return rows.table()
+
+
+def pool_table(kpis: Kpis) -> ResultTable:
+    """GPUs, energy and money of each pool."""
+    rows = kpis.rows(
+        "serving_pools",
+        "What the GPUs of each pool do, take and cost over the whole time.",
+        ("pool", "metric"),
+        *("unit", *spread(np.zeros((1, 1)))),
+    )
+    time = kpis.result.time
+    for row, pool in enumerate(kpis.system.accelerators):
+        found = kpis.pools[:, row]
+        there = found[:, of.THERE]
+        metrics = [
+            ("gpus", "gpu", there / time),
+            ("serving", "%", 100.0 * ratio(found[:, of.USED], there)),
+            ("training", "%", 100.0 * ratio(found[:, of.TRAINED], there)),
+            ("power", "MW", found[:, of.POOL_ENERGY] / time / MEGA),
+            ("energy", "MWh", found[:, of.POOL_ENERGY] / MWH),
+            ("cost", "USD", found[:, of.POOL_COST]),
+        ]
+        for metric, unit, samples in metrics:
+            rows.add(
+                scenario=kpis.scenario,
+                factory=kpis.name,
+                pool=pool.name,
+                metric=metric,
+                unit=unit,
+                **{key: float(value) for key, value in spread(samples).items()},
+            )
+    return rows.table()
+
+
+def trace_table(kpis: Kpis) -> ResultTable:
+    """Every tick of the first replication, by service."""
+    rows = Rows(
+        "serving_trace",
+        "Every step of the first replication: power of GPUs and hosts, output tokens, replicas, "
+        "sequences in decoding.",
+        ("scenario", "factory", "service", "time"),
+        *("scenario", "factory", "service", "time", "power", "tokens", "replicas", "sequences"),
+    )
+    course = kpis.result.course
+    time = np.arange(course.shape[1]) * kpis.result.tick
+    for row, name in enumerate(kpis.services):
+        rows.extend(
+            len(time),
+            scenario=kpis.scenario,
+            factory=kpis.name,
+            service=name,
+            time=time,
+            power=course[row, :, of.POWER],
+            tokens=course[row, :, of.TOKENS],
+            replicas=course[row, :, of.REPLICAS],
+            sequences=course[row, :, of.BUSY],
+        )
+    return rows.table({"time": "s", "power": "W", "tokens": "token/s", "sequences": "request"})

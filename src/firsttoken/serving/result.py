@@ -1,0 +1,92 @@
+"""What a simulation of a token factory gives back, whatever its mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Columns of what is counted by service and report period.
+ARRIVED: Final = 0
+FINISHED: Final = 1
+ATTAINED: Final = 2
+"""Finished requests that reach all goals."""
+PROMPT: Final = 3
+"""Prompt tokens of requests that arrived, those from the prefix cache included."""
+PREFILLED: Final = 4
+"""Prompt tokens computed."""
+OUTPUT: Final = 5
+"""Output tokens made."""
+ENERGY: Final = 6
+"""J of its GPUs."""
+HOSTS: Final = 7
+"""J of their hosts."""
+GPU_SECONDS: Final = 8
+REPLICA_SECONDS: Final = 9
+SEQUENCES: Final = 10
+"""Integral of the sequences in decoding, s."""
+WAITING: Final = 11
+"""Integral of the requests that wait, s."""
+THROWN: Final = 12
+"""Times that a request lost its work: preemption, failure."""
+COST: Final = 13
+"""USD: GPUs and energy of the site."""
+COUNTS: Final = 14
+
+# Columns of what is counted by pool of GPUs and report period.
+THERE: Final = 0
+USED: Final = 1
+"""GPU-s that there are, and that services have."""
+POOL_ENERGY: Final = 2
+"""J of GPUs and hosts, those without a service included."""
+POOL_COST: Final = 3
+TRAINED: Final = 4
+"""GPU-s that training has."""
+POOL_COUNTS: Final = 5
+
+# Columns of a tick.
+POWER: Final = 0
+"""W of the GPUs and hosts of a service."""
+TOKENS: Final = 1
+"""Output tokens/s."""
+REPLICAS: Final = 2
+BUSY: Final = 3
+"""Sequences in decoding, mean."""
+TICKS: Final = 4
+
+TTFT: Final = 0
+TPOT: Final = 1
+E2E: Final = 2
+LATENCIES: Final = ("ttft", "tpot", "e2e")
+PROBABILITIES: Final = (0.5, 0.9, 0.95, 0.99)
+"""Quantiles over requests; their mean follows."""
+
+
+@dataclass(frozen=True)
+class FactoryResult:
+    """Results of R replications: S services, A pools of GPUs, B report periods.
+
+    Attributes
+    ----------
+    time : simulated, s; seed : of the replications.
+    period : counts, [R, S, B, COUNTS].
+    pools : counts, [R, A, B, POOL_COUNTS].
+    latency : s at `PROBABILITIES` and mean, over requests, [R, S, 3, 5]; NaN: none.
+    tenants : of each service: requests finished, those that reach all goals, [R, tenants, 2].
+    course : every tick of replication 0, [S, T, TICKS]; tick : s.
+    power : W of the factory, GPUs, hosts and training, [R, T].
+    """
+
+    time: float
+    seed: int
+    period: Floats
+    pools: Floats
+    latency: Floats
+    tenants: tuple[Floats, ...]
+    course: Floats
+    tick: float
+    power: Floats

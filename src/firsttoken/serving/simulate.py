@@ -1,0 +1,186 @@
+"""The simulation of a token factory: training first, then services in their modes, books added up.
+
+Services share GPUs and power, which one replication's timeline deals out before any engine runs;
+then each service is simulated by itself, request by request or as flows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from firsttoken.kernel.parameters import check_tables, draw_parameters
+from firsttoken.kernel.replicate import replicate
+from firsttoken.serving import deployment as to
+from firsttoken.serving import result as of
+from firsttoken.serving.case import Case, Served, groups_of
+from firsttoken.serving.physics import hardware_of
+from firsttoken.serving.plan import Layouts
+from firsttoken.serving.result import FactoryResult, Floats
+from firsttoken.serving.simulate_fluid import serve_fluid
+from firsttoken.serving.timeline import Held, timeline
+
+
+def simulate(
+    system: to.System,
+    layouts: Sequence[Layouts],
+    replications: int,
+    seed: int,
+    *,
+    training: Callable[[int, Floats], Held] | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    cancel: threading.Event | None = None,
+) -> FactoryResult:
+    """Simulate a token factory.
+
+    Parameters
+    ----------
+    system : the compiled factory.
+    layouts : of the replicas of each service: its own, and those that prefill.
+    replications, seed : replication r draws its numbers at (seed, r); results do not depend on
+        the threads.
+    training : (replication, edges of the ticks) -> what training has; None: nothing.
+    threads, progress, cancel : as in `kernel.replicate.replicate`.
+
+    Raises
+    ------
+    TwinError
+        If requests fit into no replica.
+    BalanceError
+        If requests or tokens do not balance: a defect of an engine.
+    CancelledError
+        If it was cancelled.
+    """
+    check_tables(system.parameters, system.series)
+    run = _Run(system, layouts, replications, seed, training, cancel)
+    replicate(run.task, replications, block=1, threads=threads, progress=progress, cancel=cancel)
+    return run.result()
+
+
+def tick_edges(system: to.System) -> Floats:
+    """Edges of the ticks, s from the start, [T + 1]; the last tick may be short."""
+    count = int(np.ceil(system.horizon / system.step - 1e-9))
+    return np.asarray(np.minimum(np.arange(count + 1) * system.step, system.horizon))
+
+
+class _Run:
+    """Replications on their way into a result."""
+
+    def __init__(
+        self,
+        system: to.System,
+        layouts: Sequence[Layouts],
+        replications: int,
+        seed: int,
+        training: Callable[[int, Floats], Held] | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        self.system, self.layouts, self.seed = system, layouts, seed
+        self.training, self.cancel = training, cancel
+        self.edges = tick_edges(system)
+        services, pools = len(system.services), len(system.accelerators)
+        periods, ticks = len(system.edges) - 1, len(self.edges) - 1
+        self.period = np.zeros((replications, services, periods, of.COUNTS))
+        self.pools = np.zeros((replications, pools, periods, of.POOL_COUNTS))
+        shape = (replications, services, len(of.LATENCIES), len(of.PROBABILITIES) + 1)
+        self.latency = np.full(shape, np.nan)
+        self.tenants = tuple(
+            np.zeros((replications, len(service.streams), 2)) for service in system.services
+        )
+        self.course = np.zeros((services, ticks, of.TICKS))
+        self.power = np.zeros((replications, ticks))
+        # ticks begin in the report period that they belong to
+        self.first = np.searchsorted(self.edges[:-1], system.edges[:-1] - 1e-9)
+
+    def task(self, low: int, high: int) -> None:
+        for r in range(low, high):
+            self._replication(r)
+
+    def result(self) -> FactoryResult:
+        return FactoryResult(
+            time=self.system.horizon,
+            seed=self.seed,
+            period=self.period,
+            pools=self.pools,
+            latency=self.latency,
+            tenants=self.tenants,
+            course=self.course,
+            tick=self.system.step,
+            power=self.power,
+        )
+
+    def _replication(self, r: int) -> None:
+        system = self.system
+        drawn = np.empty(len(system.parameters.code))
+        draw_parameters(system.parameters, self.seed, r, drawn)
+        held = self._held(r)
+        line = timeline(system, drawn, self.layouts, held, self.edges, self.seed, r)
+        case = Case(system, drawn, line, self.seed, r)
+        fluid = [i for i, service in enumerate(system.services) if service.mode != "requests"]
+        served = serve_fluid(case, fluid, self.cancel)
+        self._add_up(case, held, served, r)
+
+    def _held(self, r: int) -> Held:
+        if self.training is not None:
+            return self.training(r, self.edges)
+        ticks = len(self.edges) - 1
+        return Held(np.zeros((len(self.system.accelerators), ticks)), np.zeros(ticks))
+
+    def _add_up(self, case: Case, held: Held, served: dict[int, Served], r: int) -> None:
+        """Counts by report period of services and pools, and the course of the first one."""
+        system, line = self.system, case.line
+        length = np.diff(self.edges)
+        gpus = [hardware_of(pool, case.drawn) for pool in system.accelerators]
+        used = np.zeros_like(line.available)
+        pool_power = np.zeros_like(line.available)
+        for row, found in served.items():
+            own, prefill = groups_of(line, row)
+            counts, hosts = found.ticks, np.zeros(len(length))
+            for group, count in ((own, found.replicas), (prefill, None)):
+                if group is None:
+                    continue
+                have = group.gpus * (group.count if count is None else count)
+                used[group.on] += have
+                counts[:, of.GPU_SECONDS] += have * length
+                hosts += have * gpus[group.on].host
+                counts[:, of.COST] += have * length * line.rent[group.on]
+            pool_power[own.on] += found.power
+            counts[:, of.ENERGY] = found.power * length
+            counts[:, of.HOSTS] = hosts * length
+            price = line.pue * line.energy_price
+            counts[:, of.COST] += (counts[:, of.ENERGY] + counts[:, of.HOSTS]) * price
+            self.period[r, row] = np.add.reduceat(counts, self.first, axis=0)
+            self.latency[r, row] = found.latency
+            self.tenants[row][r] = found.tenants
+            if r == 0:
+                self.course[row, :, of.POWER] = found.power + hosts
+                self.course[row, :, of.TOKENS] = counts[:, of.OUTPUT] / length
+                self.course[row, :, of.REPLICAS] = found.replicas
+                self.course[row, :, of.BUSY] = counts[:, of.SEQUENCES] / length
+        self._pools(case, held, used, pool_power, r)
+
+    def _pools(self, case: Case, held: Held, used: Floats, power: Floats, r: int) -> None:
+        """Power and money of the pools, GPUs without work included."""
+        system, line = self.system, case.line
+        length = np.diff(self.edges)
+        for row, pool in enumerate(system.accelerators):
+            gpu = hardware_of(pool, case.drawn)
+            others = line.available[row] - line.trained[row]
+            idle = np.maximum(others - used[row], 0.0)
+            power[row] += others * gpu.host + idle * gpu.idle
+        whole = np.maximum(line.trained.sum(axis=0), 1e-9)
+        power += held.power * line.trained / whole
+        energy = power * length
+        counts = np.zeros((*power.shape, of.POOL_COUNTS))
+        counts[..., of.THERE] = line.available * length
+        counts[..., of.USED] = used * length
+        counts[..., of.TRAINED] = line.trained * length
+        counts[..., of.POOL_ENERGY] = energy
+        counts[..., of.POOL_COST] = (
+            line.available * length * line.rent + energy * line.pue * line.energy_price
+        )
+        self.pools[r] = np.add.reduceat(counts, self.first, axis=1)
+        self.power[r] = power.sum(axis=0)

@@ -1,0 +1,180 @@
+"""Services in mode `fluid`: one replication as the fluid engine reads and reports it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from firsttoken.kernel.sketch import bucket_edges
+from firsttoken.serving import deployment as to
+from firsttoken.serving import factory_state as fluid
+from firsttoken.serving import result as of
+from firsttoken.serving.case import Case, Served, goals_of, groups_of
+from firsttoken.serving.factory_compile import compile_factory
+from firsttoken.serving.factory_simulate import FactoryResult, simulate, weighted_quantile
+from firsttoken.serving.factory_system import Class, Inputs, Pool, Scaling, Service
+from firsttoken.serving.factory_tables import cut_lengths
+from firsttoken.serving.laws import law_of
+from firsttoken.serving.lengths import sample_of
+from firsttoken.serving.perf_speculation import accepted_tokens
+from firsttoken.serving.rates import dispersion_of, rate_of
+from firsttoken.serving.timeline import Course, Group
+
+SUMS = (
+    (of.ARRIVED, fluid.ARRIVED),
+    (of.FINISHED, fluid.FINISHED),
+    (of.ATTAINED, fluid.ATTAINED),
+    (of.PREFILLED, fluid.PREFILLED),
+    (of.OUTPUT, fluid.DECODED),
+    (of.THROWN, fluid.LOST),
+)
+MEANS = (
+    (of.SEQUENCES, fluid.DECODING),
+    (of.WAITING, fluid.WAITING),
+    (of.REPLICA_SECONDS, fluid.REPLICAS),
+)
+"""Columns of the room and of the engine."""
+
+SKETCHES = {of.TTFT: fluid.BY_TTFT, of.TPOT: fluid.BY_TPOT, of.E2E: fluid.BY_E2E}
+
+
+def serve_fluid(
+    case: Case, rows: Sequence[int], cancel: threading.Event | None
+) -> dict[int, Served]:
+    """Simulate services (by their rows) as flows.
+
+    Raises
+    ------
+    TwinError
+        If requests fit into no replica.
+    BalanceError
+        If requests or tokens do not balance.
+    """
+    if not rows:
+        return {}
+    services = [_service(case, row) for row in rows]
+    compiled = compile_factory(services, _inputs(case, rows), case.system.step)
+    seed = case.seed + case.replication  # the engine's replications would all have one law
+    found = simulate(compiled, 1, seed, threads=1, cancel=cancel)
+    first = np.cumsum([0, *(len(service.classes) for service in services)])
+    return {
+        row: _served(case, row, found, number, slice(first[number], first[number + 1]))
+        for number, row in enumerate(rows)
+    }
+
+
+def _service(case: Case, row: int) -> Service:
+    service = case.system.services[row]
+    own, prefill = groups_of(case.line, row)
+    goals = goals_of(service, case.drawn)
+    classes = []
+    for stream in service.streams:
+        sample = sample_of(case.system, stream, case.drawn, case.seed, case.replication)
+        lengths = cut_lengths(sample.prompt, sample.output, sample.cached)
+        spread = dispersion_of(stream, case.drawn)
+        classes.append(Class(stream.name, lengths, stream.priority, spread, *goals))
+    return Service(
+        f"{case.system.name}.{service.name}",
+        tuple(classes),
+        _pool(case, service, own),
+        None if prefill is None else _pool(case, service, prefill),
+    )
+
+
+def _pool(case: Case, service: to.Service, group: Group) -> Pool:
+    engine, drawn = service.engine, case.drawn
+    row = service.prefill if group.role == "prefill" else service.pool
+    assert row is not None
+    progress = 1.0
+    if engine.drafted:
+        progress += float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
+    return Pool(
+        law_of(case.system, service, row, group.layout, drawn),
+        chunk=float(engine.chunk),
+        sequences=float(engine.sequences),
+        imbalance=0.2 if service.routing == "least_loaded" else 0.5,
+        width=1.0 + engine.drafted,
+        progress=progress,
+        scaling=_scaling(row.scaling, drawn),
+    )
+
+
+def _scaling(scaling: to.Scaling | None, drawn: to.Floats) -> Scaling | None:
+    if scaling is None:
+        return None
+    rows = (scaling.target, scaling.interval, scaling.startup, scaling.cooldown)
+    return Scaling(float(scaling.least), *(float(drawn[row]) for row in rows))
+
+
+def _inputs(case: Case, rows: Sequence[int]) -> Inputs:
+    """Rates, replicas, speeds, caps and losses by tick."""
+    line = case.line
+    rates = [rate for row in rows for rate in _rates(case, row)]
+    pairs = [groups_of(line, row) for row in rows]
+    groups = [own for own, _ in pairs] + [other for _, other in pairs if other is not None]
+    count = np.array([group.count for group in groups])
+    return Inputs(
+        rate=np.array(rates),
+        replicas=count,
+        speed=np.broadcast_to(line.throttle, count.shape),
+        cap=np.array([group.cap for group in groups]),
+        lost=np.zeros(count.shape),
+    )
+
+
+def _rates(case: Case, row: int) -> list[to.Floats]:
+    """Rates of the streams of a service, in the order of the engine: by falling priority."""
+    course = Course(case.system, case.drawn, case.line.edges, case.seed, case.replication)
+    return [rate_of(stream, course) for stream in by_priority(case.system.services[row])]
+
+
+def by_priority(service: to.Service) -> list[to.Stream]:
+    """Streams of a service as the engine orders them."""
+    return sorted(service.streams, key=lambda stream: -stream.priority)
+
+
+def _served(case: Case, row: int, found: FactoryResult, number: int, classes: slice) -> Served:
+    """The engine's columns as those of the room."""
+    rows, dt = found.rows[0, number], found.dt
+    ticks = np.zeros((len(rows), of.COUNTS))
+    for column, source in SUMS:
+        ticks[:, column] = rows[:, source]
+    for column, source in MEANS:
+        ticks[:, column] = rows[:, source] * dt
+    service = case.system.services[row]
+    ordered = by_priority(service)
+    rates = np.array(_rates(case, row))
+    prompts = np.array([_mean_prompt(case, stream) for stream in ordered])
+    come = np.maximum(rates.sum(axis=0), 1e-300)
+    ticks[:, of.PROMPT] = ticks[:, of.ARRIVED] * (prompts @ rates) / come
+    counts = found.sketch[0, classes]
+    tenants = np.full((len(ordered), 2), np.nan)
+    for position, stream in enumerate(ordered):
+        tenants[service.streams.index(stream), 0] = counts[position, fluid.BY_E2E].sum()
+    return Served(
+        ticks=ticks,
+        latency=_latencies(counts.sum(axis=0)),
+        tenants=tenants,
+        power=rows[:, fluid.POWER],
+        replicas=rows[:, fluid.REPLICAS],
+    )
+
+
+def _mean_prompt(case: Case, stream: to.Stream) -> float:
+    sample = sample_of(case.system, stream, case.drawn, case.seed, case.replication)
+    return float(sample.prompt.mean())
+
+
+def _latencies(counts: to.Floats) -> to.Floats:
+    """Quantiles and mean of TTFT, TPOT and E2E, s, [3, 5]; NaN without requests."""
+    edges = bucket_edges()
+    middle = 0.5 * (edges[:-1] + edges[1:])
+    found = np.full((len(of.LATENCIES), len(of.PROBABILITIES) + 1), np.nan)
+    for row, sketch in SKETCHES.items():
+        total = counts[sketch].sum()
+        if total > 0:
+            found[row, :-1] = [weighted_quantile(counts[sketch], p) for p in of.PROBABILITIES]
+            found[row, -1] = counts[sketch] @ middle / total
+    return found / fluid.SCALE
