@@ -19,9 +19,21 @@ from firsttoken.serving.system import Architecture, Floats, Hardware
 from firsttoken.serving.training_memory import USABLE, training_memory
 from firsttoken.serving.training_points import BITS, Points, packaged, point
 from firsttoken.serving.training_power import STANDING, activity
-from firsttoken.serving.training_simulate import NONE, TrainingRows, TrainingSystem
+from firsttoken.serving.training_simulate import (
+    NONE,
+    TrainingLaw,
+    TrainingRows,
+    TrainingSystem,
+)
 from firsttoken.serving.training_state import Draws
-from firsttoken.serving.training_step import Job, peak, release_years, step_terms
+from firsttoken.serving.training_step import (
+    Job,
+    model_flops,
+    peak,
+    release_years,
+    step_seconds,
+    step_terms,
+)
 from firsttoken.twin.effects import build_effects
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
@@ -150,7 +162,9 @@ def compile_training(
     work = job_of(sheets, hardware, size)
     check_job(sheets, architecture, hardware, work)
     rows, draws, keeps = _rows(sheets, architecture, hardware, work)
-    speed = slots.own.series("throttle")
+    own = slots.own
+    prices = (sheets.hardware.series("rent"), own.series("energy_price"), own.series("pue"))
+    speed = own.series("throttle")
     parameters, series = build.tables()
     return TrainingSystem(
         name=sheets.job.path,
@@ -171,6 +185,8 @@ def compile_training(
         elastic=declared.elastic,
         moments=moments,
         edges=edges,
+        prices=prices,
+        law=law_of(sheets, architecture, hardware, work),
         inputs=build.inputs,
         users=build.users,
     )
@@ -293,6 +309,37 @@ def predicted(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> 
 
     mean, deviation = shipped().logarithms(_point(sheets, a, hardware, job))
     return float(mean[0]), float(deviation[0])
+
+
+def law_of(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> TrainingLaw:
+    """What a step consists of: its terms, its memory, and its time with a 90 % interval."""
+    from firsttoken.serving.training_calibration import shipped
+
+    calibration = shipped()
+    rates = calibration.rates
+    terms = step_terms(a, hardware, job, rates)
+    rounds = dict.fromkeys(("optimizer", "reduce"), 1.0)
+    many = float(job.microbatches)
+    shown = {key: float(value) * rounds.get(key, many) for key, value in terms._asdict().items()}
+    whole = float(step_seconds(a, job, rates, terms))
+    shown["bubble"] = (
+        whole
+        * float((job.pipeline - 1.0) / job.chunks)
+        / (many + float((job.pipeline - 1.0) / job.chunks))
+    )
+    found = [math.nan, math.nan, math.nan]
+    if sheets.declared.step_time is None:
+        found = [float(x[0]) for x in calibration.predict(_point(sheets, a, hardware, job))]
+    memory = training_memory(a, job)
+    return TrainingLaw(
+        terms=shown,
+        median=found[0],
+        low=found[1],
+        high=found[2],
+        flops=float(model_flops(a, job)),
+        peak=float(hardware.bf16),
+        memory={key: float(value) for key, value in memory._asdict().items()},
+    )
 
 
 def _point(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> Points:

@@ -18,6 +18,7 @@ from firsttoken.kernel.parameters import (
     check_tables,
     draw_parameters,
     evaluate_series,
+    fixed_parameters,
 )
 from firsttoken.kernel.random import FAILURE, log_normal_float, uniform
 from firsttoken.kernel.replicate import replicate
@@ -30,6 +31,8 @@ from firsttoken.twin.findings import BalanceError, Finding, TwinError
 from firsttoken.twin.parameters import Input
 
 BLOCK = 8
+NONE = -1
+"""Row of what is not said."""
 
 
 class TrainingRows(NamedTuple):
@@ -61,6 +64,26 @@ class TrainingRows(NamedTuple):
     repair: int
 
 
+class TrainingLaw(NamedTuple):
+    """What a step consists of, as predicted; NaN where the time of a step is declared.
+
+    Attributes
+    ----------
+    terms : s of a step by term, of the physics alone.
+    median, low, high : s of a step, and the ends of its 90 % interval.
+    flops : FLOP of a step as papers count them; peak : FLOP/s of a GPU in BF16 (for MFU).
+    memory : bytes on the fullest rank by what they are for.
+    """
+
+    terms: Mapping[str, float]
+    median: float
+    low: float
+    high: float
+    flops: float
+    peak: float
+    memory: Mapping[str, float]
+
+
 class TrainingSystem(NamedTuple):
     """A compiled training job.
 
@@ -76,6 +99,9 @@ class TrainingSystem(NamedTuple):
     replica, replicas : GPUs of a data-parallel replica, and replicas; node : GPUs of a node.
     moments : edges between which the series are constant, s from the twin's start, f8[M + 1].
     edges : of the periods that are reported, f8[B + 1].
+    prices : rows of `series`: USD for a GPU and second, USD/J, and energy of the site over that
+        of IT.
+    law : what a step consists of.
     inputs, users : of the parameters, for the table of inputs.
     """
 
@@ -97,12 +123,17 @@ class TrainingSystem(NamedTuple):
     elastic: bool
     moments: Floats
     edges: Floats
+    prices: tuple[int, int, int]
+    law: TrainingLaw
     inputs: tuple[Input, ...] = ()
     users: Mapping[str, list[str]] = MappingProxyType({})
 
-
-NONE = -1
-"""Row of what is not said."""
+    @property
+    def held(self) -> float:
+        """GPUs that the job holds, spares (at their mean) included."""
+        row = self.rows.spares
+        spares = 0.0 if row == NONE else round(float(fixed_parameters(self.parameters)[row]))
+        return (math.ceil(self.replica * self.replicas / self.node - 1e-9) + spares) * self.node
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +259,18 @@ def course_of_power(
     fine = np.zeros((len(edges) - 1, of.COUNTS))
     drawn.advance(float(edges[-1]), edges, fine, kinds)
     return fine[:, of.ENERGY] / np.diff(edges), fine
+
+
+def prices(system: TrainingSystem, replications: int, seed: int) -> Floats:
+    """Mean prices by report period, f8[3, R, B]: USD for a GPU and second, USD/J, PUE."""
+    found = np.empty((3, replications, len(system.edges) - 1))
+    values = np.empty(len(system.parameters.code))
+    levels = np.empty((len(system.series.kind), len(system.edges) - 1))
+    for r in range(replications):
+        draw_parameters(system.parameters, seed, r, values)
+        evaluate_series(system.series, system.parameters, values, system.edges, seed, r, levels)
+        found[:, r] = levels[list(system.prices)]
+    return found
 
 
 def identity(system: TrainingSystem) -> str:

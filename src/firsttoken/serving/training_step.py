@@ -298,8 +298,10 @@ def full_graphs(architecture: Architecture, job: Job) -> Any:
 
 
 def _hot(h: Hardware, rates: Rates) -> Any:
-    """Products are limited by power: W a FLOP/s against A100 (400 W for 312 TFLOP/s), H100 (700 W
-    for 989 TFLOP/s), B200 (1,000 W for 2.25 PFLOP/s), of the generation that has the same formats.
+    """Factor on the time of products, which are limited by power: W a FLOP/s.
+
+    Against A100 (400 W for 312 TFLOP/s), H100 (700 W for 989 TFLOP/s) or B200 (1,000 W for
+    2.25 PFLOP/s), whichever has the same formats.
     """
     older = np.where(np.asarray(h.fp8) > 0, 700.0 / 989e12, 400.0 / 312e12)
     first = np.where(np.asarray(h.fp4) > 0, 1000.0 / 2.25e15, older)

@@ -1,0 +1,114 @@
+"""All training jobs of a token factory, from the twin to tables and ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firsttoken.serving import model
+from firsttoken.serving.training_compile import compile_training
+from firsttoken.serving.training_engine import must_compile
+from firsttoken.serving.training_kpi import Costs, TrainingKpis, port_samples, training_tables
+from firsttoken.serving.training_simulate import prices, simulate_training
+from firsttoken.serving.training_state import Floats
+from firsttoken.twin.input_table import input_table
+from firsttoken.twin.parameters import Resolve
+from firsttoken.twin.result_table import ResultTable
+from firsttoken.twin.room import Settings
+from firsttoken.twin.twin import Twin
+
+MOMENT = 3600.0
+"""s between which GPUs and speed of jobs are constant, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutcome:
+    """What the jobs of a factory did.
+
+    Attributes
+    ----------
+    tables : all tables, of all jobs together.
+    ports : `power` (W), `tokens` (token/s), `gpus` held, of all jobs together, f8[R, B] each.
+    held : GPUs that jobs hold, spares included, by pool.
+    """
+
+    tables: tuple[ResultTable, ...]
+    ports: dict[str, Floats]
+    held: dict[str, float]
+
+
+def run_training(
+    twin: Twin, name: str, resolve: Resolve, settings: Settings, edges: Floats
+) -> TrainingOutcome:
+    """Compile and simulate the training jobs of one token factory, in the order given.
+
+    Parameters
+    ----------
+    edges : of the report periods, s from the twin's start, f8[B + 1].
+
+    Raises
+    ------
+    TwinError
+        If a reference cannot be resolved, or a job cannot run as declared.
+    """
+    factory = twin.rooms["serving"][name]
+    assert isinstance(factory, model.Serving)
+    scenario = twin.scenario or "base"
+    horizon = float(edges[-1])
+    moments = np.append(np.arange(0.0, horizon - 1e-6, min(MOMENT, horizon)), horizon)
+    held: dict[str, float] = {}
+    found: dict[str, list[ResultTable]] = {}
+    ports: dict[str, Floats] = {}
+    if must_compile():
+        settings.say("compile the simulation, once", 0, 0)
+    for job, declared in factory.training.items():
+        pool = declared.on or next(iter(factory.accelerators), "")
+        taken = held.get(pool, 0.0)
+        system = compile_training(
+            twin, name, job, resolve, moments=moments, edges=edges, taken=taken
+        )
+        what = f"train {job}, {scenario}"
+        result = simulate_training(
+            system,
+            twin.replications,
+            twin.seed,
+            threads=settings.threads,
+            progress=lambda done, total, what=what: settings.say(what, done, total),  # type: ignore[misc]
+            cancel=settings.cancel,
+        )
+        costs = Costs(*prices(system, twin.replications, twin.seed))
+        kpis = TrainingKpis(scenario, name, job, system, result, twin.start, factory.report, costs)
+        for table in training_tables(kpis):
+            found.setdefault(table.name, []).append(table)
+        for port, samples in port_samples(kpis).items():
+            ports[port] = ports.get(port, 0.0) + np.nan_to_num(samples)
+        held[pool] = taken + system.held
+        inputs = input_table(
+            "serving_training_inputs",
+            scenario,
+            system.inputs,
+            system.parameters,
+            twin.start,
+            system.users,
+            twin.library,
+        )
+        found.setdefault(inputs.name, []).append(inputs)
+    return TrainingOutcome(tuple(_joined(tables) for tables in found.values()), ports, held)
+
+
+def _joined(tables: list[ResultTable]) -> ResultTable:
+    """The rows of several tables of one name; of rows with the same keys, the first."""
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    columns: dict[str, list[object]] = {key: [] for key in first.columns}
+    known: set[tuple[object, ...]] = set()
+    for table in tables:
+        for i in range(len(table)):
+            key = tuple(table.columns[name][i] for name in first.keys)
+            if key not in known:
+                known.add(key)
+                for name, cells in columns.items():
+                    cells.append(table.columns[name][i])
+    return ResultTable(first.name, dict(columns), dict(first.units), first.description, first.keys)
