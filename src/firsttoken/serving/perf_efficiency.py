@@ -149,6 +149,9 @@ class Engine(NamedTuple):
         step takes at least that for all its kernels.
     cold : s more that the first wave of a benchmark waits for each doubling of the concurrency:
         kernels are compiled and tuned on first use.
+    overlap : share of the smaller of exchange and the other operators that runs beside the other:
+        two half batches take turns (SGLang's two-batch overlap, DeepSeek-V3, arXiv:2412.19437,
+        section 3.4); 0: none.
     slots : sequences that may run at a time (`max_num_seqs`, `max_batch_size`), each data rank.
     """
 
@@ -160,6 +163,7 @@ class Engine(NamedTuple):
     layer: Numbers = 0.5e-3
     host: Numbers = 2.0e-5
     cold: Numbers = 0.2
+    overlap: Numbers = 0.0
     slots: Numbers = inf
 
 

@@ -147,9 +147,9 @@ class Replica(NamedTuple):
         busiest: Any = None,
         queries: Any = 1.0,
     ) -> Terms:
-        """Terms of a step, host work included (see `step_terms`)."""
+        """Terms of a step, host work and overlap included (see `step_terms`)."""
         host = host_seconds(self.engine, self.layout, sequences)
-        return step_terms(
+        terms = step_terms(
             self.architecture,
             self.hardware,
             self.layout,
@@ -163,3 +163,6 @@ class Replica(NamedTuple):
             busiest,
             queries,
         )
+        others = step_seconds(terms._replace(exchange=0.0, launch=0.0, overhead=0.0))
+        hidden = np.asarray(self.engine.overlap) * np.minimum(terms.exchange, others)
+        return terms._replace(exchange=terms.exchange - hidden)
