@@ -125,15 +125,14 @@ def rival_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
     """The best of each way to deploy and format, and of each objective."""
     rows = Rows(
         "serving_rivals",
-        "Best configuration of each way to deploy and each format of weights, among those that "
-        "meet the goals: by tokens, cost and energy.",
+        "Best configurations of each way to deploy and each format of weights, among those that "
+        "meet the goals: by tokens for a GPU, by cost, by energy.",
         ("scenario", "factory", "service", "deployment", "format", "best_in"),
         *("scenario", "factory", "service", "best_in", *_COLUMNS),
     )
     for plan in planned:
         answer = plan.answer
-        seen = [(name, row) for name, row in _rivals(answer)]
-        for name, row in seen:
+        for name, row in _rivals(answer):
             rows.add(
                 scenario=scenario,
                 factory=plan.factory,
@@ -146,17 +145,17 @@ def rival_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
 
 def _rivals(answer: Answer) -> list[tuple[str, int]]:
     """(what it is best in, row), by deployment and format."""
-    columns, found = answer.columns, []
+    columns, found = answer.columns, list[tuple[str, int]]()
     scores = {"tokens": -answer.per_gpu, "cost": answer.dollars, "energy": answer.joules}
     for apart in (0.0, 1.0):
         for form in range(len(answer.question.formats)):
             rows = np.flatnonzero(
                 answer.meets & (columns.apart == apart) & (columns.format == form)
             )
-            if len(rows):
-                found += [
-                    (name, int(rows[np.argmin(score[rows])])) for name, score in scores.items()
-                ]
+            best: dict[int, list[str]] = {}
+            for name, score in scores.items() if len(rows) else ():
+                best.setdefault(int(rows[np.argmin(score[rows])]), []).append(name)
+            found += [(", ".join(names), row) for row, names in best.items()]
     return found
 
 
@@ -195,7 +194,7 @@ def _cells(answer: Answer, row: int) -> dict[str, object]:
         "prefill": layout_said(columns.prefill, row) if apart else "",
         "workers": workers,
         "gpus": float(columns.gpus[row]),
-        "in_flight": float(columns.flight[row]),
+        "in_flight": float(np.round(columns.flight[row])),
         "per_user": float(answer.per_user[row]),
         "per_gpu": float(answer.per_gpu[row]),
         "ttft": float(columns.ttft[row]) * MILLI,
