@@ -1,0 +1,267 @@
+"""Replicas that come and go: autoscaling, failures, closures, power caps and throttling."""
+
+from typing import Any
+
+import numpy as np
+
+from firsttoken.kernel.compiled import compiled_apart, compiled_inner
+from firsttoken.kernel.random import FAILURE, REPAIR, log_normal_float, uniform
+from firsttoken.serving.requests_cache import clear
+from firsttoken.serving.requests_count import change_powered, tally
+from firsttoken.serving.requests_route import load_of, open_gate, send_away
+from firsttoken.serving.requests_serve import lose, rests, take_blocks
+from firsttoken.serving.requests_state import (
+    CHANGE_TIMER,
+    DOWN,
+    DRAINING,
+    LIFE,
+    LOOK_TIMER,
+    MOST_STRIDE,
+    OFF,
+    STARTING,
+    STEP,
+    UP,
+    changes,
+    phases,
+    pools,
+    replicas,
+    world,
+)
+from firsttoken.serving.requests_step import (
+    cut,
+    set_seconds,
+    settle,
+    steps_until,
+    timer_of,
+)
+from firsttoken.serving.requests_timers import set_timer
+
+COUNT = 0
+CAP = 1
+SPEED = 2
+FAIL = 3
+LOW = 0xFFFFFFFF
+
+
+@compiled_inner
+def powered(m: Any, p: int) -> int:
+    """Return the replicas of pool p that take power."""
+    pool = pools(m, p)
+    found = 0
+    for r in range(pool.first, pool.first + pool.replicas):
+        state = replicas(m, r).state
+        if state != OFF and state != DOWN:
+            found += 1
+    return int(found)
+
+
+@compiled_inner
+def set_state(m: Any, r: int, new: int) -> None:
+    """Change the state of a replica, and what follows from the numbers of each."""
+    rep = replicas(m, r)
+    pool = pools(m, rep.pool)
+    change_powered(m, rep.pool, 0, powered(m, rep.pool))
+    old = rep.state
+    rep.state = new
+    pool.up += int(new == UP) - int(old == UP)
+    pool.starting += int(new == STARTING) - int(old == STARTING)
+
+
+@compiled_inner
+def draw(m: Any, r: int, purpose: int, mean: float) -> float:
+    """Draw an exponential time of replica r."""
+    state = world(m, 0)
+    rep = replicas(m, r)
+    entity = (int(state.key) ^ ((int(r) + 1) * 40503)) & LOW
+    rep.draws += 1
+    u = uniform(state.seed, state.replication, entity, purpose, rep.draws)
+    return float(-mean * log_normal_float(u))
+
+
+@compiled_inner
+def come_up(m: Any, r: int) -> None:
+    """Let replica r serve."""
+    rep = replicas(m, r)
+    pool = pools(m, rep.pool)
+    set_state(m, r, UP)
+    life = np.inf
+    if pool.failure_rate > 0.0:
+        life = world(m, 0).now + draw(m, r, FAILURE, 1.0 / pool.failure_rate)
+    set_timer(m, timer_of(r, LIFE), life)
+    open_gate(m, rep.pool)
+
+
+@compiled_inner
+def stop(m: Any, r: int) -> None:
+    """Let replica r end what it has in hand, and take nothing new."""
+    rep = replicas(m, r)
+    if rep.state == STARTING:
+        set_state(m, r, OFF)
+        set_timer(m, timer_of(r, LIFE), np.inf)
+    elif rep.state == UP:
+        set_state(m, r, DRAINING)
+        send_away(m, r)
+        if_done(m, r)
+
+
+@compiled_inner
+def if_done(m: Any, r: int) -> None:
+    """Switch replica r off if it was to stop and has nothing more in hand."""
+    rep = replicas(m, r)
+    if rep.state == DRAINING and rests(m, r):
+        set_state(m, r, OFF)
+        set_timer(m, timer_of(r, LIFE), np.inf)
+        clear(m, r)
+
+
+@compiled_apart
+def set_fleet(m: Any, p: int) -> None:
+    """Start or stop replicas of pool p until as many serve, or will, as are wanted."""
+    pool = pools(m, p)
+    end = pool.first + pool.replicas
+    for r in range(pool.first + pool.allowed, end):
+        stop(m, r)
+    wanted = min(pool.wanted, pool.allowed)
+    for r in range(pool.first, pool.first + pool.allowed):
+        if pool.up + pool.starting < wanted and replicas(m, r).state == DRAINING:
+            set_state(m, r, UP)
+            open_gate(m, p)
+    for r in range(pool.first, pool.first + pool.allowed):
+        if pool.up + pool.starting < wanted and replicas(m, r).state == OFF:
+            if pool.startup > 0.0:
+                set_state(m, r, STARTING)
+                set_timer(m, timer_of(r, LIFE), world(m, 0).now + pool.startup)
+            else:
+                come_up(m, r)
+    for k in range(pool.allowed):
+        r = pool.first + pool.allowed - 1 - k
+        if pool.up + pool.starting > wanted and replicas(m, r).state == STARTING:
+            stop(m, r)
+    while pool.up + pool.starting > wanted and pool.up > 0:
+        stop(m, emptiest(m, p))
+
+
+@compiled_inner
+def emptiest(m: Any, p: int) -> int:
+    """Return the replica of pool p that serves and has least in hand, the last of equals."""
+    pool = pools(m, p)
+    best = -1
+    least = 0
+    for r in range(pool.first, pool.first + pool.replicas):
+        if replicas(m, r).state == UP:
+            load = load_of(m, r)
+            if best < 0 or load <= least:
+                best = r
+                least = load
+    return int(best)
+
+
+@compiled_apart
+def look(m: Any, p: int) -> None:
+    """Look at the load of pool p: more replicas at once, fewer after a while of low load."""
+    state = world(m, 0)
+    pool = pools(m, p)
+    hand = pool.waiting + pool.running
+    wanted = int(np.ceil(hand / (pool.target * pool.sequences)))
+    wanted = min(max(wanted, pool.least), pool.allowed)
+    have = pool.up + pool.starting
+    if wanted >= have:
+        pool.low_since = np.inf
+        pool.wanted = wanted
+        if wanted > have:
+            set_fleet(m, p)
+    elif pool.low_since == np.inf:
+        pool.low_since = state.now
+    if wanted < have and state.now - pool.low_since >= pool.cooldown:
+        pool.low_since = np.inf
+        pool.wanted = wanted
+        set_fleet(m, p)
+    set_timer(m, LOOK_TIMER + p, state.now + pool.interval)
+
+
+@compiled_apart
+def live_on(m: Any, r: int) -> None:
+    """Do what the life of replica r has in store: it serves, fails, or is repaired."""
+    rep = replicas(m, r)
+    if rep.state == STARTING:
+        come_up(m, r)
+    elif rep.state == DOWN:
+        set_state(m, r, OFF)
+        pool = pools(m, rep.pool)
+        if r < pool.first + pool.allowed and pool.up + pool.starting < pool.wanted:
+            come_up(m, r)
+    elif rep.state != OFF:
+        fail(m, r, draw(m, r, REPAIR, pools(m, rep.pool).mttr))
+
+
+@compiled_apart
+def fail(m: Any, r: int, seconds: float) -> None:
+    """Let replica r fail: what it has in hand is lost, steps that have ended count."""
+    state = world(m, 0)
+    rep = replicas(m, r)
+    pool = pools(m, rep.pool)
+    if rep.state == OFF or rep.state == DOWN:
+        return
+    if rep.busy > 0:
+        end_early(m, r)
+    set_timer(m, timer_of(r, STEP), np.inf)
+    set_state(m, r, DOWN)
+    pool.failures += 1
+    rep.epoch += 1
+    lose(m, r)
+    send_away(m, r)
+    clear(m, r)
+    for k in range(pool.stride):
+        phases(m, r * MOST_STRIDE + k).v = 0
+    set_timer(m, timer_of(r, LIFE), state.now + seconds)
+    if pool.scales == 0:
+        set_fleet(m, rep.pool)
+
+
+@compiled_inner
+def end_early(m: Any, r: int) -> None:
+    """Count the steps in hand of replica r that have ended; the one in hand gives nothing."""
+    state = world(m, 0)
+    rep = replicas(m, r)
+    steps = 0
+    if rep.chunks == 0:
+        steps = steps_until(m, r, state.now) - 1
+        if steps > 0:
+            rep.leap = steps
+            set_seconds(m, r)
+            take_blocks(m, r)
+            settle(m, r)
+    began = rep.began + rep.seconds if steps > 0 else rep.began
+    if state.now > began:
+        tally(m, rep.pool, began, state.now, rep.joule / rep.second * (state.now - began), 0, 0, 0)
+    rep.busy = 0
+    rep.leap = 0
+    rep.chunks = 0
+
+
+@compiled_apart
+def change(m: Any) -> None:
+    """Do what changes now, and set the timer of the next change."""
+    state = world(m, 0)
+    while state.change < state.changes and changes(m, state.change).time <= state.now:
+        row = changes(m, state.change)
+        state.change += 1
+        p = row.pool
+        pool = pools(m, p)
+        if row.what == COUNT:
+            pool.allowed = int(row.value)
+            if pool.scales == 0:
+                pool.wanted = pool.allowed
+            set_fleet(m, p)
+        elif row.what == FAIL:
+            fail(m, int(pool.first + row.value), row.seconds)
+        else:
+            if row.what == CAP:
+                pool.cap = row.value
+            else:
+                pool.speed = row.value
+            for r in range(pool.first, pool.first + pool.replicas):
+                if replicas(m, r).busy > 0:
+                    cut(m, r)
+    if state.change < state.changes:
+        set_timer(m, CHANGE_TIMER, changes(m, state.change).time)
