@@ -2,7 +2,8 @@
 
 The bar is 0.01 to 0.02 (Google's model, learned from a site's own data, reached 0.004: Gao, Machine
 Learning Applications for Data Center Optimization, 2014).  `SOURCE` of each case says where its
-numbers come from and what was assumed; nothing is fitted.
+numbers come from and what was assumed.  Pumps were declared anew after a first comparison, in which
+one of three sites missed the bar: both declarations are run here.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ def hourly(climate: Path, file: Path, year: str) -> None:
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def predicted(name: str, folder: Path) -> float:
+def predicted(name: str, folder: Path, file: str = "twin.yaml") -> float:
     """Annual PUE of a case."""
     twin = folder / "twin.yaml"
-    shutil.copy(CASES / name / "twin.yaml", twin)
+    shutil.copy(CASES / name / file, twin)
     start = next(line for line in twin.read_text().splitlines() if line.startswith("start:"))
     hourly(CASES / name / "climate.csv", folder / "weather.csv", start.split()[1][:4])
     run = api.run(twin, engines=("simulate",), out=folder / "run", report=False)
@@ -61,3 +62,12 @@ def test_pue_is_that_which_the_site_publishes(name: str, tmp_path: Path) -> None
     assert predicted(name, tmp_path) == pytest.approx(
         expected["published"], abs=expected["tolerance"]
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pue_of_what_was_declared_first(name: str, tmp_path: Path) -> None:
+    """With pumps rated for the installed capacity: too low, and LUMI outside of the bar."""
+    expected = json.loads((CASES / name / "expected.json").read_text(encoding="utf-8"))
+    found = predicted(name, tmp_path, "first.yaml")
+    assert found == pytest.approx(expected["first"], abs=1e-3)
+    assert (abs(found - expected["published"]) > 0.02) == (name == "pue_lumi")
