@@ -106,13 +106,21 @@ def _pools(pools: list[Pool]) -> Pools:
         seconds=np.concatenate([law.seconds for law in laws]).astype(float),
         joules=np.concatenate([law.joules for law in laws]).astype(float),
         **{name: np.array([getattr(law, name) for law in laws], dtype=float) for name in LAW[:-1]},
-        kv_tokens=np.array([pool.law.kv_tokens * pool.kv_share for pool in pools], dtype=float),
+        kv_tokens=np.array([pool.law.kv_tokens for pool in pools], dtype=float),
         chunk=np.array([pool.chunk for pool in pools], dtype=float),
-        sequences=np.array([min(pool.sequences, pool.chunk) for pool in pools], dtype=float),
+        sequences=np.array([_most(pool) for pool in pools]),
         imbalance=np.array([pool.imbalance for pool in pools], dtype=float),
+        width=np.array([pool.width for pool in pools], dtype=float),
+        progress=np.array([pool.progress for pool in pools], dtype=float),
+        exponent=np.array([pool.exponent for pool in pools], dtype=float),
         scaling=np.array([pool.scaling or none for pool in pools], dtype=float),
-        batch=np.array([batch_grid(pool.sequences, pool.chunk) for pool in pools]),
+        batch=np.array([batch_grid(_most(pool)) for pool in pools]),
     )
+
+
+def _most(pool: Pool) -> float:
+    """Most sequences of a batch: no more than leave a token of the chunk to prefill."""
+    return float(min(pool.sequences, (pool.chunk - 1.0) / pool.width))
 
 
 def _classes(
@@ -128,7 +136,8 @@ def _classes(
         queues.setdefault((s, kind.priority), len(queues))
     means, tables = [], []
     for s, kind in classes:
-        law, chunk, grid = pools[prefill[s]].law, pools[prefill[s]].chunk, batch[prefill[s]]
+        law, chunk = pools[prefill[s]].law, pools[prefill[s]].chunk
+        grid = batch[prefill[s]] * pools[prefill[s]].width
         found = kind.lengths
         prompt = float(found.share @ found.prompt)
         context = float(found.share @ (found.prompt + found.cached))
@@ -189,6 +198,7 @@ def _services(services: Sequence[Service], prefill: list[int]) -> Services:
         queue=queue.astype(np.int64),
         decode=np.arange(len(services)),
         prefill=np.array(prefill),
+        room=np.array([service.corrections.room for service in services]),
         context=np.array([_context(service) for service in services]),
         correction=np.cumsum([0, *(len(fix.load) for fix in fixes)]).astype(np.int64),
         load=np.concatenate([fix.load for fix in fixes]),
@@ -228,7 +238,7 @@ def _check_class(service: Service, kind: Class, wrong: Findings, path: str) -> N
         what = "answers of less than one token"
         wrong.add(Finding(what, "a request yields at least one", "", where, "lengths"))
     largest = float((found.prompt + found.cached + found.output).max())
-    room = service.pool.law.kv_tokens * service.pool.kv_share
+    room = service.pool.law.kv_tokens
     if largest > room:
         what = f"requests of {largest:.0f} tokens, while a replica's KV cache holds {room:.0f}"
         hint = "spread the model over more GPUs, or use fewer bits for weights or KV"

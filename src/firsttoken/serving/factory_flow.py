@@ -22,6 +22,8 @@ class Work(NamedTuple):
     measure : f8[5], see `measure`.
     good, delay, wait : f8[C], of the requests that start: share that reaches the goal of TTFT,
         mean TTFT, mean time in the queue.
+    beside : f8[2], seconds that prefills add to a replica's steps in a second, and the sum of their
+        squares.
     quant : f8[QUANTS], points of a distribution.
     """
 
@@ -36,6 +38,7 @@ class Work(NamedTuple):
     good: Floats
     delay: Floats
     wait: Floats
+    beside: Floats
     quant: Floats
 
 

@@ -38,6 +38,7 @@ class Pace(NamedTuple):
     ----------
     batch : sequences that a token shares its step with, itself included, in one replica.
     plain, full, seconds : of a step without prefill, of a full one, of the mean one.
+    token : seconds between two tokens of a sequence, in the mean.
     fill : prefill tokens of the mean step over those of a full one.
     joules : of the mean step, above idle.
     load : mean step, as the law gives it, over that of one sequence under the same limits.
@@ -49,6 +50,7 @@ class Pace(NamedTuple):
     plain: float
     full: float
     seconds: float
+    token: float
     fill: float
     joules: float
     load: float
@@ -119,20 +121,23 @@ def pace_of(
         seen = min(max(batch + spread / batch, 1.0), max(f.pools.sequences[p], 1.0))
         per = context / batch
     kv = seen * per
-    plain, _ = step_of(f, s, p, work.mix, seen, kv, 0.0, limit)
-    more, _ = step_of(f, s, p, work.mix, seen + 1.0, kv + per, 0.0, limit)
-    most = max(f.pools.chunk[p] - seen, 1.0)
-    full, _ = step_of(f, s, p, work.mix, seen, kv, most, limit)
+    plain, _ = step_of(f, s, p, work.mix, seen, kv, 0.0, limit, speed)
+    more, _ = step_of(f, s, p, work.mix, seen + 1.0, kv + per, 0.0, limit, speed)
+    most = max(f.pools.chunk[p] - seen * f.pools.width[p], 1.0)
+    full, _ = step_of(f, s, p, work.mix, seen, kv, most, limit, speed)
     filled, seconds, joules = settle(f, s, p, work.mix, seen, kv, prompt, limit, speed)
-    one, _ = step_of(f, s, p, work.mix, 1.0, f.services.context[s], 0.0, limit)
-    load = seconds * speed / one
+    one, _ = step_of(f, s, p, work.mix, 1.0, f.services.context[s], 0.0, limit, speed)
+    load = seconds / one
     row, share = correction_place(f, s, load)
     fix = between(f.services.pace, row, share)
+    row, share = correction_place(f, s, full / one)
+    fix_full = between(f.services.pace, row, share)
     return Pace(
         seen,
-        plain / speed * fix,
-        full / speed * fix,
+        plain * fix,
+        max(full * fix_full, seconds * fix),
         seconds * fix,
+        seconds * fix / f.pools.progress[p],
         filled / most,
         joules,
         load,
@@ -150,8 +155,9 @@ def room_of(f: Factory, s: int, replicas: float, tokens: float, work: Work) -> N
         started += work.start[c]
         held += work.start[c] * (f.classes.mean_context[c] + 1.0)
     work.limits[TOKENS] = tokens
-    work.limits[REQUESTS] = f.pools.sequences[p] * replicas - work.measure[BATCH] + started
-    work.limits[KV] = f.pools.kv_tokens[p] * replicas - work.measure[CONTEXT] + held
+    able = replicas * f.services.room[s]
+    work.limits[REQUESTS] = f.pools.sequences[p] * able - work.measure[BATCH] + started
+    work.limits[KV] = f.pools.kv_tokens[p] * able - work.measure[CONTEXT] + held
 
 
 @compiled_inner
@@ -174,7 +180,8 @@ def find_pace(
     """
     shared = f.services.prefill[s] == f.services.decode[s]
     rate = state.pace[s]
-    pace = Pace(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
+    p = f.services.decode[s]
+    pace = Pace(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
     last = rate
     curve = state.arrived if shared else state.prefilled
     begin = state.position if shared else state.admitted
@@ -190,11 +197,11 @@ def find_pace(
         pace = pace_of(state, f, s, replicas, speed, limit, prompt, batch, context, work)
         tokens = math.inf
         if shared:
-            most = max(f.pools.chunk[f.services.decode[s]] - pace.batch, 1.0)
+            most = max(f.pools.chunk[p] - pace.batch * f.pools.width[p], 1.0)
             tokens = most / pace.full * f.dt * replicas
         room_of(f, s, replicas, tokens, work)
         take(f, curve, s, end, begin, work)
-        new = 1.0 / pace.seconds
+        new = 1.0 / pace.token
         if turn > 0 and abs(new - last) < CLOSE * new:
             rate = new
             break
@@ -207,6 +214,7 @@ def find_pace(
         pace.batch,
         pace.plain,
         pace.full,
+        f.pools.progress[p] / rate,
         1.0 / rate,
         pace.fill,
         pace.joules,

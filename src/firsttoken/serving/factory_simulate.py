@@ -295,6 +295,7 @@ def _work(system: System) -> Work:
         good=np.zeros(c),
         delay=np.zeros(c),
         wait=np.zeros(c),
+        beside=np.zeros(2),
         quant=np.zeros(QUANTS),
     )
 

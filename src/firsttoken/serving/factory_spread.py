@@ -21,11 +21,13 @@ from firsttoken.kernel.sketch import bucket
 from firsttoken.serving.factory_flow import Work, begun, curve_at, trace_back
 from firsttoken.serving.factory_serve import Pace, correction_place
 from firsttoken.serving.factory_state import (
+    ANSWERED,
     ATTAINED,
     BY_E2E,
     BY_TPOT,
     BY_TTFT,
     SCALE,
+    TOOK,
     TPOT,
     TTFT,
     State,
@@ -153,9 +155,10 @@ def count_ended(
             tick, share = trace_back(state, s, k, max(middle - steps, 0.0), phi, state.pointer[j])
             since = tick + share
             took = max((now - since) * f.dt, 1e-9) if steps >= 0.5 else 0.0
-            fixed = _by_table(f, s, j, took / steps / pace.seconds * pace.load, took, work)
+            fixed = _by_table(f, s, j, took / steps / pace.token * pace.load, took, work)
             if not fixed:
-                _by_moments(state, f, work, s, since, now, took, steps, relax, pace.full)
+                slowest = pace.full * pace.token / pace.seconds
+                _by_moments(state, f, work, s, since, now, took, steps, relax, slowest)
             _count_one(state, f, tally, work, s, c, row, since, took, steps, amount)
 
 
@@ -253,6 +256,8 @@ def _count_one(
     for i in range(QUANTS):
         work.quant[i] += delay
     count_into(tally.sketch[c, BY_E2E], work.quant, SCALE, amount)
+    tally.rows[s, row, TOOK] += amount * took
+    tally.rows[s, row, ANSWERED] += amount * steps
     tally.rows[s, row, ATTAINED] += amount * reached
     tally.rows[s, row, TPOT] += amount * took / max(steps, 1.0)
 
@@ -273,7 +278,7 @@ def count_begun(
     pools, classes, services = f.pools, f.classes, f.services
     window = state.phi.shape[1]
     p = services.prefill[s]
-    batch = pace.batch
+    batch = pace.batch * pools.width[p]
     place, between = correction_place(f, s, pace.load)
     known = not math.isnan(services.ttft[place, 0, 0])
     room = max(pools.chunk[p] - batch, 1.0)
@@ -287,8 +292,11 @@ def count_begun(
             if classes.mean_prompt[c] > 0.0:
                 queue = _second(classes, c) / (2.0 * classes.mean_prompt[c]) / room
                 queue *= pace.full * busy / (1.0 - busy)
-            mean = 0.5 * pace.seconds + queue
-            variance = pace.seconds**2 / 12.0 + 2.0 * queue * queue
+            # The step under way is the longer the likelier it is met; who came in it as well is
+            # prefilled in the same next step.
+            met = pace.seconds + work.beside[1]
+            mean = 0.5 * met + met * work.beside[0] + queue
+            variance = met**2 / 6.0 + met * work.beside[1] + 2.0 * queue * queue
             for j in range(classes.first[c], classes.first[c + 1]):
                 prompt = classes.prompt[j]
                 whole = math.floor(prompt / room)

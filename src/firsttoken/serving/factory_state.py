@@ -43,8 +43,16 @@ ATTAINED: Final = 13
 """Finished requests that reach all goals."""
 LOST: Final = 14
 """Requests that a failure or a full memory threw out, to start again."""
-COLUMNS: Final = 15
-AVERAGED: Final = (WAITING, DECODING, KV, STEP, POWER, REPLICAS)
+LOAD: Final = 15
+"""Mean step as the law gives it, over that of one sequence."""
+PLAIN: Final = 16
+"""Seconds of a step without prefill."""
+TOOK: Final = 17
+"""Sum over finished requests of the seconds from their first token to their last."""
+ANSWERED: Final = 18
+"""Output tokens of finished requests after their first."""
+COLUMNS: Final = 19
+AVERAGED: Final = (WAITING, DECODING, KV, STEP, POWER, REPLICAS, LOAD, PLAIN)
 """Columns that are means; the others are sums."""
 
 # Distributions that are kept by class.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from firsttoken.kernel.compiled import compiled_inner
@@ -14,8 +13,8 @@ ROUNDS: Final = 40
 CLOSE: Final = 1e-7
 """Error of it, over the tokens of a chunk, that counts as none."""
 
-LEAST_POWER: Final = 0.02
-"""Power above idle that a cap leaves at least, over the limit: clocks do not fall to zero."""
+LOWEST_SPEED: Final = 0.15
+"""Lowest clock as a share of the highest, as in the request mode: caps go no further."""
 
 
 @compiled_inner
@@ -78,6 +77,7 @@ def step_of(
     kv: float,
     prefill: float,
     limit: float,
+    speed: float,
 ) -> tuple[float, float]:
     """Seconds and joules (above idle) of a mean step.
 
@@ -87,15 +87,17 @@ def step_of(
     batch, kv : sequences that decode, and the KV tokens they read.
     prefill : prefill tokens of the step.
     limit : most power of the replica, W; a step that would take more is stretched.
+    speed : share of the law's speed.
     """
     pools, classes = f.pools, f.classes
+    tokens = batch * pools.width[p]
     seconds = pools.overhead[p] + pools.kv_second[p] * kv
-    seconds += part_of_law(pools, p, pools.seconds, batch)
+    seconds += part_of_law(pools, p, pools.seconds, tokens)
     joules = pools.energy_step[p] + pools.kv_joule[p] * kv
-    joules += part_of_law(pools, p, pools.joules, batch)
+    joules += part_of_law(pools, p, pools.joules, tokens)
     if prefill > 0.0:
         row, share = batch_place(pools, p, batch)
-        fill = prefill / max(pools.chunk[p] - batch, 1.0)
+        fill = prefill / max(pools.chunk[p] - tokens, 1.0)
         for c in range(f.services.first[s], f.services.first[s + 1]):
             if mix[c] > 0.0:
                 pairs = classes.pairs[c] * prefill
@@ -103,9 +105,23 @@ def step_of(
                 taken = filled(classes.fill_joules[c], row, share, fill)
                 seconds += mix[c] * added
                 joules += mix[c] * (taken + pools.pair_joule[p] * pairs)
-    most = min(limit, pools.limit[p])
-    room = max(most - pools.idle[p], LEAST_POWER * pools.limit[p])
-    return max(seconds, joules / room), joules
+    return at_speed(pools, p, seconds, joules, limit, speed)
+
+
+@compiled_inner
+def at_speed(
+    pools: Pools, p: int, seconds: float, joules: float, limit: float, speed: float
+) -> tuple[float, float]:
+    """Seconds and joules of a step at most at a speed, and slower if a limit of power asks it.
+
+    Power above idle goes with the speed to a power, as in the request mode.
+    """
+    room = max(min(limit, pools.limit[p]) - pools.idle[p], 0.0)
+    power = joules / seconds
+    x = speed
+    if power * x ** pools.exponent[p] > room:
+        x = min(x, max((room / power) ** (1.0 / pools.exponent[p]), LOWEST_SPEED))
+    return seconds / x, joules * x ** (pools.exponent[p] - 1.0)
 
 
 @compiled_inner
@@ -132,13 +148,11 @@ def settle(
         Prefill tokens of a step, seconds, joules.  If they are all that the batch leaves of the
         chunk, no more can be done.
     """
-    most = max(f.pools.chunk[p] - batch, 1.0)
-    t0, e0 = step_of(f, s, p, mix, batch, kv, 0.0, limit)
-    t0 /= speed
+    most = max(f.pools.chunk[p] - batch * f.pools.width[p], 1.0)
+    t0, e0 = step_of(f, s, p, mix, batch, kv, 0.0, limit, speed)
     if rate <= 0.0:
         return 0.0, t0, e0
-    t1, e1 = step_of(f, s, p, mix, batch, kv, most, limit)
-    t1 /= speed
+    t1, e1 = step_of(f, s, p, mix, batch, kv, most, limit, speed)
     if rate * t1 >= most and rate * t0 >= most:
         return most, t1, e1
     left, right = 0.0, most
@@ -150,8 +164,7 @@ def settle(
     y, t, e = most, t1, e1
     for _ in range(ROUNDS):
         y = (left * miss_right - right * miss_left) / (miss_right - miss_left)
-        t, e = step_of(f, s, p, mix, batch, kv, y, limit)
-        t /= speed
+        t, e = step_of(f, s, p, mix, batch, kv, y, limit, speed)
         miss = rate * t - y
         if abs(miss) < CLOSE * most:
             break
@@ -186,14 +199,11 @@ def prefill_only(
         joules a token of full steps.
     """
     pools, classes = f.pools, f.classes
-    full, joules = step_of(f, s, p, mix, 0.0, 0.0, pools.chunk[p], math.inf)
-    full /= pools.chunk[p]
-    joules /= pools.chunk[p]
+    chunk = pools.chunk[p]
+    full, joules = step_of(f, s, p, mix, 0.0, 0.0, chunk, limit, speed)
     alone = 0.0
     for c in range(f.services.first[s], f.services.first[s + 1]):
         if mix[c] > 0.0:
             alone += mix[c] * classes.own[c, 0, 0] / max(classes.mean_prompt[c], 1e-9)
-    most = min(limit, pools.limit[p])
-    room = max(most - pools.idle[p], LEAST_POWER * pools.limit[p])
-    full = max(full, joules / room)
-    return max(alone, full) / speed, full / speed, joules
+    full /= chunk
+    return max(alone / speed, full), full, joules / chunk

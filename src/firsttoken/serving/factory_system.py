@@ -23,6 +23,9 @@ BATCHES: Final = 24
 FILLS: Final = 25
 """Fillings of a step with prefill tokens, from none to all that the batch leaves."""
 
+POWER_EXPONENT: Final = 2.5
+"""Power above idle as a power of the speed, as in the request mode."""
+
 SHAPES: Final = 64
 QUANTS: Final = 24
 """Shapes and points of the table of gamma quantiles."""
@@ -97,17 +100,21 @@ class Pool(NamedTuple):
     law : time and energy of a step of one replica.
     chunk : most tokens of a step.
     sequences : most sequences of a batch.
-    kv_share : share of the KV memory that a full pool really fills (fragments, whole blocks).
     imbalance : variance of the batch between replicas as a multiple of that of independent
         ones: 1 random routing, about 0.5 round robin, near 0 least loaded.
+    width : tokens of a step for a decoding sequence (1 and those that are drafted).
+    progress : mean tokens that a decoding sequence gains in a step (1 without drafts).
+    exponent : of power above idle over speed.
     scaling : replicas follow the load; None: all that are there serve.
     """
 
     law: StepLaw
     chunk: float
     sequences: float
-    kv_share: float = 1.0
     imbalance: float = 0.5
+    width: float = 1.0
+    progress: float = 1.0
+    exponent: float = POWER_EXPONENT
     scaling: Scaling | None = None
 
 
@@ -119,6 +126,8 @@ class Corrections(NamedTuple):
     load : f8[L], rising; load of a point: the fluid law's mean step over the step of one sequence.
     pace : f8[L], factor on the law's mean step, such that as many sequences decode as in the
         request mode.
+    room : factor on the sequences and KV tokens that a full pool holds (fragments; sequences
+        that were thrown out and still count as begun).
     tpot : f8[L, GROUPS, QUANTS], TPOT of single requests over the mean step, at the points of
         `factory_tables.WEIGHTS`, by group of outputs; NaN: by the formulas of `factory_spread`.
     ttft : f8[L, GROUPS, QUANTS], TTFT without the wait in the flow's queue over the mean that
@@ -128,6 +137,7 @@ class Corrections(NamedTuple):
 
     load: Floats
     pace: Floats
+    room: float
     tpot: Floats
     ttft: Floats
     outputs: Floats
@@ -137,6 +147,7 @@ class Corrections(NamedTuple):
 NONE: Final = Corrections(
     np.ones(1),
     np.ones(1),
+    1.0,
     np.full((1, GROUPS, QUANTS), np.nan),
     np.full((1, GROUPS, QUANTS), np.nan),
     np.full(GROUPS - 1, np.inf),
@@ -205,6 +216,9 @@ class Pools(NamedTuple):
     chunk: Floats
     sequences: Floats
     imbalance: Floats
+    width: Floats
+    progress: Floats
+    exponent: Floats
     scaling: Floats
     batch: Floats
     """Batch sizes of the tables, [P, BATCHES]."""
@@ -258,6 +272,7 @@ class Services(NamedTuple):
     first : first class of each, [S + 1]; queue : first queue of each, [S + 1].
     decode, prefill : rows of pools, the same if one does both.
     context : mean tokens of KV of a sequence that begins; a step of one such is the unit of load.
+    room : factor on what a full pool holds.
     correction : first row of `load`, `pace`, `tpot`, `ttft`, [S + 1].
     """
 
@@ -266,6 +281,7 @@ class Services(NamedTuple):
     decode: Ints
     prefill: Ints
     context: Floats
+    room: Floats
     correction: Ints
     load: Floats
     pace: Floats

@@ -87,15 +87,15 @@ def step_part(law: StepLaw, values: Floats, tokens: Any) -> Any:
     return inside + np.maximum(x - law.tokens[-1], 0.0) * slope
 
 
-def batch_grid(sequences: float, chunk: float) -> Floats:
+def batch_grid(most: float) -> Floats:
     """Batch sizes of the tables, [BATCHES]: 0, 1, then by equal ratios to the largest batch."""
-    most = max(min(sequences, chunk - 1.0), 2.0)
-    return np.concatenate([[0.0], np.geomspace(1.0, most, BATCHES - 1)])
+    return np.concatenate([[0.0], np.geomspace(1.0, max(most, 2.0), BATCHES - 1)])
 
 
 def fill_table(law: StepLaw, chunk: float, batch: Floats, sample: Floats) -> tuple[Floats, Floats]:
     """Mean seconds and joules that prefill adds to a step, [BATCHES, FILLS] each.
 
+    Rows are batches, in tokens of a step.
     Columns are mean prefill tokens of a step over the room that the batch leaves.  Prompts larger
     than the room come in pieces; the number of pieces in a step is Poisson, their sum cut at the
     room (what is left over waits for the next step).
@@ -166,6 +166,26 @@ def extra_table(
         extra[i] = [(added**m).mean() for m in (1, 2, 3)]
         own[i] = [(alone**m).mean() for m in (1, 2)]
     return extra, own
+
+
+def own_seconds(
+    law: StepLaw, chunk: float, beside: float, prompt: Floats, cached: Floats, plain: float
+) -> Floats:
+    """Seconds of the steps that a prompt needs if no other is prefilled with it, [N].
+
+    Parameters
+    ----------
+    beside : tokens of the sequences that decode in the same steps.
+    plain : seconds of a step without prefill.
+    """
+    room = max(chunk - beside, 1.0)
+    whole = np.floor(prompt / room)
+    rest = prompt - whole * room
+    base = float(step_part(law, law.seconds, beside))
+    last = np.where(rest > 0.0, step_part(law, law.seconds, beside + rest) - base, 0.0)
+    own: Floats = whole * (float(step_part(law, law.seconds, chunk)) - base) + last
+    own = own + law.pair_second * prompt * (cached + 0.5 * prompt)
+    return own + np.maximum(np.ceil(prompt / room), 1.0) * plain
 
 
 def gamma_table() -> Floats:

@@ -25,7 +25,9 @@ from firsttoken.serving.factory_state import (
     FINISHED,
     GIVEN,
     KV,
+    LOAD,
     MADE,
+    PLAIN,
     PREFILLED,
     READ,
     STARTED,
@@ -66,7 +68,7 @@ def decode_tick(
     if not shared:
         end = max(end - _transfer(f, s) / f.dt, 0.0)
     pace = find_pace(state, f, s, k, replicas, speed, limit, end, work)
-    ahead = f.dt / pace.seconds
+    ahead = f.dt / pace.token
     relax = _move_noise(state, f, s, k, replicas, pace, speed, work)
     if shared:
         set_wait(state, f, s, k, work)
@@ -108,11 +110,13 @@ def _account(
     if shared:
         rows[PREFILLED] += prefill
         rows[STARTED] += started
-    mean = work.measure[DECODE] * pace.seconds / f.dt
+    mean = work.measure[DECODE] * pace.token / f.dt
     rows[FINISHED] += work.measure[ENDED]
     rows[DECODED] += started + work.measure[DECODE]
     rows[DECODING] += mean
-    rows[STEP] += pace.seconds
+    rows[STEP] += pace.token
+    rows[LOAD] += pace.load
+    rows[PLAIN] += pace.plain
     rows[KV] += work.measure[CONTEXT] / max(f.pools.kv_tokens[p] * replicas, 1.0)
     state.batch[s] = work.measure[BATCH]
     state.context[s] = work.measure[CONTEXT]
@@ -174,9 +178,10 @@ def _move_noise(
     window = state.phi.shape[1]
     now, then = k % window, (k + 1) % window
     per = 1.0 / (replicas * f.dt)
-    batch = work.measure[DECODE] * pace.seconds / f.dt / replicas
+    batch = work.measure[DECODE] * pace.token / f.dt / replicas
     births, ended = 0.0, work.measure[ENDED] * per
     second, third = 0.0, 0.0
+    work.beside[0], work.beside[1] = 0.0, 0.0
     p = f.services.prefill[s]
     row, share = batch_place(f.pools, p, pace.batch)
     # Routing that evens out batches evens out arrivals: dispersion 2 x imbalance - 1 of Poisson's.
@@ -186,8 +191,10 @@ def _move_noise(
         births += rate
         if p == f.services.decode[s]:
             first = by_batch(f.classes.extra[c], 0, row, share) / speed
-            second += rate * by_batch(f.classes.extra[c], 1, row, share) / speed**2
-            second -= rate * regular * first * first
+            square = by_batch(f.classes.extra[c], 1, row, share) / speed**2
+            work.beside[0] += rate * first * (1.0 - 0.5 * regular)
+            work.beside[1] += rate * square * (1.0 - 0.5 * regular)
+            second += rate * (square - regular * first * first)
             third += rate * by_batch(f.classes.extra[c], 2, row, share) / speed**3
     leave = ended / batch if batch > FEWEST else 1.0 / pace.seconds
     leave = max(leave, 1e-6)
@@ -203,7 +210,7 @@ def _move_noise(
     state.skew[s, then] = state.skew[s, now] + (third / free**3 + 3.0 * second**2 / free**4) * f.dt
     spread = f.pools.imbalance[f.services.decode[s]] * state.variance[s]
     state.drift[s, then] = state.drift[s, now] + pace.slope**2 * spread * f.dt
-    return 1.0 / back
+    return float(1.0 / back)
 
 
 @compiled_inner
@@ -241,19 +248,12 @@ def prefill_tick(
     if able:
         least = done * alone / (replicas * f.dt)
         used = least / (1.0 + done * (alone - full) / (replicas * f.dt))
-        plain, _ = step_of(f, s, p, work.mix, 0.0, 0.0, 0.0, limit)
+        plain, _ = step_of(f, s, p, work.mix, 0.0, 0.0, 0.0, limit, speed)
         whole = full * f.pools.chunk[p]
-        pace = Pace(
-            0.0,
-            plain / speed,
-            whole,
-            plain / speed,
-            min(used, 1.0),
-            0.0,
-            1.0 / max(1.0 - used, 0.02),
-            0.0,
-            False,
-        )
+        load = 1.0 / max(1.0 - used, 0.02)
+        fill = min(used, 1.0)
+        pace = Pace(0.0, plain, whole, plain, plain, fill, 0.0, load, 0.0, False)
+        work.beside[0], work.beside[1] = 0.0, 0.0
         set_wait(state, f, s, k, work)
         count_begun(state, f, tally, work, s, k, row, pace, speed)
     for c in range(low, high):
