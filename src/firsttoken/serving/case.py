@@ -17,11 +17,13 @@ class Case:
     Attributes
     ----------
     drawn : parameters, [P]; line : what changes with time.
+    first : tick in which each report period begins, i8[B].
     """
 
     system: to.System
     drawn: to.Floats
     line: Timeline
+    first: to.Ints
     seed: int
     replication: int
 
@@ -32,16 +34,20 @@ class Served:
 
     Attributes
     ----------
-    ticks : counts by tick, [T, COUNTS]; ENERGY and below are filled by `simulate`.
+    period : counts by report period, [B, COUNTS]; energy and money are filled by `simulate`.
     latency : s at PROBABILITIES and mean, [3, 5].
     tenants : finished, and those that reach all goals, [tenants, 2].
-    power : W of its GPUs, [T]; replicas : [T].
+    power : W of its GPUs by tick, [T].
+    tokens : output tokens/s, [T]; sequences : in decoding, [T].
+    replicas : that are on, of each of its groups, [groups, T].
     """
 
-    ticks: to.Floats
+    period: to.Floats
     latency: to.Floats
     tenants: to.Floats
     power: to.Floats
+    tokens: to.Floats
+    sequences: to.Floats
     replicas: to.Floats
 
 

@@ -222,3 +222,19 @@ def _compiled(view: View) -> None:
         view.findings.extend(error.findings)
         return
     check_fit(view, compiled)
+    _training(view)
+
+
+def _training(view: View) -> None:
+    """Layouts, memory and formats of training jobs."""
+    from firsttoken.serving.compile import report_edges
+    from firsttoken.serving.training_compile import compile_training
+
+    edges = report_edges(view.twin, view.factory.report)
+    for job in view.factory.training:
+        try:
+            compile_training(
+                view.twin, view.name, job, view.resolve, moments=edges[[0, -1]], edges=edges
+            )
+        except TwinError as error:
+            view.findings.extend(error.findings)

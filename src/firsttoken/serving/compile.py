@@ -53,6 +53,7 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
         name=name,
         accelerators=accelerators,
         services=services,
+        training=tuple(factory.training),
         parameters=parameters,
         series=table,
         power_cap=series["power_cap"],

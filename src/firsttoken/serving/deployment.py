@@ -223,6 +223,7 @@ class System:
 
     Attributes
     ----------
+    training : names of the training jobs, which are compiled by themselves.
     power_cap, throttle, pue, energy_price : series; power_cap NONE: no cap.
     start : of the twin, s from 1970-01-01; horizon : s.
     step : s of a tick; edges : of the report periods, s from the start, [B + 1].
@@ -231,6 +232,7 @@ class System:
     name: str
     accelerators: tuple[Accelerators, ...]
     services: tuple[Service, ...]
+    training: tuple[str, ...]
     parameters: ParameterTable
     series: SeriesTable
     power_cap: int

@@ -166,10 +166,11 @@ def _service_figures(kpis: Kpis, row: int) -> Iterator[Figure]:
     yield "batch", "sequences of a replica, mean", "request", batch
     waiting = found[:, of.WAITING] / time
     yield "waiting", "requests that wait, mean", "request", waiting
-    computed = found[:, of.PREFILLED]
-    known = 1.0 - ratio(np.minimum(computed, found[:, of.PROMPT]), found[:, of.PROMPT])
+    known = ratio(found[:, of.KNOWN], found[:, of.PROMPT])
     if (known > _LITTLE).any():
         yield "cached", "prompt tokens from the prefix cache", "%", 100.0 * known
+    if found[:, of.REFUSED].any():
+        yield "refused", "requests larger than a replica's memory", "request", found[:, of.REFUSED]
     if found[:, of.THROWN].any():
         yield "thrown", "times that work was lost", "request", found[:, of.THROWN]
     energy = found[:, of.ENERGY] + found[:, of.HOSTS]

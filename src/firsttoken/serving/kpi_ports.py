@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -11,13 +12,15 @@ from firsttoken.serving.kpi import Kpis, ratio
 from firsttoken.serving.result import Floats
 from firsttoken.twin.values import Constant, Distribution, Scalar, Series, Value
 
-PORTS: Final = ("power", "gpu_power", "tokens", "requests", "gpus")
+PORTS: Final = ("power", "gpu_power", "tokens", "requests", "gpus", "trained")
 """Mean power of GPUs and hosts (W), of one GPU with its share of the host (W), output tokens and
-requests by time (1/s), and GPUs that serve or train."""
+requests by time (1/s), GPUs that serve or train, and tokens trained by time (1/s)."""
 
 
-def factory_ports(kpis: Kpis) -> dict[str, Value]:
+def factory_ports(kpis: Kpis, training: Mapping[str, Floats]) -> dict[str, Value]:
     """The ports, step functions of the report periods.
+
+    `training` holds what its jobs do together, [R, B] each; empty: there are none.
 
     Each level is an empirical distribution over replications; the levels of a series share one
     draw.  A period in which no replication has a value keeps the one before.
@@ -32,6 +35,7 @@ def factory_ports(kpis: Kpis) -> dict[str, Value]:
         "tokens": period[..., of.OUTPUT].sum(axis=1) / length,
         "requests": period[..., of.ARRIVED].sum(axis=1) / length,
         "gpus": (pools[..., of.USED] + pools[..., of.TRAINED]).sum(axis=1) / length,
+        "trained": training.get("tokens", np.zeros_like(energy)),
     }
     return {name: _series(kpis, values) for name, values in samples.items()}
 

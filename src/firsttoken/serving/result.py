@@ -16,9 +16,9 @@ FINISHED: Final = 1
 ATTAINED: Final = 2
 """Finished requests that reach all goals."""
 PROMPT: Final = 3
-"""Prompt tokens of requests that arrived, those from the prefix cache included."""
-PREFILLED: Final = 4
-"""Prompt tokens computed."""
+"""Prompt tokens of finished requests, those from the prefix cache included."""
+KNOWN: Final = 4
+"""Of these, tokens whose KV was in the prefix cache."""
 OUTPUT: Final = 5
 """Output tokens made."""
 ENERGY: Final = 6
@@ -33,9 +33,11 @@ WAITING: Final = 11
 """Integral of the requests that wait, s."""
 THROWN: Final = 12
 """Times that a request lost its work: preemption, failure."""
-COST: Final = 13
+REFUSED: Final = 13
+"""Requests that fit into no replica's memory."""
+COST: Final = 14
 """USD: GPUs and energy of the site."""
-COUNTS: Final = 14
+COUNTS: Final = 15
 
 # Columns of what is counted by pool of GPUs and report period.
 THERE: Final = 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from firsttoken.serving.kpi import Kpis
     from firsttoken.serving.plan import Layouts
     from firsttoken.serving.result import FactoryResult
+    from firsttoken.serving.training_run import TrainingOutcome
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
     from firsttoken.twin.twin import Twin
@@ -62,7 +63,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         planned = plan_services(compiled)
         tables += tables_of(scenario, planned) if planned else []
     wanted = {"simulate", "explain"} & set(settings.engines) or _is_needed(twin, name)
-    if not compiled.services or not wanted:
+    if not wanted or not (compiled.services or compiled.training):
         return Outcome(tuple(tables))
     from firsttoken.serving.kpi import Kpis
     from firsttoken.serving.kpi_ports import factory_ports
@@ -71,11 +72,17 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     factory = twin.rooms["serving"][name]
     assert isinstance(factory, model.Serving)
     layouts = layouts_of(compiled)
-    simulated = _simulate(twin, compiled, layouts, settings)
+    trained = None
+    if compiled.training:
+        from firsttoken.serving.training_run import run_training
+
+        trained = run_training(twin, name, resolve, settings, compiled.edges)
+        tables += trained.tables
+    simulated = _simulate(twin, compiled, layouts, trained, settings)
     prefix = f"{name}: " if len(twin.rooms["serving"]) > 1 else ""
     kpis = Kpis(scenario, compiled, simulated, factory.report, prefix)
     tables += factory_tables(kpis, layouts, trace=factory.trace)
-    return Outcome(tuple(tables), factory_ports(kpis))
+    return Outcome(tuple(tables), factory_ports(kpis, trained.ports if trained else {}))
 
 
 def _is_needed(twin: Twin, name: str) -> bool:
@@ -85,16 +92,26 @@ def _is_needed(twin: Twin, name: str) -> bool:
 
 
 def _simulate(
-    twin: Twin, compiled: System, layouts: Sequence[Layouts], settings: Settings
+    twin: Twin,
+    compiled: System,
+    layouts: Sequence[Layouts],
+    trained: TrainingOutcome | None,
+    settings: Settings,
 ) -> FactoryResult:
     from firsttoken.serving.simulate import simulate
 
+    held = power = None
+    if trained is not None:
+        held = [trained.held.get(pool.name, 0.0) for pool in compiled.accelerators]
+        power = trained.ports["power"]
     what = f"simulate {compiled.name}, {twin.scenario or 'base'}"
     return simulate(
         compiled,
-        layouts,
         twin.replications,
         twin.seed,
+        layouts=layouts,
+        held=held,
+        power=power,
         threads=settings.threads,
         progress=lambda done, total: settings.say(what, done, total),
         cancel=settings.cancel,
@@ -119,11 +136,11 @@ def factory_tables(kpis: Kpis, layouts: Sequence[Layouts], *, trace: bool) -> li
 
 
 def port_names(instance: Declared) -> tuple[str, ...]:
-    """Power in W, tokens and requests in 1/s, GPUs that work, in time."""
+    """Power in W, tokens and requests in 1/s, GPUs that work, tokens trained, in time."""
     from firsttoken.serving.kpi_ports import PORTS
 
     assert isinstance(instance, model.Serving)
-    return PORTS if instance.services else ()
+    return PORTS if instance.services or instance.training else ()
 
 
 ROOM = Room(name="serving", model=model.Serving, check=check, execute=execute, ports=port_names)

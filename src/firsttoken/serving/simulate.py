@@ -25,24 +25,26 @@ from firsttoken.serving.timeline import Held, timeline
 
 def simulate(
     system: to.System,
-    layouts: Sequence[Layouts],
     replications: int,
     seed: int,
     *,
-    training: Callable[[int, Floats], Held] | None = None,
+    layouts: Sequence[Layouts],
+    held: Sequence[float] | None = None,
+    power: Floats | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cancel: threading.Event | None = None,
 ) -> FactoryResult:
-    """Simulate a token factory.
+    """Simulate the services of a token factory.
 
     Parameters
     ----------
     system : the compiled factory.
-    layouts : of the replicas of each service: its own, and those that prefill.
     replications, seed : replication r draws its numbers at (seed, r); results do not depend on
         the threads.
-    training : (replication, edges of the ticks) -> what training has; None: nothing.
+    layouts : of the replicas of each service: its own, and those that prefill.
+    held : GPUs of each pool that training has, [A]; power : W of training's GPUs and hosts by
+        report period, [R, B]; None: nothing is trained.
     threads, progress, cancel : as in `kernel.replicate.replicate`.
 
     Raises
@@ -55,7 +57,9 @@ def simulate(
         If it was cancelled.
     """
     check_tables(system.parameters, system.series)
-    run = _Run(system, layouts, replications, seed, training, cancel)
+    run = _Run(system, layouts, replications, seed, cancel)
+    if held is not None and power is not None:
+        run.held, run.trained = np.asarray(held, np.float64), power
     replicate(run.task, replications, block=1, threads=threads, progress=progress, cancel=cancel)
     return run.result()
 
@@ -75,11 +79,9 @@ class _Run:
         layouts: Sequence[Layouts],
         replications: int,
         seed: int,
-        training: Callable[[int, Floats], Held] | None,
         cancel: threading.Event | None,
     ) -> None:
-        self.system, self.layouts, self.seed = system, layouts, seed
-        self.training, self.cancel = training, cancel
+        self.system, self.layouts, self.seed, self.cancel = system, layouts, seed, cancel
         self.edges = tick_edges(system)
         services, pools = len(system.services), len(system.accelerators)
         periods, ticks = len(system.edges) - 1, len(self.edges) - 1
@@ -90,6 +92,8 @@ class _Run:
         self.tenants = tuple(
             np.zeros((replications, len(service.streams), 2)) for service in system.services
         )
+        self.held = np.zeros(pools)
+        self.trained = np.zeros((replications, periods))
         self.course = np.zeros((services, ticks, of.TICKS))
         self.power = np.zeros((replications, ticks))
         # ticks begin in the report period that they belong to
@@ -118,16 +122,16 @@ class _Run:
         draw_parameters(system.parameters, self.seed, r, drawn)
         held = self._held(r)
         line = timeline(system, drawn, self.layouts, held, self.edges, self.seed, r)
-        case = Case(system, drawn, line, self.seed, r)
+        case = Case(system, drawn, line, self.first, self.seed, r)
         fluid = [i for i, service in enumerate(system.services) if service.mode != "requests"]
         served = serve_fluid(case, fluid, self.cancel)
         self._add_up(case, held, served, r)
 
     def _held(self, r: int) -> Held:
-        if self.training is not None:
-            return self.training(r, self.edges)
-        ticks = len(self.edges) - 1
-        return Held(np.zeros((len(self.system.accelerators), ticks)), np.zeros(ticks))
+        """What training has, by tick."""
+        ticks = np.diff([*self.first, len(self.edges) - 1])
+        power = np.repeat(self.trained[r], ticks)
+        return Held(np.repeat(self.held[:, None], len(power), axis=1), power)
 
     def _add_up(self, case: Case, held: Held, served: dict[int, Served], r: int) -> None:
         """Counts by report period of services and pools, and the course of the first one."""
@@ -138,28 +142,26 @@ class _Run:
         pool_power = np.zeros_like(line.available)
         for row, found in served.items():
             own, prefill = groups_of(line, row)
-            counts, hosts = found.ticks, np.zeros(len(length))
-            for group, count in ((own, found.replicas), (prefill, None)):
-                if group is None:
-                    continue
-                have = group.gpus * (group.count if count is None else count)
+            ticks = np.zeros((len(length), of.COUNTS))
+            hosts = np.zeros(len(length))
+            groups = [own] if prefill is None else [own, prefill]
+            for group, count in zip(groups, found.replicas, strict=True):
+                have = group.gpus * count
                 used[group.on] += have
-                counts[:, of.GPU_SECONDS] += have * length
                 hosts += have * gpus[group.on].host
-                counts[:, of.COST] += have * length * line.rent[group.on]
+                ticks[:, of.GPU_SECONDS] += have * length
+                ticks[:, of.COST] += have * length * line.rent[group.on]
             pool_power[own.on] += found.power
-            counts[:, of.ENERGY] = found.power * length
-            counts[:, of.HOSTS] = hosts * length
-            price = line.pue * line.energy_price
-            counts[:, of.COST] += (counts[:, of.ENERGY] + counts[:, of.HOSTS]) * price
-            self.period[r, row] = np.add.reduceat(counts, self.first, axis=0)
+            ticks[:, of.ENERGY] = found.power * length
+            ticks[:, of.HOSTS] = hosts * length
+            energy = ticks[:, of.ENERGY] + ticks[:, of.HOSTS]
+            ticks[:, of.COST] += energy * line.pue * line.energy_price
+            self.period[r, row] = found.period + np.add.reduceat(ticks, self.first, axis=0)
             self.latency[r, row] = found.latency
             self.tenants[row][r] = found.tenants
             if r == 0:
-                self.course[row, :, of.POWER] = found.power + hosts
-                self.course[row, :, of.TOKENS] = counts[:, of.OUTPUT] / length
-                self.course[row, :, of.REPLICAS] = found.replicas
-                self.course[row, :, of.BUSY] = counts[:, of.SEQUENCES] / length
+                columns = (found.power + hosts, found.tokens, found.replicas[0], found.sequences)
+                self.course[row] = np.stack(columns, axis=-1)
         self._pools(case, held, used, pool_power, r)
 
     def _pools(self, case: Case, held: Held, used: Floats, power: Floats, r: int) -> None:

@@ -26,7 +26,6 @@ SUMS = (
     (of.ARRIVED, fluid.ARRIVED),
     (of.FINISHED, fluid.FINISHED),
     (of.ATTAINED, fluid.ATTAINED),
-    (of.PREFILLED, fluid.PREFILLED),
     (of.OUTPUT, fluid.DECODED),
     (of.THROWN, fluid.LOST),
 )
@@ -146,25 +145,31 @@ def _served(case: Case, row: int, found: FactoryResult, number: int, classes: sl
     service = case.system.services[row]
     ordered = by_priority(service)
     rates = np.array(_rates(case, row))
-    prompts = np.array([_mean_prompt(case, stream) for stream in ordered])
+    means = np.array([_mean_prompt(case, stream) for stream in ordered])
     come = np.maximum(rates.sum(axis=0), 1e-300)
-    ticks[:, of.PROMPT] = ticks[:, of.ARRIVED] * (prompts @ rates) / come
+    for column, lengths in ((of.PROMPT, means[:, 0]), (of.KNOWN, means[:, 1])):
+        ticks[:, column] = ticks[:, of.FINISHED] * (lengths @ rates) / come
     counts = found.sketch[0, classes]
     tenants = np.full((len(ordered), 2), np.nan)
     for position, stream in enumerate(ordered):
         tenants[service.streams.index(stream), 0] = counts[position, fluid.BY_E2E].sum()
+    _, prefill = groups_of(case.line, row)
+    replicas = [rows[:, fluid.REPLICAS]] + ([] if prefill is None else [prefill.count])
     return Served(
-        ticks=ticks,
+        period=np.add.reduceat(ticks, case.first, axis=0),
         latency=_latencies(counts.sum(axis=0)),
         tenants=tenants,
         power=rows[:, fluid.POWER],
-        replicas=rows[:, fluid.REPLICAS],
+        tokens=rows[:, fluid.DECODED] / dt,
+        sequences=rows[:, fluid.DECODING],
+        replicas=np.array(replicas),
     )
 
 
-def _mean_prompt(case: Case, stream: to.Stream) -> float:
+def _mean_prompt(case: Case, stream: to.Stream) -> tuple[float, float]:
+    """Mean tokens of a prompt, and of its part that is known."""
     sample = sample_of(case.system, stream, case.drawn, case.seed, case.replication)
-    return float(sample.prompt.mean())
+    return float(sample.prompt.mean()), float(sample.cached.mean())
 
 
 def _latencies(counts: to.Floats) -> to.Floats:
