@@ -20,6 +20,7 @@ from firsttoken.serving.physics import hardware_of
 from firsttoken.serving.plan import Layouts
 from firsttoken.serving.result import FactoryResult, Floats
 from firsttoken.serving.simulate_fluid import serve_fluid
+from firsttoken.serving.simulate_requests import serve_requests
 from firsttoken.serving.timeline import Held, timeline
 
 
@@ -125,6 +126,9 @@ class _Run:
         case = Case(system, drawn, line, self.first, self.seed, r)
         fluid = [i for i, service in enumerate(system.services) if service.mode != "requests"]
         served = serve_fluid(case, fluid, self.cancel)
+        for i, service in enumerate(system.services):
+            if service.mode == "requests":
+                served[i] = serve_requests(case, i, self.cancel)
         self._add_up(case, held, served, r)
 
     def _held(self, r: int) -> Held:

@@ -1,0 +1,179 @@
+"""Services in mode `requests`: one replication as the request engine reads and reports it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from firsttoken.kernel.streams import entity_key
+from firsttoken.serving import deployment as to
+from firsttoken.serving import result as of
+from firsttoken.serving.arrivals import Traffic
+from firsttoken.serving.case import Case, Served, goals_of, groups_of
+from firsttoken.serving.laws import law_of
+from firsttoken.serving.perf_speculation import accepted_tokens
+from firsttoken.serving.requests_result import QUANTILES, RequestResult
+from firsttoken.serving.requests_simulate import simulate
+from firsttoken.serving.requests_system import (
+    CAP,
+    COUNT,
+    ROUTINGS,
+    SPEED,
+    Change,
+    Pool,
+    Scaling,
+    System,
+    Tenant,
+)
+from firsttoken.serving.timeline import Group
+
+SHOWN = [QUANTILES.index(share) for share in of.PROBABILITIES]
+
+
+def serve_requests(case: Case, row: int, cancel: threading.Event | None) -> Served:
+    """Simulate one service (by its row) request by request.
+
+    Raises
+    ------
+    TwinError
+        If the model leaves no memory for KV, or a chunk is smaller than the batch.
+    BalanceError
+        If requests, tokens, blocks or energy do not balance.
+    """
+    service = case.system.services[row]
+    own, prefill = groups_of(case.line, row)
+    groups = [own] if prefill is None else [prefill, own]
+    if not all(group.count.max() >= 1.0 for group in groups):
+        return nothing(case, row, len(groups))
+    goals = goals_of(service, case.drawn)
+    system = System(
+        pool=_pool(case, service, groups[0]),
+        decode=None if prefill is None else _pool(case, service, own),
+        traffic=Traffic(case.system, service, case.drawn, case.line.edges),
+        tenants=tuple(Tenant(s.name, s.priority, *goals) for s in service.streams),
+        horizon=case.system.horizon,
+        hash_block=service.engine.block,
+        changes=tuple(_changes(case, groups)),
+        tick=case.system.step,
+        edges=case.system.edges,
+        key=entity_key(f"serving.{case.system.name}.services.{service.name}"),
+    )
+    found = simulate(system, 1, case.seed, threads=1, cancel=cancel, first=case.replication)
+    return _served(case, row, found)
+
+
+def nothing(case: Case, row: int, groups: int) -> Served:
+    """What a service without replicas does."""
+    service, ticks = case.system.services[row], len(case.line.edges) - 1
+    none = np.zeros(ticks)
+    return Served(
+        period=np.zeros((len(case.first), of.COUNTS)),
+        latency=np.full((len(of.LATENCIES), len(of.PROBABILITIES) + 1), np.nan),
+        tenants=np.zeros((len(service.streams), 2)),
+        power=none,
+        tokens=none,
+        sequences=none,
+        replicas=np.zeros((groups, ticks)),
+    )
+
+
+def _pool(case: Case, service: to.Service, group: Group) -> Pool:
+    engine, drawn = service.engine, case.drawn
+    row = service.prefill if group.role == "prefill" else service.pool
+    assert row is not None
+    progress = 1.0
+    if engine.drafted:
+        progress += float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
+    gpu = case.system.accelerators[row.on]
+    mtbf, mttr = np.inf, 0.0
+    if gpu.mtbf != to.NONE:
+        mtbf, mttr = float(drawn[gpu.mtbf]) / group.gpus, float(drawn[gpu.mttr])
+    replicas = int(group.count.max())
+    return Pool(
+        law=law_of(case.system, service, row, group.layout, drawn),
+        replicas=replicas,
+        sequences=engine.sequences,
+        chunk=engine.chunk,
+        block=engine.block,
+        routing=ROUTINGS.index(service.routing),
+        prefix_cache=engine.prefix_cache,
+        width=1 + engine.drafted,
+        progress=progress,
+        scaling=_scaling(row.scaling, drawn, replicas),
+        mtbf=mtbf,
+        mttr=mttr,
+    )
+
+
+def _scaling(scaling: to.Scaling | None, drawn: to.Floats, most: int) -> Scaling | None:
+    if scaling is None:
+        return None
+    rows = (scaling.target, scaling.interval, scaling.startup, scaling.cooldown)
+    return Scaling(min(scaling.least, most), *(float(drawn[row]) for row in rows))
+
+
+def _changes(case: Case, groups: list[Group]) -> Iterator[Change]:
+    """Every change of replicas, caps and speed, at the tick in which it happens."""
+    times = case.line.edges[:-1]
+    for pool, group in enumerate(groups):
+        courses = ((COUNT, group.count), (CAP, group.cap), (SPEED, case.line.throttle))
+        for what, course in courses:
+            kept = np.flatnonzero(np.r_[True, np.diff(course) != 0.0])
+            usual = {COUNT: group.count.max(), CAP: np.inf, SPEED: 1.0}[what]
+            for tick in kept:
+                if tick or course[0] != usual:
+                    yield Change(float(times[tick]), pool, what, float(course[tick]))
+
+
+def _served(case: Case, row: int, found: RequestResult) -> Served:
+    """The engine's results as those of the room; its last pool decodes."""
+    length = np.diff(case.line.edges)
+    ticks = np.zeros((len(length), of.COUNTS))
+    ticks[:, of.OUTPUT] = found.decoded[0].sum(axis=0) * length
+    ticks[:, of.SEQUENCES] = found.running[0, -1] * length
+    ticks[:, of.WAITING] = found.waiting[0].sum(axis=0) * length
+    ticks[:, of.REPLICA_SECONDS] = found.replicas[0, -1] * length
+    period = np.add.reduceat(ticks, case.first, axis=0)
+    for column, counts in (
+        (of.ARRIVED, found.period_arrived),
+        (of.FINISHED, found.period_finished),
+        (of.ATTAINED, found.period_good),
+        (of.PROMPT, found.period_prompt),
+    ):
+        period[:, column] = counts[0].sum(axis=-1)
+    asked = max(float(found.asked[0].sum()), 1.0)
+    period[:, of.KNOWN] = period[:, of.PROMPT] * found.found[0].sum() / asked
+    # what the engine tells of the whole time only is told by the requests of a period
+    share = period[:, of.FINISHED] / max(period[:, of.FINISHED].sum(), 1.0)
+    thrown = float(found.preempted[0].sum() + found.restarted[0].sum())
+    period[:, of.THROWN] = share * thrown
+    period[:, of.REFUSED] = share * float(found.refused[0].sum())
+    prefill = found.replicas.shape[1] > 1
+    replicas = found.replicas[0][::-1] if prefill else found.replicas[0]
+    return Served(
+        period=period,
+        latency=_latencies(found),
+        tenants=np.stack([found.finished[0], found.good[0]], axis=-1).astype(np.float64),
+        power=found.power[0].sum(axis=0),
+        tokens=ticks[:, of.OUTPUT] / length,
+        sequences=found.running[0, -1],
+        replicas=replicas,
+    )
+
+
+def _latencies(found: RequestResult) -> to.Floats:
+    """Quantiles over all tenants' requests and their mean, s, [3, 5]."""
+    from firsttoken.kernel.sketch import fill_quantiles
+    from firsttoken.serving.requests_state import SCALE
+
+    out = np.full((len(of.LATENCIES), len(of.PROBABILITIES) + 1), np.nan)
+    counted = found.counted[0].astype(np.float64)
+    for row in range(len(of.LATENCIES)):
+        sketch = found.sketch[:, row].sum(axis=0)
+        fill_quantiles(sketch, np.array(of.PROBABILITIES), out[row, :-1])
+        out[row, :-1] /= SCALE
+        if counted.sum() > 0:
+            out[row, -1] = np.nansum(found.mean[0, :, row] * counted) / counted.sum()
+    return out
