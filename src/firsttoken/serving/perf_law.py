@@ -68,10 +68,11 @@ def step_law(
         parts = [np.asarray(value) / lanes for value in (tokens, sequences, kv, pairs)]
         return replica.terms(*parts)
 
-    table = terms(sizes, np.minimum(sizes, SAMPLED * float(np.asarray(layout.data))))
+    least = np.maximum(sizes, lanes)
+    table = terms(least, np.minimum(least, SAMPLED * float(np.asarray(layout.data))))
     covered = sizes / lanes / float(np.asarray(layout.data)) <= GRAPH
     whole = np.where(covered, step_seconds(table), replica.uncovered(table))
-    fixed = terms(0.0, 0.0)
+    fixed = terms(lanes, 0.0)
     overhead = float(np.asarray(fixed.launch) + np.asarray(fixed.overhead))
     idle = terms(SEQUENCES, SEQUENCES)
     read = terms(SEQUENCES, SEQUENCES, SEQUENCES * context)
