@@ -1,0 +1,104 @@
+"""The plan's tables: what they say is what the search found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.serving.factories import factory, tables
+
+from firsttoken.serving.parts import library_architecture, library_hardware
+from firsttoken.serving.search import Question, search
+from firsttoken.serving.search_kpi import Planned, figure_table, frontier_table, tables_of
+from firsttoken.serving.search_space import FP8, NVFP4
+from firsttoken.twin.findings import InfeasibleError
+
+QUESTION = Question(
+    library_architecture("qwen3_30b_a3b"),
+    library_hardware("b200_sxm"),
+    (FP8, NVFP4),
+    2000.0,
+    500.0,
+    gpus=8.0,
+    ttft=1.0,
+    tpot=0.02,
+    rent=3.0 / 3600,
+    energy=80 / 3.6e9,
+    pue=1.2,
+)
+
+
+@pytest.fixture(scope="module")
+def planned() -> Planned:
+    return Planned("abilene", "chat", search(QUESTION))
+
+
+def test_figures_are_those_of_the_best(planned: Planned) -> None:
+    table = figure_table("base", [planned])
+    figures = dict(zip(table.columns["figure"], table.columns["value"], strict=True))
+    answer = planned.answer
+    row = answer.best
+    assert figures["gpus"] == figures["units"] * answer.columns.gpus[row] <= 8
+    assert figures["tokens"] == pytest.approx(figures["per_gpu"] * figures["gpus"])
+    assert figures["requests"] == pytest.approx(figures["tokens"] / 500)
+    assert figures["per_user"] == pytest.approx(1000 / figures["tpot"])
+    assert figures["ttft"] <= 1000
+    assert figures["power"] * 1e6 * 1.2 / figures["tokens"] * 1e6 == pytest.approx(
+        figures["energy"]
+    )
+    hours = 1e6 / figures["tokens"] / 3600
+    by_hand = hours * figures["gpus"] * 3.0 + figures["energy"] / 3.6e9 * 80
+    assert figures["cost"] == pytest.approx(by_hand)
+
+
+def test_the_frontier_names_the_chosen_kind(planned: Planned) -> None:
+    table = frontier_table("base", [planned])
+    users, gpus = table.array("per_user"), table.array("per_gpu")
+    assert (users[1:] > users[:-1]).all()
+    assert (gpus[1:] < gpus[:-1]).all()
+    kinds = set(table.columns["deployment"])
+    assert kinds <= {"together", "apart"}
+    for kind, prefill, workers in zip(
+        *(table.columns[name] for name in ("deployment", "prefill", "workers")), strict=True
+    ):
+        assert bool(prefill) == bool(workers) == (kind == "apart")
+
+
+def test_rivals_meet_the_goals(planned: Planned) -> None:
+    _, rivals, _ = tables_of("base", [planned])
+    assert all(rivals.columns["meets"])
+    assert rivals.array("tpot").max() <= 20
+    seen = set(zip(*(rivals.columns[name] for name in rivals.keys), strict=True))
+    assert len(seen) == len(rivals)
+    assert {"fp8", "nvfp4"} == set(rivals.columns["format"])
+
+
+def test_a_service_without_an_answer_has_no_figures() -> None:
+    found = search(replace(QUESTION, tpot=1e-5))
+    assert len(figure_table("base", [Planned("abilene", "chat", found)])) == 0
+
+
+def test_a_twin_is_planned(tmp_path: Path) -> None:
+    declared = factory(**{"services.chat.parallel": None, "services.chat.replicas": None})
+    found = tables(tmp_path, declared, engines=("plan",))
+    figures = {row["figure"]: row for row in found["serving_plan"]}
+    assert figures["gpus"]["value"] <= 72
+    assert figures["tpot"]["value"] <= 50
+    assert figures["cost"]["value"] > 0
+    assert found["serving_frontier"]
+    assert {row["service"] for row in found["serving_rivals"]} == {"chat"}
+
+
+def test_a_goal_out_of_reach_is_named_with_what_can_be_had(tmp_path: Path) -> None:
+    declared = factory(
+        **{
+            "services.chat.parallel": None,
+            "services.chat.replicas": None,
+            "services.chat.slo": {"tpot": "0.2 ms"},
+        }
+    )
+    with pytest.raises(
+        InfeasibleError, match=r"serving.x.services.chat: .* the best has [\d.]+ ms"
+    ):
+        tables(tmp_path, declared, engines=("plan",))
