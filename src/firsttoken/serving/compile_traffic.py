@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import numpy as np
 
 from firsttoken.kernel.streams import entity_key
 from firsttoken.serving import deployment as to
 from firsttoken.serving.slots import Slots
+from firsttoken.serving.traffic_trace import TraceFile, read_trace_file
+from firsttoken.twin.findings import Finding, TwinError, UsageError
 from firsttoken.twin.sheets import NONE
 
 HOURS = 24
@@ -56,5 +61,34 @@ def hours_of(day: list[float], week: list[float]) -> to.Floats:
 
 
 def read(slots: Slots, file: str, repeat: bool, path: str) -> to.Trace:
-    """Read a trace beside the twin."""
-    raise NotImplementedError
+    """Read a trace beside the twin.
+
+    Raises
+    ------
+    TwinError
+        If there is no such file, or it cannot be used; each finding names its line.
+    """
+    source = slots.twin.folder / file
+    try:
+        status = source.stat()
+        found = _read(source, status.st_mtime_ns, status.st_size)
+    except (OSError, UsageError):
+        what, hint = f"there is no file {file!r}", "name a file beside the twin"
+        place = slots.twin.place(path)
+        raise TwinError(Finding(what, "", hint, path, "file", place=place)) from None
+    arrival = found.requests.arrival
+    period = 0.0
+    if repeat:
+        # one mean gap after the last request the first comes again
+        period = float(arrival[-1] * (1.0 + 1.0 / max(len(arrival) - 1, 1)))
+        if period <= 0.0:
+            what = "a trace of one moment cannot repeat"
+            place = slots.twin.place(path)
+            raise TwinError(Finding(what, "", "leave out `repeat`", path, "trace", place=place))
+    return to.Trace(found.requests, found.hash_block, period)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(source: Path, changed: int, size: int) -> TraceFile:
+    """A trace, read once while the file stays as it is."""
+    return read_trace_file(source)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable
+from firsttoken.serving.requests_system import Requests
 from firsttoken.serving.system import Layout
 from firsttoken.twin.parameters import Input
 
@@ -119,21 +120,17 @@ class Engine:
 
 @dataclass(frozen=True)
 class Trace:
-    """Requests as they were recorded; s from the start of the twin, tokens.
+    """Requests as they were recorded.
 
     Attributes
     ----------
-    arrival : f8[n], rising.
-    prompt, output : i8[n].
-    blocks : i8[m], hashes of the prompts' blocks behind each other; block_start : i8[n + 1].
+    requests : in order of arrival, s from the start of the twin.
+    hash_block : tokens of a block of hashes.
     period : s after which it begins again; 0: it ends.
     """
 
-    arrival: Floats
-    prompt: Ints
-    output: Ints
-    blocks: Ints
-    block_start: Ints
+    requests: Requests
+    hash_block: int
     period: float
 
 

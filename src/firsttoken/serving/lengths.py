@@ -26,9 +26,12 @@ def sample_of(
 ) -> Sample:
     """Lengths of typical requests of a stream."""
     if stream.trace is not None:
-        known = np.zeros(len(stream.trace.prompt))
-        trace = stream.trace
-        return Sample(trace.prompt.astype(np.float64), trace.output.astype(np.float64), known)
+        found = stream.trace.requests
+        return Sample(
+            found.prompt.astype(np.float64),
+            found.output.astype(np.float64),
+            found.cached.astype(np.float64),
+        )
     prompt = drawn_lengths(system, stream.prompt, seed, replication, 1, SAMPLE)
     output = drawn_lengths(system, stream.output, seed, replication, 1, SAMPLE)
     return Sample(prompt, output, np.floor(prompt * drawn[stream.cached]))

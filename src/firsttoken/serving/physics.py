@@ -46,9 +46,10 @@ def mean_lengths(row: to.Service, drawn: to.Floats) -> tuple[float, float, float
     prompts, outputs, cached = [], [], []
     for stream in row.streams:
         if stream.trace is not None:
-            prompts.append(float(stream.trace.prompt.mean()))
-            outputs.append(float(stream.trace.output.mean()))
-            cached.append(0.0)
+            found = stream.trace.requests
+            prompts.append(float(found.prompt.mean()))
+            outputs.append(float(found.output.mean()))
+            cached.append(float(found.cached.sum() / found.prompt.sum()))
         else:
             prompts.append(float(drawn[stream.prompt]))
             outputs.append(float(drawn[stream.output]))

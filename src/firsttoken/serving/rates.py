@@ -34,11 +34,10 @@ def hour_of_week(seconds: to.Floats) -> to.Ints:
 
 def counted(trace: to.Trace, edges: to.Floats) -> to.Floats:
     """Requests of a trace in each tick, f8[T]."""
-    if trace.period <= 0.0:
-        return np.histogram(trace.arrival, edges)[0].astype(np.float64)
-    whole = np.floor(edges / trace.period)
-    within = edges - whole * trace.period
-    arrived = whole * len(trace.arrival) + np.searchsorted(trace.arrival, within, side="left")
+    arrival = trace.requests.arrival
+    whole = np.floor(edges / trace.period) if trace.period > 0.0 else np.zeros(len(edges))
+    arrived = whole * len(arrival)
+    arrived += np.searchsorted(arrival, edges - whole * trace.period, side="left")
     return np.diff(arrived).astype(np.float64)
 
 

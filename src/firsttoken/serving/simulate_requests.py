@@ -10,7 +10,7 @@ import numpy as np
 from firsttoken.kernel.streams import entity_key
 from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
-from firsttoken.serving.arrivals import Traffic
+from firsttoken.serving.arrivals import traffic_of
 from firsttoken.serving.case import Case, Served, goals_of, groups_of
 from firsttoken.serving.laws import law_of
 from firsttoken.serving.perf_speculation import accepted_tokens
@@ -51,10 +51,10 @@ def serve_requests(case: Case, row: int, cancel: threading.Event | None) -> Serv
     system = System(
         pool=_pool(case, service, groups[0]),
         decode=None if prefill is None else _pool(case, service, own),
-        traffic=Traffic(case.system, service, case.drawn, case.line.edges),
+        traffic=traffic_of(case, row),
         tenants=tuple(Tenant(s.name, s.priority, *goals) for s in service.streams),
         horizon=case.system.horizon,
-        hash_block=service.engine.block,
+        hash_block=hash_block(service),
         changes=tuple(_changes(case, groups)),
         tick=case.system.step,
         edges=case.system.edges,
@@ -62,6 +62,12 @@ def serve_requests(case: Case, row: int, cancel: threading.Event | None) -> Serv
     )
     found = simulate(system, 1, case.seed, threads=1, cancel=cancel, first=case.replication)
     return _served(case, row, found)
+
+
+def hash_block(service: to.Service) -> int:
+    """Tokens of a block of hashes: those of the traces, which agree."""
+    traces = [stream.trace for stream in service.streams if stream.trace is not None]
+    return traces[0].hash_block if traces else service.engine.block
 
 
 def nothing(case: Case, row: int, groups: int) -> Served:
