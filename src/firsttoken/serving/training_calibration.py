@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -83,7 +83,7 @@ class Steps(NamedTuple):
     high: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calibration:
     """Fitted rates.
 
@@ -105,18 +105,27 @@ class Calibration:
         """The fitted rates."""
         return decoded(self.theta)
 
+    @cached_property
+    def _solved(self) -> tuple[Floats, Floats, Floats]:
+        """Slopes of known steps, Cholesky factor of their covariance, and what is left, white."""
+        base, slope = _linear(self.points, self.theta)
+        total = _covariance(self.points, self.points, self.deviations)
+        total += (slope * _spread() ** 2) @ slope.T
+        total += self.deviations[-1] ** 2 * np.eye(len(self.points))
+        factor = np.asarray(np.linalg.cholesky(total), dtype=float)
+        left = np.linalg.solve(factor, np.log(self.points.seconds) - base)
+        return slope, factor, np.asarray(left, dtype=float)
+
     def logarithms(self, points: Points) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the logarithm of the time, f8[n] each."""
-        known = len(self.points)
-        both = joined(self.points, points)
-        base, slope = _linear(both, self.theta)
-        total = _covariance(both, self.deviations) + (slope * _spread() ** 2) @ slope.T
-        noise = self.deviations[-1] ** 2
-        factor = np.linalg.cholesky(total[:known, :known] + noise * np.eye(known))
-        cross = np.linalg.solve(factor, total[:known, known:])
-        left = np.linalg.solve(factor, np.log(self.points.seconds) - base[:known])
-        variance = np.diag(total)[known:] - (cross**2).sum(axis=0) + noise
-        return base[known:] + cross.T @ left, np.sqrt(np.maximum(variance, 1e-12))
+        known, factor, left = self._solved
+        base, slope = _linear(points, self.theta)
+        spread = _spread() ** 2
+        across = _covariance(self.points, points, self.deviations) + (known * spread) @ slope.T
+        cross = np.linalg.solve(factor, across)
+        own = (self.deviations[:-1] ** 2).sum() + (slope**2 * spread).sum(axis=1)
+        variance = own - (cross**2).sum(axis=0) + self.deviations[-1] ** 2
+        return base + cross.T @ left, np.sqrt(np.maximum(variance, 1e-12))
 
     def predict(self, points: Points) -> Steps:
         """Times of steps with 90 % intervals."""
@@ -177,9 +186,12 @@ def encoded(rates: Rates) -> Floats:
 
 
 def decoded(theta: Floats) -> Rates:
-    """The rates of `encoded`."""
-    pairs = zip(Rates._fields, theta, strict=True)
-    return Rates(*(value if name in SIGNED else math.exp(value) for name, value in pairs))
+    """The rates of `encoded`; of several, f8[k, p], rates of shape [k, 1]."""
+    columns = np.moveaxis(np.asarray(theta), -1, 0)
+    if columns.ndim > 1:
+        columns = columns[..., None]
+    pairs = zip(Rates._fields, columns, strict=True)
+    return Rates(*(value if name in SIGNED else np.exp(value) for name, value in pairs))
 
 
 def _spread() -> Floats:
@@ -187,7 +199,7 @@ def _spread() -> Floats:
 
 
 def _physics(points: Points, theta: Floats) -> Floats:
-    """Logarithm of the time of steps by their physics alone, f8[n]."""
+    """Logarithm of the time of steps by their physics alone, f8[n]; f8[k, n] of several rates."""
     rates = decoded(theta)
     terms = step_terms(points.architecture, points.hardware, points.job, rates)
     return np.log(step_seconds(points.architecture, points.job, rates, terms))
@@ -195,13 +207,9 @@ def _physics(points: Points, theta: Floats) -> Floats:
 
 def _linear(points: Points, theta: Floats) -> tuple[Floats, Floats]:
     """Physics at the prior, seen from `theta` (f8[n]), and its slopes (f8[n, p])."""
-    base = _physics(points, theta)
-    slope = np.empty((len(points), len(theta)))
-    for i in range(len(theta)):
-        moved = theta.copy()
-        moved[i] += 1e-4
-        slope[:, i] = (_physics(points, moved) - base) / 1e-4
-    return base + slope @ (encoded(PRIOR) - theta), slope
+    found = _physics(points, np.vstack([theta, theta + 1e-4 * np.eye(len(theta))]))
+    slope = (found[1:] - found[0]).T / 1e-4
+    return found[0] + slope @ (encoded(PRIOR) - theta), slope
 
 
 def setups(points: Points) -> list[str]:
@@ -212,28 +220,27 @@ def setups(points: Points) -> list[str]:
     return [f"{m} {g} {' '.join(f'{x:g}' for x in job)}" for m, g, job in models]
 
 
-def _alike(names: Any) -> Floats:
-    """1 where two rows have the same name, else 0; a row without one is like no other."""
-    found = np.asarray(names)
-    same: Floats = (found[:, None] == found[None, :]).astype(float)
-    if found.dtype.kind == "U":
-        nameless = found == ""
-        same[nameless] = 0.0
-        same[:, nameless] = 0.0
-        same[nameless, nameless] = 1.0
-    return same
+def _alike(names: Any, others: Any) -> Floats:
+    """1 where two have the same name, else 0, [n, m]; one without a name is like no other."""
+    first, second = np.asarray(names), np.asarray(others)
+    same = first[:, None] == second[None, :]
+    if first.dtype.kind == "U":
+        same &= (first != "")[:, None]
+    return np.asarray(same, dtype=float)
 
 
-def _parts(points: Points) -> list[Floats]:
-    """What two jobs have in common, f8[n, n] for each of `SHARED`."""
-    job = points.job
-    model, accelerator = _alike(points.model), _alike(points.accelerator)
-    kind = _alike(np.asarray(points.architecture.experts) > 0)
-    form = _alike(np.asarray(job.bits) * 10 + np.asarray(job.block))
-    years = np.asarray(job.release)
-    near = np.exp(-np.abs(years[:, None] - years[None, :]) / MEMORY)
-    place = _places(job)
-    distance = ((place[:, None] - place[None, :]) ** 2).sum(axis=-1)
+def _parts(points: Points, others: Points) -> list[Floats]:
+    """What jobs have in common with others, f8[n, m] for each of `SHARED`."""
+    job, two = points.job, others.job
+    model = _alike(points.model, others.model)
+    accelerator = _alike(points.accelerator, others.accelerator)
+    kind = _alike(
+        np.asarray(points.architecture.experts) > 0, np.asarray(others.architecture.experts) > 0
+    )
+    form = _alike(_format(job), _format(two))
+    years = np.asarray(job.release)[:, None] - np.asarray(two.release)[None, :]
+    near = np.exp(-np.abs(years) / MEMORY)
+    distance = ((_places(job)[:, None] - _places(two)[None, :]) ** 2).sum(axis=-1)
     layout = np.exp(-distance / 2.0)
     return [
         model,
@@ -241,12 +248,16 @@ def _parts(points: Points) -> list[Floats]:
         accelerator,
         accelerator * kind,
         model * accelerator,
-        _alike(setups(points)) * model * accelerator,
+        _alike(setups(points), setups(others)) * model * accelerator,
         kind * form * near,
         model * near,
         model * layout,
         model * accelerator * layout,
     ]
+
+
+def _format(job: Job) -> Floats:
+    return np.asarray(np.asarray(job.bits) * 10.0 + np.asarray(job.block))
 
 
 def _places(job: Job) -> Floats:
@@ -266,8 +277,9 @@ def _places(job: Job) -> Floats:
     return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
 
 
-def _covariance(points: Points, deviations: Floats) -> Floats:
-    parts = zip(deviations[:-1], _parts(points), strict=True)
+def _covariance(points: Points, others: Points, deviations: Floats) -> Floats:
+    """Covariance of what the physics does not see, f8[n, m]."""
+    parts = zip(deviations[:-1], _parts(points, others), strict=True)
     return np.asarray(sum(deviation**2 * part for deviation, part in parts))
 
 
@@ -277,13 +289,17 @@ def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
 
     seen, spread, prior = np.log(points.seconds), _spread(), encoded(PRIOR)
     noise = deviations[-1] ** 2 * np.eye(len(points))
-    factor = np.linalg.cholesky(_covariance(points, deviations) + noise)
+    factor = np.linalg.cholesky(_covariance(points, points, deviations) + noise)
 
     def misfit(x: Floats) -> Floats:
         white = solve_triangular(factor, _physics(points, x) - seen, lower=True)
         return np.append(white, (x - prior) / spread)
 
-    found: Floats = least_squares(misfit, theta, x_scale=spread, max_nfev=15).x
+    def slopes(x: Floats) -> Floats:
+        white = solve_triangular(factor, _linear(points, x)[1], lower=True)
+        return np.vstack([white, np.diag(1.0 / spread)])
+
+    found: Floats = least_squares(misfit, theta, slopes, x_scale=spread, max_nfev=15).x
     return found
 
 
@@ -294,7 +310,7 @@ def _fit_deviations(points: Points, theta: Floats, deviations: Floats) -> Floats
     base, slope = _linear(points, theta)
     left = np.log(points.seconds) - base
     fixed = (slope * _spread() ** 2) @ slope.T
-    parts = [*_parts(points), np.eye(len(points))]
+    parts = [*_parts(points, points), np.eye(len(points))]
 
     def loss(x: Floats) -> tuple[float, Floats]:
         weights = np.exp(2.0 * x)
@@ -323,7 +339,7 @@ def left_out(calibration: Calibration, groups: Any) -> tuple[Floats, Floats]:
     """
     points = calibration.points
     base, slope = _linear(points, calibration.theta)
-    total = _covariance(points, calibration.deviations) + (slope * _spread() ** 2) @ slope.T
+    total = _covariance(points, points, calibration.deviations) + (slope * _spread() ** 2) @ slope.T
     inverse = np.linalg.inv(total + calibration.deviations[-1] ** 2 * np.eye(len(points)))
     solved = inverse @ (np.log(points.seconds) - base)
     error, deviation = np.empty(len(points)), np.empty(len(points))
