@@ -60,6 +60,13 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "narrower formats, or ease the goal",
     ),
     ({"services.chat.slo": {"ttft": "1 ms"}}, "TTFT of 0.001 s cannot be reached", "ease the goal"),
+    (
+        {"services.chat.engine": {"chunk": 256}},
+        "a step of 256 tokens, while 256 of decoding sequences may be in it",
+        "give more than 256",
+    ),
+    # 72 GPUs of GB300 take 72 x (170 + 475) W at rest, or 72 x (173 + 493) W in the mean
+    ({"power_cap": "40 kW"}, "a cap of 40.0 kW cannot be kept", "raise it, or close GPUs"),
     # names
     ({"services.chat.model": "qwen3_235"}, "'qwen3_235' is no language model", "'qwen3_235b'"),
     ({"accelerators.pool.part": "gb301"}, "'gb301' is no accelerator of the library", "'gb300'"),
@@ -113,6 +120,22 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     }
     said = check(tmp_path, factory(**changes))
     assert said.count("error") == 3
+
+
+def test_traces_that_cannot_be_used(tmp_path: Path) -> None:
+    """Files that are missing, empty, unsorted, or hold what is no number; each line is named."""
+    traffic = {"services.chat.traffic": {"users": {"trace": "t.csv"}}}
+    assert "there is no file 't.csv'" in check(tmp_path, factory(**traffic))
+    cases = {
+        "arrival,prompt,output\n": "there is no request in it",
+        "arrival,prompt,output\n1,100,10\n0,100,10\n": "t.csv:3: error: it arrives before",
+        "arrival,prompt,output\n0,nan,10\n": "t.csv:2: error: prompt is 'nan'",
+        "arrival,prompt,output\n0,100,0\n": "t.csv:2: error: 100 tokens of prompt and 0 of answer",
+        "when,what\n0,1\n": "no known kind of trace has the columns when, what",
+    }
+    for text, said in cases.items():
+        (tmp_path / "t.csv").write_text(text)
+        assert said in check(tmp_path, factory(**traffic))
 
 
 def test_disruptions_act_on_gpus_only(tmp_path: Path) -> None:

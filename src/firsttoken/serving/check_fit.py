@@ -69,15 +69,61 @@ def check_fit(view: View, compiled: to.System) -> None:
                 hardware=hardware_of(gpu, drawn),
                 gpus=most_gpus(compiled, gpu, drawn),
             )
-            _precision(view, case, service.precision is None)
+            _precision(view, case)
             if replicas.layout is not None:
                 _layout(view, case, replicas.layout)
                 _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
+        _scheduler(view, name, row)
+        _hashes(view, name, row)
         if len(view.findings.errors) == before:
             _goals(view, name, compiled, row, drawn)
+    _cap(view, compiled, drawn)
 
 
-def _precision(view: View, case: Case, usual: bool) -> None:
+def _scheduler(view: View, name: str, row: to.Service) -> None:
+    """Steps that have no room for prompts beside the sequences in decoding."""
+    engine = row.engine
+    need = engine.sequences * (1 + engine.drafted)
+    if engine.chunk <= need:
+        what = f"a step of {engine.chunk} tokens, while {need} of decoding sequences may be in it"
+        hint = f"give `chunk` more than {need} tokens, or less `sequences`"
+        view.say(
+            f"services.{name}.engine.chunk", what, "prompts would never come in", hint, "chunk"
+        )
+
+
+def _hashes(view: View, name: str, row: to.Service) -> None:
+    """Traces whose blocks have different sizes; blocks that do not cover whole KV blocks."""
+    traces = {s.name: s.trace.hash_block for s in row.streams if s.trace is not None}
+    if len(set(traces.values())) > 1:
+        said = ", ".join(f"{size} in {key!r}" for key, size in traces.items())
+        what = f"traces hash blocks of different sizes: {said}"
+        hint = "make services of their own of them"
+        view.say(f"services.{name}.traffic", what, "one prefix cache holds one size", hint, "trace")
+    for size in set(traces.values()):
+        if size % row.engine.block:
+            what = f"hashed blocks of {size} tokens do not cover whole KV blocks"
+            hint = f"take a divisor of {size}"
+            view.say(f"services.{name}.engine.block", what, "", hint, "block")
+
+
+def _cap(view: View, compiled: to.System, drawn: to.Floats) -> None:
+    """A power cap below what GPUs and hosts take without any work."""
+    if compiled.power_cap == to.NONE:
+        return
+    table, least = compiled.series, 0.0
+    for pool in compiled.accelerators:
+        gpu = hardware_of(pool, drawn)
+        least += most_gpus(compiled, pool, drawn) * (float(gpu.idle) + float(gpu.host))
+    knots = slice(table.start[compiled.power_cap], table.start[compiled.power_cap + 1])
+    lowest = float(drawn[table.knot_value[knots]].min())
+    if lowest < least:
+        what = f"a cap of {lowest / 1e3:,.1f} kW cannot be kept"
+        why = f"GPUs and hosts take {least / 1e3:,.1f} kW without any work"
+        view.say("power_cap", what, why, "raise it, or close GPUs for that time", "power")
+
+
+def _precision(view: View, case: Case) -> None:
     """Formats that the GPU cannot multiply."""
     pool = case.pool
     if pool.precision is None:

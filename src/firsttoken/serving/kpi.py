@@ -13,8 +13,10 @@ from typing import Final
 import numpy as np
 
 from firsttoken.kernel import statistics
+from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
+from firsttoken.serving.physics import hardware_of, most_gpus
 from firsttoken.serving.result import FactoryResult, Floats
 from firsttoken.twin.dates import iso, to_datetime
 from firsttoken.twin.result_rows import QUANTILES, Rows
@@ -69,6 +71,7 @@ class Kpis:
     Attributes
     ----------
     total : counts of the whole time by service, [R, S, COUNTS]; pools : by pool, [R, A, ...].
+    watt, joule : units of power and energy that suit the factory's size, and their SI size.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Kpis:
         self.services = [service.name for service in compiled.services]
         self.total = simulated.period.sum(axis=2)
         self.pools = simulated.pools.sum(axis=2)
+        self.watt, self.joule = power_units(compiled)
 
     def rows(self, name: str, description: str, keys: tuple[str, ...], *columns: str) -> Rows:
         """Rows of a table that begins with the scenario and the factory."""
@@ -96,6 +100,16 @@ class Kpis:
             *keys,
             *columns,
         )
+
+
+def power_units(compiled: to.System) -> tuple[tuple[str, float], tuple[str, float]]:
+    """MW and MWh from a megawatt of GPUs and hosts on, else kW and kWh."""
+    drawn = fixed_parameters(compiled.parameters)
+    most = 0.0
+    for pool in compiled.accelerators:
+        gpu = hardware_of(pool, drawn)
+        most += most_gpus(compiled, pool, drawn) * (float(gpu.tgp) + float(gpu.host))
+    return (("MW", MEGA), ("MWh", MWH)) if most >= MEGA else (("kW", 1e3), ("kWh", MWH / 1e3))
 
 
 def summary_table(kpis: Kpis) -> ResultTable:
@@ -129,14 +143,16 @@ def summary_table(kpis: Kpis) -> ResultTable:
 
 def _factory_figures(kpis: Kpis) -> Iterator[Figure]:
     time, total, pools = kpis.result.time, kpis.total, kpis.pools
+    (watt, power_unit), (joule, energy_unit) = kpis.watt, kpis.joule
     energy = pools[:, :, of.POOL_ENERGY].sum(axis=1)
     output = total[:, :, of.OUTPUT].sum(axis=1)
     there = pools[:, :, of.THERE].sum(axis=1)
     yield "tokens", "output tokens", "token/s", output / time
-    yield "power", "power of GPUs and hosts, mean", "MW", energy / time / MEGA
-    yield "peak_power", "highest power", "MW", kpis.result.power.max(axis=1, initial=0.0) / MEGA
+    yield "power", "power of GPUs and hosts, mean", watt, energy / time / power_unit
+    peak = kpis.result.power.max(axis=1, initial=0.0)
+    yield "peak_power", "highest power", watt, peak / power_unit
     yield "tokens_per_mw", "output tokens of a megawatt", "token/s/MW", ratio(output, energy / MEGA)
-    yield "energy", "energy of GPUs and hosts", "MWh", energy / MWH
+    yield "energy", "energy of GPUs and hosts", joule, energy / energy_unit
     yield "gpus", "GPUs, mean", "gpu", there / time
     used = pools[:, :, of.USED].sum(axis=1) + pools[:, :, of.TRAINED].sum(axis=1)
     yield "used", "GPUs that serve or train", "%", 100.0 * ratio(used, there)
@@ -232,7 +248,7 @@ def _factory_periods(kpis: Kpis) -> Iterator[tuple[str, str, Floats]]:
     energy = kpis.result.pools[..., of.POOL_ENERGY].sum(axis=1)
     output = kpis.result.period[..., of.OUTPUT].sum(axis=1)
     yield "tokens", "token/s", output / length
-    yield "power", "MW", energy / length / MEGA
+    yield "power", kpis.watt[0], energy / length / kpis.watt[1]
     yield "tokens_per_mw", "token/s/MW", ratio(output, energy / MEGA)
     yield "gpus", "gpu", kpis.result.pools[..., of.THERE].sum(axis=1) / length
     cost = kpis.result.pools[..., of.POOL_COST].sum(axis=1)
@@ -250,7 +266,7 @@ def _service_periods(kpis: Kpis, row: int) -> Iterator[tuple[str, str, Floats]]:
         share = ratio(found[..., of.ATTAINED], found[..., of.FINISHED])
         yield "attained", "%", 100.0 * share
     energy = found[..., of.ENERGY] + found[..., of.HOSTS]
-    yield "power", "MW", energy / length / MEGA
+    yield "power", kpis.watt[0], energy / length / kpis.watt[1]
     yield "gpus", "gpu", found[..., of.GPU_SECONDS] / length
     yield "waiting", "request", found[..., of.WAITING] / length
     yield "joules", "J/token", ratio(energy, output)
@@ -266,8 +282,6 @@ def latency_table(kpis: Kpis) -> ResultTable:
         ("service", "metric", "share"),
         *("unit", "goal", *QUANTILES),
     )
-    from firsttoken.kernel.parameters import fixed_parameters
-
     expected = fixed_parameters(kpis.system.parameters)
     for row, service in enumerate(kpis.system.services):
         for number, (name, unit, factor) in enumerate(SHOWN):

@@ -11,7 +11,7 @@ from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
 from firsttoken.serving import perf_weights as weights
 from firsttoken.serving import result as of
-from firsttoken.serving.kpi import MEGA, MILLI, MWH, Kpis, ratio, spread
+from firsttoken.serving.kpi import MILLI, Kpis, ratio, spread
 from firsttoken.serving.laws import law_of
 from firsttoken.serving.physics import architecture_of
 from firsttoken.serving.plan import Layouts
@@ -115,8 +115,8 @@ def pool_table(kpis: Kpis) -> ResultTable:
             ("gpus", "gpu", there / time),
             ("serving", "%", 100.0 * ratio(found[:, of.USED], there)),
             ("training", "%", 100.0 * ratio(found[:, of.TRAINED], there)),
-            ("power", "MW", found[:, of.POOL_ENERGY] / time / MEGA),
-            ("energy", "MWh", found[:, of.POOL_ENERGY] / MWH),
+            ("power", kpis.watt[0], found[:, of.POOL_ENERGY] / time / kpis.watt[1]),
+            ("energy", kpis.joule[0], found[:, of.POOL_ENERGY] / kpis.joule[1]),
             ("cost", "USD", found[:, of.POOL_COST]),
         ]
         for metric, unit, samples in metrics:

@@ -126,7 +126,7 @@ def _changes(case: Case, groups: list[Group]) -> Iterator[Change]:
     for pool, group in enumerate(groups):
         courses = ((COUNT, group.count), (CAP, group.cap), (SPEED, case.line.throttle))
         for what, course in courses:
-            kept = np.flatnonzero(np.r_[True, np.diff(course) != 0.0])
+            kept = np.flatnonzero(np.r_[True, course[1:] != course[:-1]])
             usual = {COUNT: group.count.max(), CAP: np.inf, SPEED: 1.0}[what]
             for tick in kept:
                 if tick or course[0] != usual:
