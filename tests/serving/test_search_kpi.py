@@ -90,6 +90,29 @@ def test_a_twin_is_planned(tmp_path: Path) -> None:
     assert {row["service"] for row in found["serving_rivals"]} == {"chat"}
 
 
+def planned_tokens(folder: Path, gpus: int = 2, **engine: object) -> float:
+    declared = factory(
+        **{
+            "services.chat.parallel": None,
+            "services.chat.replicas": None,
+            "services.chat.engine": {"name": "sglang", "sequences": 4096, **engine},
+            "services.chat.search": {"disaggregation": False, "gpus": gpus},
+        }
+    )
+    folder.mkdir()
+    rows = tables(folder, declared, engines=("plan",))["serving_plan"]
+    return next(float(row["value"]) for row in rows if row["figure"] == "tokens")
+
+
+def test_the_plan_sees_the_engine_as_it_is_declared(tmp_path: Path) -> None:
+    """Software of twice the speed serves at least twice as much within the same goals, for it may
+    hold more in flight; 235 GB of weights do not fit into a quarter of two GPUs of 288 GB."""
+    usual = planned_tokens(tmp_path / "usual")
+    assert planned_tokens(tmp_path / "fast", speed=2) > 1.9 * usual
+    with pytest.raises(InfeasibleError, match="the model does not fit"):
+        planned_tokens(tmp_path / "small", memory="25 %")
+
+
 def test_a_goal_out_of_reach_is_named_with_what_can_be_had(tmp_path: Path) -> None:
     declared = factory(
         **{

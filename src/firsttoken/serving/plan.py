@@ -8,6 +8,7 @@ import numpy as np
 
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
+from firsttoken.serving.perf_efficiency import ACTIVATIONS, Corrections
 from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.physics import (
     architecture_of,
@@ -106,6 +107,11 @@ def question_of(
     if engine.drafted:
         accepted = float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
     first = system.series.start[:-1]
+    hardware = hardware_of(gpu, drawn)
+    # the performance model leaves ACTIVATIONS of the memory free, the engine what it is told
+    share = float(drawn[engine.memory]) / (1.0 - ACTIVATIONS)
+    factor = 1.0 / float(drawn[engine.speed])
+    faster = Corrections(*(factor for _ in Corrections._fields))._replace(wait=1.0)
 
     def level(series: int) -> float:
         """A series at its first knot."""
@@ -113,7 +119,7 @@ def question_of(
 
     return Question(
         architecture=architecture_of(service, drawn),
-        hardware=hardware_of(gpu, drawn),
+        hardware=hardware._replace(memory=hardware.memory * share),
         formats=tuple(Format(name, *bits) for name, bits in choices.bits.items()),
         prompt=prompt,
         output=output,
@@ -121,6 +127,7 @@ def question_of(
         accepted=accepted,
         drafted=float(engine.drafted),
         engine=engine_of(engine),
+        corrections=faster,
         sequences=float(engine.sequences),
         gpus=number(choices.gpus, most_gpus(system, gpu, drawn)),
         watts=number(choices.power, np.inf),
