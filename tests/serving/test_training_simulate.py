@@ -55,7 +55,8 @@ def test_speed_follows_the_throttle_and_power_with_it() -> None:
     system = job(days=4.0, interval=1e9, speed=[1.0, 0.5, 0.0, 1.0])
     total = simulate_training(system, 1, 1).period[0, 0]
     assert total[of.TOKENS] == pytest.approx(RATE * 2.5 * DAY)
-    watts = [1000.0, 650.0, 300.0, 1000.0]
+    # 200 W without work; 800 W above go with the speed to the power of 2.5
+    watts = [1000.0, 200.0 + 800.0 * 0.5**2.5, 200.0, 1000.0]
     assert total[of.ENERGY] == pytest.approx(1024 * DAY * sum(watts))
 
 

@@ -68,6 +68,7 @@ def job(
         replace=np.array([row(replace) for _ in mtbf], dtype=np.int64),
         train=row(1000.0),
         still=row(300.0),
+        base=row(200.0),
         repair=row(0.0),
     )
     end = days * DAY
@@ -111,6 +112,9 @@ def job(
         per_rack=NONE,
         factors=(),
         taken=0.0,
+        cap=NONE,
+        pools=(),
+        own=0,
         replica=replica,
         replicas=gpus / replica,
         node=node,

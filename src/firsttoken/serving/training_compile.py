@@ -21,6 +21,7 @@ from firsttoken.serving.training_points import BITS, Points, packaged, point
 from firsttoken.serving.training_power import STANDING, activity
 from firsttoken.serving.training_simulate import (
     NONE,
+    Share,
     TrainingLaw,
     TrainingRows,
     TrainingSystem,
@@ -173,7 +174,8 @@ def compile_training(
     rows, draws, keeps = _rows(sheets, architecture, hardware, work)
     own = slots.own
     prices = (sheets.hardware.series("rent"), own.series("energy_price"), own.series("pue"))
-    speed = own.series("throttle")
+    speed, cap = own.series("throttle"), own.series("power_cap")
+    pools = tuple(_share(slots, pool) for pool in slots.factory.accelerators) if cap != NONE else ()
     parameters, series = build.tables()
     return TrainingSystem(
         name=sheets.job.path,
@@ -188,6 +190,9 @@ def compile_training(
         per_rack=per_rack,
         factors=tuple(effects.factors.get(("accelerators", sheets.pool), ())),
         taken=taken,
+        cap=cap,
+        pools=pools,
+        own=list(slots.factory.accelerators).index(sheets.pool),
         replica=replica_gpus(work),
         replicas=float(work.gpus) / replica_gpus(work),
         node=node_gpus(declared, hardware),
@@ -199,6 +204,16 @@ def compile_training(
         inputs=build.inputs,
         users=build.users,
     )
+
+
+def _share(slots: Slots, pool: str) -> Share:
+    """What a pool takes of a cap on power."""
+    sheet, build = slots.accelerators(pool), slots.build
+    by_rack = sheet.has("racks")
+    number = sheet.series("racks" if by_rack else "count", 0.0)
+    limit = sheet.needed("tgp", "power is shared by it")
+    watts = build.total(limit, sheet.needed("host", "power is shared by it"))
+    return Share(number, sheet.needed("domain", "a rack has so many") if by_rack else NONE, watts)
 
 
 def numbers_of(sheets: Sheets) -> tuple[Architecture, Hardware, float]:
@@ -377,7 +392,7 @@ def _rows(
     begin = NONE
     if declared.begin is not None:
         begin = build.scalar(declared.begin, own.at("begin"), "date", date=True)
-    train, still = _watts(sheets, a, hardware, job)
+    train, still, base = _watts(sheets, a, hardware, job)
     rows = TrainingRows(
         seconds=seconds,
         factor=own.scalar("speed"),
@@ -392,6 +407,7 @@ def _rows(
         replace=np.array([sheet.scalar("replace", 1.0) for _, sheet in kinds], dtype=np.int64),
         train=train,
         still=still,
+        base=base,
         repair=build.constant(0.0),
     )
     each = [(own, "restart"), (saved, "load"), (own, "repair")]
@@ -413,20 +429,20 @@ def _kinds(sheets: Sheets) -> list[tuple[str, Sheet]]:
     return [("gpu", sheets.slots.sheet(f"{below}.gpu", Failure(mtbf=mtbf)))]
 
 
-def _watts(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> tuple[int, int]:
-    """Parameters of W of a GPU and its host, training and standing still."""
+def _watts(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> tuple[int, int, int]:
+    """Parameters of W of a GPU and its host: training, standing still, without work."""
     from firsttoken.serving.training_calibration import shipped
 
     build = sheets.slots.build
     span = float(hardware.tgp) - float(hardware.idle)
-    base = float(hardware.idle) + float(hardware.host)
-    still = build.constant(base + STANDING * span)
+    least = float(hardware.idle) + float(hardware.host)
+    base, still = build.constant(least), build.constant(least + STANDING * span)
     if sheets.declared.activity is not None:
         share = build.product(sheets.job.scalar("activity"), build.constant(span))
-        return build.total(share, build.constant(base)), still
+        return build.total(share, base), still, base
     rates = shipped().rates
     busy = float(activity(a, job, rates, step_terms(a, hardware, job, rates)))
-    return build.constant(base + busy * span), still
+    return build.constant(least + busy * span), still, base
 
 
 def _draws(sheets: Sheets, given: list[tuple[Value | None, str]]) -> Draws:

@@ -48,8 +48,7 @@ def run(
     """
     period = _place(edges, state[of.TIME])
     at = _place(course.edges, state[of.TIME])
-    start = state[of.TIME]
-    before = _trained(out)
+    before, _ = _trained(out)
     first = state[of.DONE]
     while state[of.TIME] < end:
         t = state[of.TIME]
@@ -62,22 +61,24 @@ def run(
         step = _step(work, course, edges, end, state, repairs, at, period, speed)
         _advance(work, gpus, speed, step, state, out[period])
         _happen(work, gpus, speed, state, repairs, out[period], kinds, seed, replication)
-    made = _trained(out) - before
-    if abs(made - (state[of.DONE] - first)) > LITTLE * max(1.0, abs(first) + state[of.DONE]):
+    made, worked = _trained(out)
+    if abs(made - before - (state[of.DONE] - first)) > LITTLE * max(1.0, worked + first):
         return 1
-    return _balanced(out, edges, start)
+    return _balanced(out)
 
 
 @compiled_inner
-def _trained(out: Floats) -> float:
-    total = 0.0
+def _trained(out: Floats) -> tuple[float, float]:
+    """Tokens trained for good, and all that were trained."""
+    good, total = 0.0, 0.0
     for b in range(len(out)):
-        total += out[b, of.TOKENS] - out[b, of.LOST_TOKENS]
-    return total
+        total += out[b, of.TOKENS]
+        good += out[b, of.TOKENS] - out[b, of.LOST_TOKENS]
+    return good, total
 
 
 @compiled_inner
-def _balanced(out: Floats, edges: Floats, start: float) -> int:
+def _balanced(out: Floats) -> int:
     """0 if GPU-seconds offered are those used, spared, repaired and free in every period."""
     for b in range(len(out)):
         total = 0.0
@@ -269,7 +270,7 @@ def _advance(
         out[of.SPARE] += (healthy - used) * step
         watts = work.watts[row]
         if phase == of.TRAIN:
-            watts = work.still + (watts - work.still) * speed
+            watts = work.base + (watts - work.base) * speed**of.EXPONENT
             pace = _pace(work, state, speed)
             out[of.TOKENS] += pace * step
             state[of.DONE] += pace * step

@@ -121,7 +121,8 @@ def figures(kpis: TrainingKpis) -> Iterator[Figure]:
     time = active / kpis.gpus
     yield "throughput", "tokens trained per time, stops included", "token/s", ratio(tokens, time)
     if not np.isnan(result.finish).all():
-        yield "finish", "last token trained", "date", result.finish + kpis.start
+        reached = np.where(np.isnan(result.finish), np.nan, time / DAY)
+        yield "time_to_train", "time to train", "day", reached
     yield "failures", "failures", "each", found[:, of.FAILURES]
     if found[:, of.FAILURES].any():
         between = ratio(time / HOUR, found[:, of.FAILURES])

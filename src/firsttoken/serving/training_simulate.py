@@ -44,8 +44,8 @@ class TrainingRows(NamedTuple):
         of the whole job.
     begin : s from the twin's start; interval : NONE for the optimum of Daly (2006).
     mtbf, replace : by kind of failure, [K].
-    train, still, repair : W of a GPU and its host while it trains, while it holds the job without
-        computing, and while its node is in repair.
+    train, still, base, repair : W of a GPU and its host while it trains, while it holds the job
+        without computing, without work, and while its node is in repair.
     """
 
     seconds: int
@@ -61,7 +61,22 @@ class TrainingRows(NamedTuple):
     replace: Ints
     train: int
     still: int
+    base: int
     repair: int
+
+
+class Share(NamedTuple):
+    """What a pool of GPUs takes of a cap on power.
+
+    Attributes
+    ----------
+    number : row of `series`; per_rack, watts : rows of `parameters`, GPUs of one of them (NONE: 1)
+        and W of a GPU with its host at their limits.
+    """
+
+    number: int
+    per_rack: int
+    watts: int
 
 
 class TrainingLaw(NamedTuple):
@@ -96,6 +111,8 @@ class TrainingSystem(NamedTuple):
     gpus, speed : rows of `series`: GPUs (or racks) of the pool, and share of full speed (NONE: 1).
     per_rack, factors : row of `parameters`, NONE if `gpus` counts GPUs; rows of `series` on it.
     taken : GPUs of the pool that jobs before it hold.
+    cap : row of `series`, W of all pools together (NONE: no cap); each GPU has its share of it by
+        its limit; pools : of the factory; own : which of them is the job's.
     replica, replicas : GPUs of a data-parallel replica, and replicas; node : GPUs of a node.
     moments : edges between which the series are constant, s from the twin's start, f8[M + 1].
     edges : of the periods that are reported, f8[B + 1].
@@ -117,6 +134,9 @@ class TrainingSystem(NamedTuple):
     per_rack: int
     factors: tuple[int, ...]
     taken: float
+    cap: int
+    pools: tuple[Share, ...]
+    own: int
     replica: float
     replicas: float
     node: float
@@ -372,7 +392,7 @@ def _work(system: TrainingSystem, values: Floats) -> Work:
         keeps=system.keeps if len(system.keeps) else np.zeros(1, dtype=np.bool_),
         detect=np.arange(3, 3 + count) if len(system.kinds) else np.zeros(1, dtype=np.int64),
         watts=watts,
-        still=still,
+        base=number(rows.base, 0.0),
     )
 
 
@@ -388,4 +408,19 @@ def _course(system: TrainingSystem, values: Floats, seed: int, replication: int)
     for row in system.factors:
         gpus *= levels[row]
     speed = np.ones(len(gpus)) if system.speed == NONE else np.clip(levels[system.speed], 0.0, 1.0)
+    if system.cap != NONE:
+        speed = np.minimum(speed, _under_cap(system, values, levels))
     return Course(system.moments, np.maximum(gpus - system.taken, 0.0), speed)
+
+
+def _under_cap(system: TrainingSystem, values: Floats, levels: Floats) -> Floats:
+    """Speed that a cap on the power of all GPUs leaves to the job's, f8[M]."""
+    full = np.zeros(levels.shape[1])
+    for pool in system.pools:
+        racks = 1.0 if pool.per_rack == NONE else float(values[pool.per_rack])
+        full += levels[pool.number] * racks * values[pool.watts]
+    limit = values[system.pools[system.own].watts] * levels[system.cap] / np.maximum(full, 1.0)
+    rows = system.rows
+    base, train = float(values[rows.base]), float(values[rows.train])
+    room = np.clip((limit - base) / max(train - base, 1e-9), 0.0, 1.0)
+    return np.asarray(room ** (1.0 / of.EXPONENT))

@@ -68,6 +68,12 @@ written until `WRITE_END`; `WORK*`: GPU-s behind them. `SINCE`: s trained since 
 so far. `BROKEN`: nodes in repair."""
 
 
+EXPONENT: Final = 2.5
+"""Power of a GPU above idle goes with its speed to this power (prior, as in the fluid mode: clocks
+and voltage fall together; Patel et al., POLCA, arXiv:2308.12908: 20 % less power costs LLM training
+about 7-10 % of its speed)."""
+
+
 class Draws(NamedTuple):
     """Distributions that are drawn anew at each use, one a row.
 
@@ -100,7 +106,7 @@ class Work(NamedTuple):
     mtbf, replace, keeps, detect : by kind of failure: s between failures of a GPU; share that
         takes a node away; whether a checkpoint is written before (planned stops); row of `draws`.
     watts : W of a GPU and its host by state, f8[STATES]; at full speed.
-    still : W of a GPU and its host that stands still with the job in memory.
+    base : W of a GPU and its host without work.
     """
 
     rate: float
@@ -124,7 +130,7 @@ class Work(NamedTuple):
     keeps: NDArray[np.bool_]
     detect: Ints
     watts: Floats
-    still: float
+    base: float
 
 
 class Course(NamedTuple):
