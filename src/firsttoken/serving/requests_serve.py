@@ -164,6 +164,7 @@ def begin(m: Any, r: int) -> None:
     while rep.decoding > 0 and blocks_of(m, r, 1) > room(m, r):
         preempt(m, r)
         short = 1
+    rep.kept = blocks_of(m, r, 1)
     left = pool.chunk - rep.decoding * pool.width
     left = go_on_reading(m, r, left)
     if short == 0 and rep.waiting > 0:
@@ -222,7 +223,7 @@ def start_reading(m: Any, r: int, s: int) -> bool:
     blocks = -(-seq.need // pool.block)
     known = 0
     asked = 0
-    left = room(m, r)
+    left = room(m, r) - rep.kept
     if pool.cache:
         asked = seq.hashes
         most = min(seq.hashes, (seq.need - 1) // state.hash_block)
@@ -275,7 +276,7 @@ def fetch(m: Any, r: int, s: int) -> bool:
     pool = pools(m, rep.pool)
     seq = sequences(m, s)
     blocks = -(-seq.need // pool.block)
-    if blocks > room(m, r):
+    if blocks > room(m, r) - rep.kept:
         return False
     dequeue(m, r, s)
     take(m, r, blocks)

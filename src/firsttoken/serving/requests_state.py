@@ -202,6 +202,7 @@ REPLICA: Final = lines(
         ("waiting", "i8"),
         ("prefilling", "i8"),
         ("moving", "i8"),  # seats kept for KV that is on the way, or has just come
+        ("kept", "i8"),  # blocks that decoding takes in the next step
         ("held", "i8"),  # sequences whose KV waits to be sent
         ("link_free", "f8"),
         ("epoch", "i8"),  # failures so far
