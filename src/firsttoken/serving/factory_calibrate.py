@@ -7,6 +7,7 @@ misses is kept by load (see `factory_system.Corrections`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -21,8 +22,10 @@ from firsttoken.serving.factory_state import (
     BY_TTFT,
     DECODED,
     DECODING,
+    KV,
     LOAD,
     PLAIN,
+    POWER,
     STARTED,
     TOOK,
 )
@@ -32,7 +35,6 @@ from firsttoken.serving.factory_system import (
     Corrections,
     Floats,
     Inputs,
-    Ints,
     Pool,
     Service,
     System,
@@ -43,22 +45,25 @@ from firsttoken.serving.factory_tables import (
     own_seconds,
 )
 
-LOADS: Final = (0.1, 0.3, 0.5, 0.7, 0.82, 0.9, 0.96, 1.02)
+LOADS: Final = (0.1, 0.3, 0.5, 0.7, 0.82, 0.9, 0.95, 0.99)
 """Loads of the runs, as shares of what can be served."""
 
-OVERLOAD: Final = 1.4
+OVERLOAD: Final = 1.2
 """Load of the run that says what can be served, over what the fluid law says."""
 
-REQUESTS: Final = 4000
+REQUESTS: Final = 10_000
 """Requests of a run that count."""
 
 LIVES: Final = 3.0
 """Mean lives of a request that a run goes on before requests count."""
 
+SPAN, MOST = 10.0, 40_000.0
+"""Mean lives of a request that a run at full load counts, as long as its requests are not more."""
+
 FEWEST: Final = 40
 """Requests of a group that make a distribution of their own."""
 
-SHORTEST, LONGEST = 30.0, 900.0
+SHORTEST, LONGEST = 60.0, 900.0
 """Least s that count in a run, most s of warm-up."""
 
 ROUNDS: Final = 8
@@ -67,8 +72,14 @@ ROUNDS: Final = 8
 CLOSE: Final = 0.004
 """Relative error of decoding times at which paces are found."""
 
-FIRM: Final = 0.8
-"""Power of its error by which a pace is moved in a round."""
+FARTHEST: Final = 2.0
+"""Largest correction of a pace."""
+
+POOR: Final = 0.05
+"""Error of decoding times with which a point is left out."""
+
+APART: Final = 1.02
+"""Least ratio of the loads of two points."""
 
 GROWN: Final = 50.0
 """Times the law's TTFT that are no spread any more."""
@@ -82,7 +93,7 @@ class Sample(NamedTuple):
     arrival : f8[n], s; kind : f8[n], row of the class by `factory_compile.by_priority`.
     prompt, cached, output : f8[n], tokens, of the prompt all of them and those that were known.
     ttft, decode : f8[n], s to the first token, and from it to the last; NaN: not reached.
-    made : f8[T], output tokens of all replicas by second.
+    made : f8[T], output tokens of all replicas by second; power : f8[T], W of all replicas.
     """
 
     arrival: Floats
@@ -93,6 +104,7 @@ class Sample(NamedTuple):
     ttft: Floats
     decode: Floats
     made: Floats
+    power: Floats
 
 
 Sampler = Callable[[float, float, int], Sample]
@@ -104,12 +116,13 @@ class Deviation(NamedTuple):
 
     Attributes
     ----------
-    tokens : of output tokens; tpot, p95 : of mean and 95th percentile of TPOT.
+    tokens : of output tokens; tpot, p95 : of mean and 95th percentile of TPOT; power : of energy.
     """
 
     tokens: float
     tpot: float
     p95: float
+    power: float
 
 
 def capacity(service: Service, ticks: int = 0) -> float:
@@ -158,13 +171,15 @@ def calibrate(
     """
     life = longest_life(service)
     warm = float(np.ceil(min(LIVES * life + 5.0, LONGEST)))
-    span = max(2.0 * life, SHORTEST)
     guess = capacity(service) * replicas
 
     def run(rate: float, number: int) -> Run | None:
+        # The nearer to saturation, the slower batches forget what they were.
+        span = max(LIVES * life, min(SPAN * life * rate / most, MOST / rate), SHORTEST)
         end = float(np.ceil(warm + max(requests / rate, span)))
         return _prepare(service, sampler(rate, end, seed + number), replicas, warm, end)
 
+    most = guess
     full = run(OVERLOAD * guess, 0)
     if full is None:
         return NONE
@@ -181,7 +196,7 @@ class Run(NamedTuple):
     found, warm, end : the sample, s at which counting begins and ends.
     system, state : the fluid mode at tick 0.
     step : s of decoding a token, mean over the tokens of the requests that ended.
-    batch : sequences in decoding, mean; tokens : output tokens that were made.
+    tokens : output tokens that were made.
     """
 
     found: Sample
@@ -189,7 +204,6 @@ class Run(NamedTuple):
     end: float
     system: System
     step: float
-    batch: float
     tokens: float
 
     def follow(self, corrections: Corrections) -> FactoryResult:
@@ -209,74 +223,118 @@ def _prepare(
         return None
     system = followed(realised(service, found), found, replicas, end)
     step = float(found.decode[ended].sum() / (found.output[ended] - 1.0).sum())
-    begun = found.arrival + np.where(np.isfinite(found.ttft), found.ttft, np.inf)
-    last = begun + np.where(np.isfinite(found.decode), found.decode, np.inf)
-    inside = np.clip(np.minimum(last, end) - np.maximum(begun, warm), 0.0, None)
     tokens = float(found.made[int(warm) : int(end)].sum())
-    return Run(found, warm, end, system, step, float(inside.sum()) / (end - warm), tokens)
+    return Run(found, warm, end, system, step, tokens)
 
 
 def _fit(service: Service, runs: list[Run], full: Run, replicas: float) -> Corrections:
-    """Find paces and room with which the fluid mode decodes as many sequences as the runs do."""
-    everyone = [*runs, full]
-    load = np.linspace(1.0, 2.0, len(everyone))
-    pace = np.ones(len(everyone))
-    room = 1.0
-    fix = NONE
-    results: list[FactoryResult] = []
-    for turn in range(ROUNDS):
-        results = [run.follow(fix) for run in everyone]
-        rows = [result.rows[0, 0] for result in results]
-        weights = [np.maximum(row[:, DECODED], 1e-9) for row in rows]
-        load = np.array(
-            [float(r[:, LOAD] @ w / w.sum()) for r, w in zip(rows, weights, strict=True)]
-        )
-        steps = [float(r[:, TOOK].sum() / max(r[:, ANSWERED].sum(), 1e-9)) for r in rows]
-        miss = np.array([run.step / step for run, step in zip(everyone, steps, strict=True)])
-        # In overload it is what is held that sets the batch, and the pace what is served.
-        held = full.batch / max(float(rows[-1][:, DECODING].mean()), 1e-9)
-        miss[-1] = float(rows[-1][:, DECODED].sum()) / full.tokens * held
-        if max(np.abs(miss - 1.0).max(), abs(held - 1.0)) < CLOSE:
+    """Find the paces, load by load, and the room with which the fluid mode does as the runs do."""
+    last, room = _fit_full(service, full, replicas)
+    load, pace = np.empty(0), np.empty(0)
+    used: list[Run] = []
+    for run in runs:
+        found = _fit_pace(run, load, pace, room)
+        if found is None or (len(load) and found[0] < load[-1] * APART):
+            continue
+        load, pace = np.append(load, found[0]), np.append(pace, found[1])
+        used.append(run)
+    below = load * APART < last[0]
+    load, pace = np.append(load[below], last[0]), np.append(pace[below], last[1])
+    used = [run for run, kept in zip(used, below, strict=True) if kept] + [full]
+    fix = _corrections(load, pace, room)
+    spreads = _spreads(service, used, [run.follow(fix) for run in used], replicas)
+    return fix._replace(tpot=spreads[0], ttft=spreads[1], outputs=spreads[2], prompts=spreads[3])
+
+
+def _fit_full(service: Service, full: Run, replicas: float) -> tuple[tuple[float, float], float]:
+    """Load and pace of a service that is overloaded, and the room of its pool.
+
+    Tokens are in inverse proportion to the pace, whether prefill or what is held limits them.
+    """
+    pace, room, load = 1.0, 1.0, 1.0
+    for _ in range(ROUNDS):
+        fix = _corrections(np.ones(1), np.array([pace]), room)
+        row = full.follow(fix).rows[0, 0]
+        load = _load(row)
+        made = float(row[:, DECODED].sum()) / full.tokens
+        longer = full.step * float(row[:, ANSWERED].sum() / row[:, TOOK].sum())
+        if _is_full(service, row, replicas, room):
+            # Sequences in decoding are tokens a second times seconds a token (Little).
+            held = longer / made
+            room = min(max(room * held, 0.5), 1.5)
+            pace *= longer
+            error = max(abs(held - 1.0), abs(longer - 1.0))
+        else:
+            pace *= made
+            error = abs(made - 1.0)
+        pace = min(max(pace, 1.0 / FARTHEST), FARTHEST)
+        if error < CLOSE:
             break
-        if turn == ROUNDS - 1:
-            break
-        pace *= np.clip(miss, 0.5, 2.0) ** FIRM
-        room *= min(max(held, 0.7), 1.4) ** FIRM
-        fix = _corrections(load, pace, room)
-    outputs, prompts = _cuts(full.found.output), _cuts(full.found.prompt - full.found.cached)
-    kept = _rising(load)
-    tpot: list[Floats] = []
-    ttft: list[Floats] = []
-    for run, result in zip(everyone, results, strict=True):
-        tpot.append(_tpot(run, result, outputs))
-        found = _ttft(service, run, result, replicas, prompts)
-        # A queue that grows is the flow's, not a spread about it.
-        ttft.append(ttft[-1] if ttft and found[:, -1].max() > GROWN else found)
-    return Corrections(
-        load[kept],
-        pace[kept],
-        room,
-        np.array(tpot)[kept],
-        np.array(ttft)[kept],
-        outputs,
-        prompts,
-    )
+    return (load, pace), room
+
+
+def _is_full(service: Service, row: Floats, replicas: float, room: float) -> bool:
+    """Whether seats or memory keep requests from starting in most of a run."""
+    batch = float(row[:, DECODING].mean()) / (replicas * room)
+    return batch > 0.9 * service.pool.sequences or float(row[:, KV].mean()) > 0.9 * room
+
+
+def _fit_pace(run: Run, load: Floats, pace: Floats, room: float) -> tuple[float, float] | None:
+    """Load and pace of a run, given those of lower loads; None if no pace does it."""
+
+    def miss(log_pace: float) -> tuple[float, float]:
+        """Logarithm of the fluid mode's decoding time over the real one, and the load."""
+        here = math.exp(log_pace)
+        fix = _corrections(np.append(load, at), np.append(pace, here), room)
+        row = run.follow(fix).rows[0, 0]
+        took = float(row[:, TOOK].sum() / max(row[:, ANSWERED].sum(), 1e-9))
+        return math.log(took / run.step), _load(row)
+
+    at = load[-1] * APART if len(load) else 1.0
+    low, high = -math.log(FARTHEST), math.log(FARTHEST)
+    x = 0.0
+    error, where = miss(x)
+    left, right = (low, x) if error > 0.0 else (x, high)
+    slope = max(where, 1.0)
+    for _ in range(ROUNDS):
+        if abs(error) < CLOSE:
+            return where, math.exp(x)
+        step = x - error / slope
+        new = step if left < step < right else 0.5 * (left + right)
+        after, where = miss(new)
+        if new != x and (after - error) / (new - x) > 0.1:
+            slope = (after - error) / (new - x)
+        x, error = new, after
+        left, right = (left, x) if error > 0.0 else (x, right)
+    return (where, math.exp(x)) if abs(error) < POOR else None
+
+
+def _load(row: Floats) -> float:
+    """Mean load of a fluid run, over the tokens that it makes."""
+    weight = np.maximum(row[:, DECODED], 1e-9)
+    return float(row[:, LOAD] @ weight / weight.sum())
 
 
 def _corrections(load: Floats, pace: Floats, room: float) -> Corrections:
     """Corrections of pace and room alone."""
-    kept = _rising(load)
-    nothing = np.full((len(kept), *NONE.tpot.shape[1:]), np.nan)
-    return NONE._replace(load=load[kept], pace=pace[kept], room=room, tpot=nothing, ttft=nothing)
+    nothing = np.full((len(load), *NONE.tpot.shape[1:]), np.nan)
+    return NONE._replace(load=load, pace=pace, room=room, tpot=nothing, ttft=nothing)
 
 
-def _rising(load: Floats) -> Ints:
-    """Rows in the order of their load, those too close to the one before left out."""
-    kept: list[int] = []
-    for row in np.argsort(load, kind="stable"):
-        if not kept or load[row] > load[kept[-1]] * 1.01:
-            kept.append(int(row))
-    return np.array(kept)
+def _spreads(
+    service: Service, runs: list[Run], results: list[FactoryResult], replicas: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Spreads of TPOT and of TTFT by run, and the tokens at which their groups end."""
+    last = runs[-1].found
+    outputs, prompts = _cuts(last.output), _cuts(last.prompt - last.cached)
+    tpot: list[Floats] = []
+    ttft: list[Floats] = []
+    for run, result in zip(runs, results, strict=True):
+        tpot.append(_tpot(run, result, outputs))
+        found = _ttft(service, run, result, replicas, prompts)
+        # A queue that grows is the flow's, not a spread about it.
+        ttft.append(ttft[-1] if ttft and found[:, -1].max() > GROWN else found)
+    return np.array(tpot), np.array(ttft), outputs, prompts
 
 
 def corrected(system: System, corrections: Corrections) -> System:
@@ -379,6 +437,8 @@ def deviation(
         tokens / float(found.made[int(warm) : int(end)].sum()) - 1.0,
         float(result.mean(BY_TPOT)[0]) / float(real.mean()) - 1.0,
         float(result.quantile(BY_TPOT, 0.95)[0]) / float(np.quantile(real, 0.95)) - 1.0,
+        float(result.rows[0, 0, :, POWER].sum()) / float(found.power[int(warm) : int(end)].sum())
+        - 1.0,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from firsttoken.serving.factory_tables import (
     extra_table,
     fill_table,
     gamma_table,
+    prompts_of,
 )
 from firsttoken.twin.findings import Finding, Findings
 
@@ -141,13 +142,15 @@ def _classes(
         found = kind.lengths
         prompt = float(found.share @ found.prompt)
         context = float(found.share @ (found.prompt + found.cached))
-        known = context - prompt
-        pairs = found.sample * (known + 0.5 * found.sample)
+        rows = prompts_of(found)
+        pairs = rows[:, 0] * (rows[:, 1] + 0.5 * rows[:, 0])
         moved = 0.0 if services[s].prefill is None else context * law.kv_bytes / law.link
         output = float(found.share @ found.output)
-        means.append((prompt, context, output, _ratio(pairs, found), moved))
-        extra, own = extra_table(law, chunk, grid, found.sample, pairs)
-        tables.append((*fill_table(law, chunk, grid, found.sample), extra, own))
+        means.append(
+            (prompt, context, output, float(pairs.sum() / max(rows[:, 0].sum(), 1.0)), moved)
+        )
+        extra, own = extra_table(law, chunk, grid, rows[:, 0], pairs)
+        tables.append((*fill_table(law, chunk, grid, rows[:, 0]), extra, own))
     columns = np.array(means).T
     return Classes(
         service=np.array([s for s, _ in classes]),
@@ -181,12 +184,6 @@ def _classes(
             ]
         ),
     )
-
-
-def _ratio(pairs: Floats, found: Any) -> float:
-    """Attended pairs a computed token, over all prompts."""
-    total = float(found.sample.sum())
-    return float(pairs.sum()) / total if total > 0.0 else 0.0
 
 
 def _services(services: Sequence[Service], prefill: list[int]) -> Services:
@@ -229,7 +226,9 @@ def _check_services(services: Sequence[Service], wrong: Findings) -> None:
 def _check_class(service: Service, kind: Class, wrong: Findings, path: str) -> None:
     found = kind.lengths
     where = f"{path}.{kind.name}"
-    numbers = np.concatenate([found.prompt, found.cached, found.output, found.share, found.sample])
+    numbers = np.concatenate(
+        [found.prompt, found.cached, found.output, found.share, found.sample.ravel()]
+    )
     if not len(found.share) or not np.isfinite(numbers).all() or (numbers < 0.0).any():
         what = "lengths of requests are missing, negative or not numbers"
         wrong.add(Finding(what, "", "give tokens of prompts and answers", where, "lengths"))

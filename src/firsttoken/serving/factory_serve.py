@@ -18,8 +18,8 @@ from firsttoken.serving.factory_flow import (
     take,
 )
 from firsttoken.serving.factory_state import State
-from firsttoken.serving.factory_step import settle, step_of
-from firsttoken.serving.factory_system import Factory, Floats
+from firsttoken.serving.factory_step import between, correction_place, real_step, settle, step_of
+from firsttoken.serving.factory_system import Factory
 
 ROUNDS: Final = 24
 """Most rounds in which pace, starts and batch of a tick are found."""
@@ -56,26 +56,6 @@ class Pace(NamedTuple):
     load: float
     slope: float
     limited: bool
-
-
-@compiled_inner
-def correction_place(f: Factory, s: int, load: float) -> tuple[int, float]:
-    """Row of the corrections of service s at a load, and the share of the way to the next."""
-    low, high = f.services.correction[s], f.services.correction[s + 1] - 1
-    points = f.services.load
-    if load <= points[low] or low == high:
-        return low, 0.0
-    while low < high - 1 and points[low + 1] < load:
-        low += 1
-    return low, min((load - points[low]) / (points[low + 1] - points[low]), 1.0)
-
-
-@compiled_inner
-def between(values: Floats, row: int, share: float) -> float:
-    """Value between two rows."""
-    if share <= 0.0:
-        return float(values[row])
-    return float(values[row] + share * (values[row + 1] - values[row]))
 
 
 @compiled_inner
@@ -121,23 +101,20 @@ def pace_of(
         seen = min(max(batch + spread / batch, 1.0), max(f.pools.sequences[p], 1.0))
         per = context / batch
     kv = seen * per
+    one, _ = step_of(f, s, p, work.mix, 1.0, f.services.context[s], 0.0, limit, speed)
     plain, _ = step_of(f, s, p, work.mix, seen, kv, 0.0, limit, speed)
     more, _ = step_of(f, s, p, work.mix, seen + 1.0, kv + per, 0.0, limit, speed)
     most = max(f.pools.chunk[p] - seen * f.pools.width[p], 1.0)
-    full, _ = step_of(f, s, p, work.mix, seen, kv, most, limit, speed)
-    filled, seconds, joules = settle(f, s, p, work.mix, seen, kv, prompt, limit, speed)
-    one, _ = step_of(f, s, p, work.mix, 1.0, f.services.context[s], 0.0, limit, speed)
-    load = seconds / one
+    full, _, _ = real_step(f, s, p, work.mix, seen, kv, most, limit, speed, one)
+    filled, seconds, joules, load = settle(f, s, p, work.mix, seen, kv, prompt, limit, speed, one)
     row, share = correction_place(f, s, load)
     fix = between(f.services.pace, row, share)
-    row, share = correction_place(f, s, full / one)
-    fix_full = between(f.services.pace, row, share)
     return Pace(
         seen,
         plain * fix,
-        max(full * fix_full, seconds * fix),
-        seconds * fix,
-        seconds * fix / f.pools.progress[p],
+        max(full, seconds),
+        seconds,
+        seconds / f.pools.progress[p],
         filled / most,
         joules,
         load,

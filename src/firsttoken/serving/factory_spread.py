@@ -19,7 +19,7 @@ from typing import Final
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.sketch import bucket
 from firsttoken.serving.factory_flow import Work, begun, curve_at, trace_back
-from firsttoken.serving.factory_serve import Pace, correction_place
+from firsttoken.serving.factory_serve import Pace
 from firsttoken.serving.factory_state import (
     ANSWERED,
     ATTAINED,
@@ -33,7 +33,7 @@ from firsttoken.serving.factory_state import (
     State,
     Tally,
 )
-from firsttoken.serving.factory_step import part_of_law
+from firsttoken.serving.factory_step import correction_place, part_of_law
 from firsttoken.serving.factory_system import (
     QUANTS,
     SHAPES,

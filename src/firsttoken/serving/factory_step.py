@@ -86,7 +86,7 @@ def step_of(
     s, p : rows of service and pool; mix : f8[C], shares of the classes of the service in prefill.
     batch, kv : sequences that decode, and the KV tokens they read.
     prefill : prefill tokens of the step.
-    limit : most power of the replica, W; a step that would take more is stretched.
+    limit : cap on the power of the replica, W.
     speed : share of the law's speed.
     """
     pools, classes = f.pools, f.classes
@@ -112,16 +112,63 @@ def step_of(
 def at_speed(
     pools: Pools, p: int, seconds: float, joules: float, limit: float, speed: float
 ) -> tuple[float, float]:
-    """Seconds and joules of a step at most at a speed, and slower if a limit of power asks it.
+    """Seconds and joules of a step at most at a speed, and slower if a cap of power asks it.
 
-    Power above idle goes with the speed to a power, as in the request mode.
+    As in the request mode: GPUs keep to the law's limit by themselves, in the time that the law
+    says; below a cap, power above idle goes with the speed to a power.
     """
-    room = max(min(limit, pools.limit[p]) - pools.idle[p], 0.0)
-    power = joules / seconds
-    x = speed
+    power = min(joules / seconds, pools.limit[p] - pools.idle[p])
+    room = max(limit - pools.idle[p], 0.0)
+    x = min(speed, 1.0)
     if power * x ** pools.exponent[p] > room:
-        x = min(x, max((room / power) ** (1.0 / pools.exponent[p]), LOWEST_SPEED))
-    return seconds / x, joules * x ** (pools.exponent[p] - 1.0)
+        x = (room / power) ** (1.0 / pools.exponent[p])
+    x = max(x, LOWEST_SPEED)
+    return seconds / x, power * seconds * x ** (pools.exponent[p] - 1.0)
+
+
+@compiled_inner
+def correction_place(f: Factory, s: int, load: float) -> tuple[int, float]:
+    """Row of the corrections of service s at a load, and the share of the way to the next."""
+    low, high = f.services.correction[s], f.services.correction[s + 1] - 1
+    points = f.services.load
+    if load <= points[low] or low == high:
+        return low, 0.0
+    while low < high - 1 and points[low + 1] < load:
+        low += 1
+    return low, min((load - points[low]) / (points[low + 1] - points[low]), 1.0)
+
+
+@compiled_inner
+def between(values: Floats, row: int, share: float) -> float:
+    """Value between two rows."""
+    if share <= 0.0:
+        return float(values[row])
+    return float(values[row] + share * (values[row + 1] - values[row]))
+
+
+@compiled_inner
+def real_step(
+    f: Factory,
+    s: int,
+    p: int,
+    mix: Floats,
+    batch: float,
+    kv: float,
+    prefill: float,
+    limit: float,
+    speed: float,
+    one: float,
+) -> tuple[float, float, float]:
+    """Seconds and joules of a mean step, corrected, and its load.
+
+    Parameters
+    ----------
+    one : seconds of a step of one sequence, the unit of load; others as in `step_of`.
+    """
+    seconds, joules = step_of(f, s, p, mix, batch, kv, prefill, limit, speed)
+    row, share = correction_place(f, s, seconds / one)
+    fix = between(f.services.pace, row, share)
+    return seconds * fix, joules * fix, seconds / one
 
 
 @compiled_inner
@@ -135,7 +182,8 @@ def settle(
     rate: float,
     limit: float,
     speed: float,
-) -> tuple[float, float, float]:
+    one: float,
+) -> tuple[float, float, float, float]:
     """Find the step in which a replica does as much prefill as comes in a step's time.
 
     Parameters
@@ -145,26 +193,23 @@ def settle(
     Returns
     -------
     tuple
-        Prefill tokens of a step, seconds, joules.  If they are all that the batch leaves of the
-        chunk, no more can be done.
+        Prefill tokens of a step, seconds, joules, load (see `real_step`).  If the tokens are all
+        that the batch leaves of the chunk, no more can be done.
     """
     most = max(f.pools.chunk[p] - batch * f.pools.width[p], 1.0)
-    t0, e0 = step_of(f, s, p, mix, batch, kv, 0.0, limit, speed)
+    t0, e0, load0 = real_step(f, s, p, mix, batch, kv, 0.0, limit, speed, one)
     if rate <= 0.0:
-        return 0.0, t0, e0
-    t1, e1 = step_of(f, s, p, mix, batch, kv, most, limit, speed)
-    if rate * t1 >= most and rate * t0 >= most:
-        return most, t1, e1
+        return 0.0, t0, e0, load0
+    t1, e1, load1 = real_step(f, s, p, mix, batch, kv, most, limit, speed, one)
     left, right = 0.0, most
     miss_left, miss_right = rate * t0, rate * t1 - most
     if miss_right >= 0.0:
-        # Prefill that is dearer the more of it there is fits in below, if it fits at all.
-        return most, t1, e1
+        return most, t1, e1, load1
     side = 0
-    y, t, e = most, t1, e1
+    y, t, e, load = most, t1, e1, load1
     for _ in range(ROUNDS):
         y = (left * miss_right - right * miss_left) / (miss_right - miss_left)
-        t, e = step_of(f, s, p, mix, batch, kv, y, limit, speed)
+        t, e, load = real_step(f, s, p, mix, batch, kv, y, limit, speed, one)
         miss = rate * t - y
         if abs(miss) < CLOSE * most:
             break
@@ -178,7 +223,7 @@ def settle(
             if side == -1:
                 miss_left *= 0.5
             side = -1
-    return y, t, e
+    return y, t, e, load
 
 
 @compiled_inner

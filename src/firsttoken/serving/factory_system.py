@@ -43,7 +43,8 @@ class Lengths(NamedTuple):
     cached : f8[J], tokens of it whose KV is known from other requests.
     output : f8[J], tokens of an answer, at least 1.
     share : f8[J], shares of the bins, their sum 1.
-    sample : f8[N], computed prompt tokens of single requests, for the spread within bins.
+    sample : f8[N, 3], `prompt`, `cached` and `output` of single requests, for the spread within
+        bins, and for runs of the request mode.
     """
 
     prompt: Floats

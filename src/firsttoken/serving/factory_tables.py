@@ -31,6 +31,9 @@ PROMPTS: Final = 512
 PROMPT_CUTS: Final = (0.5, 0.8, 0.95)
 """Where a group of requests is cut by prompt: TTFT has its tail from the longest."""
 
+KEPT: Final = 8192
+"""Most single requests that are kept of a sample."""
+
 MEANS: Final = 40
 """Mean numbers of prompts in a step at which the mean step is computed."""
 
@@ -71,12 +74,20 @@ def cut_lengths(prompt: Any, output: Any, cached: Any = 0, *, outputs: int = 20)
             rows.append((computed, known[part].mean(), output[part].mean(), len(part)))
     bins = np.array(rows)
     bins = bins[np.argsort(bins[:, 2], kind="stable")]
-    sample = np.sort(prompt - known)
-    if len(sample) > PROMPTS:
-        edges = np.linspace(0, len(sample), PROMPTS + 1).astype(int)
-        sample = np.add.reduceat(sample, edges[:-1]) / np.diff(edges)
+    chosen = order[np.linspace(0, len(order) - 1, min(len(order), KEPT)).astype(int)]
+    sample = np.stack([prompt - known, known, output], axis=1)[chosen]
     share = bins[:, 3] / bins[:, 3].sum()
     return Lengths(bins[:, 0], bins[:, 1], bins[:, 2], share, sample)
+
+
+def prompts_of(found: Lengths) -> Floats:
+    """Computed and known prompt tokens of single requests, rising, thinned to PROMPTS, [N, 2]."""
+    rows = found.sample[np.argsort(found.sample[:, 0], kind="stable"), :2]
+    if len(rows) > PROMPTS:
+        edges = np.linspace(0, len(rows), PROMPTS + 1).astype(int)
+        rows = np.add.reduceat(rows, edges[:-1], axis=0) / np.diff(edges)[:, None]
+    found_rows: Floats = rows
+    return found_rows
 
 
 def step_part(law: StepLaw, values: Floats, tokens: Any) -> Any:

@@ -97,7 +97,7 @@ def _account(
     shared = f.services.prefill[s] == f.services.decode[s]
     p = f.services.decode[s]
     rows = tally.rows[s, row]
-    prefill, started = 0.0, 0.0
+    prefill, started, alone = 0.0, 0.0, 0.0
     for c in range(f.services.first[s], f.services.first[s + 1]):
         state.books[c, BEGUN] += work.start[c]
         state.books[c, ENDED_BOOK] += work.finish[c]
@@ -107,6 +107,7 @@ def _account(
         if shared:
             state.books[c, READ] += work.start[c] * f.classes.mean_prompt[c]
             prefill += work.start[c] * f.classes.mean_prompt[c]
+            alone += work.start[c] * f.classes.own[c, 0, 0]
     if shared:
         rows[PREFILLED] += prefill
         rows[STARTED] += started
@@ -120,9 +121,21 @@ def _account(
     rows[KV] += work.measure[CONTEXT] / max(f.pools.kv_tokens[p] * replicas, 1.0)
     state.batch[s] = work.measure[BATCH]
     state.context[s] = work.measure[CONTEXT]
-    chunks = prefill / (replicas * f.dt * f.pools.chunk[p])
-    busy = 1.0 - math.exp(-mean / replicas - chunks * pace.full)
+    busy = busy_share((mean + alone / f.dt) / replicas, f.pools.imbalance[p])
     return float(replicas * f.dt * busy * pace.joules / pace.seconds)
+
+
+@compiled_inner
+def busy_share(offered: float, imbalance: float) -> float:
+    """Share of the time that a replica is at work, by what it would do in steps of its own.
+
+    Replicas whose requests come at random stand idle with the chance that none is there; where
+    routing keeps requests apart, all work counts (but no more than all of the time).
+    """
+    regular = 1.0 - max(2.0 * imbalance - 1.0, 0.0)
+    apart = offered + 0.5 * offered**2 + offered**3 / 3.0
+    random = 1.0 - math.exp(-offered)
+    return float(random + regular * (math.exp(-offered) - math.exp(-apart)))
 
 
 @compiled_inner
