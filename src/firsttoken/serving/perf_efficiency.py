@@ -53,28 +53,28 @@ class Rates(NamedTuple):
         lower values that tokens like the same experts.
     """
 
-    matrix_16: Numbers = 0.717
-    matrix_8: Numbers = 0.581
-    matrix_4: Numbers = 0.544
-    grouped: Numbers = 0.76
+    matrix_16: Numbers = 0.7
+    matrix_8: Numbers = 0.574
+    matrix_4: Numbers = 0.545
+    grouped: Numbers = 0.756
     attention_prefill: Numbers = 0.548
     attention_decode: Numbers = 0.598
-    memory: Numbers = 0.796
-    memory_experts: Numbers = 0.858
-    memory_kv: Numbers = 0.718
-    rows: Numbers = 54.7
-    columns: Numbers = 280.0
-    kernel: Numbers = 3.42e-06
-    eager: Numbers = 2.39e-06
-    elementwise: Numbers = 21.7
-    reduce: Numbers = 5.52e-06
-    reduce_rank: Numbers = 5.73e-07
-    link: Numbers = 0.718
+    memory: Numbers = 0.798
+    memory_experts: Numbers = 0.869
+    memory_kv: Numbers = 0.726
+    rows: Numbers = 52.1
+    columns: Numbers = 266.0
+    kernel: Numbers = 3.38e-06
+    eager: Numbers = 2.34e-06
+    elementwise: Numbers = 23.0
+    reduce: Numbers = 5.51e-06
+    reduce_rank: Numbers = 5.78e-07
+    link: Numbers = 0.719
     network_delay: Numbers = 2.5e-05
     network: Numbers = 0.85
     exchange: Numbers = 1.86e-05
-    skew: Numbers = 0.25
-    hot: Numbers = 0.533
+    skew: Numbers = 0.251
+    hot: Numbers = 0.561
 
 
 RATES: Final = Rates()
@@ -96,6 +96,9 @@ KERNELS_LINEAR: Final = 5.0
 
 KERNELS_DENSE: Final = 4.0
 """Kernels of a dense feed-forward layer: norm, up, activation, down."""
+
+DENSE_KERNELS: Final = KERNELS_ATTENTION + KERNELS_DENSE
+"""Kernels of a layer of a dense model."""
 
 KERNELS_EXPERTS: Final = 9.0
 """Kernels of a MoE layer: norm, router, top-k, sort, quantise, two grouped products, activation,
@@ -143,12 +146,13 @@ class Engine(NamedTuple):
     overhead : s of host work a step that the GPU waits for.
     sequence : s of host work more for each sequence of the step (scheduling, sampling, stream).
     request : s a request spends in the front end before it is scheduled (HTTP, tokenizer).
-    layer : s more to the first token for each MoE layer (Python path of a prefill that no CUDA
-        graph covers); it delays the request, not the others.
+    layer : s more to the first token for each dense layer's worth of kernels that a model has
+        beyond those of its layers if they were dense (Python path of a prefill that no CUDA graph
+        covers, of experts and latents); it delays the request, not the others.
     host : s of host work for each kernel of a step with a prompt, which no CUDA graph covers: the
         step takes at least that for all its kernels.
-    cold : s more that the first wave of a benchmark waits for each doubling of the concurrency:
-        kernels are compiled and tuned on first use.
+    cold : s more that the first wave of a benchmark waits for each doubling of the concurrency
+        and each thousand kernels: they are compiled and tuned on first use.
     overlap : share of the smaller of exchange and the other operators that runs beside the other:
         two half batches take turns (SGLang's two-batch overlap, DeepSeek-V3, arXiv:2412.19437,
         section 3.4); 0: none.
@@ -171,32 +175,32 @@ ENGINES: Final = {
     "vllm": Engine(
         chunk=8192.0,
         mixed=1.0,
-        overhead=0.000685,
-        sequence=4.29e-06,
-        request=0.0151,
-        layer=0.000271,
+        overhead=0.000698,
+        sequence=4.33e-06,
+        request=0.0144,
+        layer=0.000251,
         host=1.5e-05,
-        cold=0.0815,
+        cold=0.0978,
     ),
     "sglang": Engine(
         chunk=8192.0,
         mixed=0.0,
-        overhead=0.00139,
-        sequence=2.16e-05,
-        request=0.0147,
-        layer=0.00134,
-        host=2.95e-05,
-        cold=0.65,
+        overhead=0.00145,
+        sequence=2.09e-05,
+        request=0.0154,
+        layer=0.00137,
+        host=3e-05,
+        cold=0.413,
     ),
     "trtllm": Engine(
         chunk=8192.0,
         mixed=1.0,
-        overhead=0.00058,
-        sequence=5.35e-06,
-        request=0.0146,
-        layer=0.000871,
-        host=1.93e-05,
-        cold=0.226,
+        overhead=0.00056,
+        sequence=5.01e-06,
+        request=0.0159,
+        layer=0.0008,
+        host=1.89e-05,
+        cold=0.23,
     ),
 }
 """Public defaults of the engines (documentation of vLLM 0.1x, SGLang 0.5, TensorRT-LLM 1.x)."""

@@ -6,10 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from firsttoken.serving.perf_efficiency import Corrections, Engine, Rates
+from firsttoken.serving.perf_efficiency import DENSE_KERNELS, Corrections, Engine, Rates
 from firsttoken.serving.perf_speculation import draft_seconds
 from firsttoken.serving.perf_step import Terms, kernels, step_seconds, step_terms
-from firsttoken.serving.perf_weights import moe_layers
 from firsttoken.serving.system import Architecture, Hardware, Layout, Numbers
 
 BALANCED: Final = 0.25
@@ -76,12 +75,13 @@ class Replica(NamedTuple):
     @property
     def entry(self) -> Any:
         """Seconds that a request takes beside its steps, before its first token."""
-        layers = moe_layers(self.architecture)
-        return np.asarray(self.engine.request) + np.asarray(self.engine.layer) * layers
+        more = kernels(self.architecture) / DENSE_KERNELS - np.asarray(self.architecture.layers)
+        return np.asarray(self.engine.request) + np.asarray(self.engine.layer) * more
 
     def cold(self, served: Any) -> Any:
         """Seconds that a first wave of `served` requests waits for kernels being tuned."""
-        return np.asarray(self.engine.cold) * np.log2(np.maximum(served, 1.0))
+        thousand = kernels(self.architecture) / 1000.0
+        return np.asarray(self.engine.cold) * thousand * np.log2(np.maximum(served, 1.0))
 
     def decode(self, running: Any, ask: Demand) -> Any:
         """Seconds of a step in which `running` sequences decode, drafts and host work included.
