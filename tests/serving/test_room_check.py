@@ -63,7 +63,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     (
         {"services.chat.engine": {"chunk": 256}},
         "a step of 256 tokens, while 256 of decoding sequences may be in it",
-        "give more than 256",
+        "more than 256 tokens, or less",
     ),
     # 72 GPUs of GB300 take 72 x (170 + 475) W at rest, or 72 x (173 + 493) W in the mean
     ({"power_cap": "40 kW"}, "a cap of 40.0 kW cannot be kept", "raise it, or close GPUs"),

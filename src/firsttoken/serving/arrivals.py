@@ -16,15 +16,19 @@ APART = 1 << 52
 """Distance of the hashes and sessions of one tenant from those of the next."""
 
 
-def traffic_of(case: Case, row: int) -> Requests | Source:
+def traffic_of(case: Case, row: int, part: to.Floats) -> Requests | Source:
     """Requests of all tenants of a service (by its row) in one replication.
 
     Made while the simulation runs where no tenant has a trace; else all at once.
+
+    Parameters
+    ----------
+    part : share of the requests by tick, f8[T]: 1, or that of the replicas that are simulated.
     """
     service = case.system.services[row]
     course = Course(case.system, case.drawn, case.line.edges, case.seed, case.replication)
     made = [
-        _stream(case, stream, course, tenant)
+        _stream(case, stream, course, tenant, part)
         for tenant, stream in enumerate(service.streams)
         if stream.trace is None
     ]
@@ -34,14 +38,14 @@ def traffic_of(case: Case, row: int) -> Requests | Source:
     parts = [source.requests(case.seed, case.replication)] if made else []
     for tenant, stream in enumerate(service.streams):
         if stream.trace is not None:
-            parts.append(_recorded(case, stream, stream.trace, course, tenant))
+            parts.append(_recorded(case, stream, stream.trace, course, tenant, part))
     return merged(parts)
 
 
-def _stream(case: Case, stream: to.Stream, course: Course, tenant: int) -> Stream:
+def _stream(case: Case, stream: to.Stream, course: Course, tenant: int, part: to.Floats) -> Stream:
     """A declared rate with its lengths."""
     drawn, edges = case.drawn, case.line.edges
-    rate = rate_of(stream, course)
+    rate = rate_of(stream, course) * part
     kept = np.flatnonzero(np.r_[True, np.diff(rate) != 0.0])
     return Stream(
         edges=np.append(edges[kept], edges[-1]),
@@ -65,7 +69,12 @@ NONE = np.zeros((1, 2))
 
 
 def _recorded(
-    case: Case, stream: to.Stream, trace: to.Trace, course: Course, tenant: int
+    case: Case,
+    stream: to.Stream,
+    trace: to.Trace,
+    course: Course,
+    tenant: int,
+    part: to.Floats,
 ) -> Requests:
     """A trace, repeated and scaled, of one tenant."""
     horizon = case.system.horizon
@@ -73,7 +82,7 @@ def _recorded(
     if trace.period > 0.0:
         found = repeated(found, trace.period, horizon)
     found = select(found, np.flatnonzero(found.arrival < horizon))
-    factor = course((stream.scale,))[0]
+    factor = course((stream.scale,))[0] * part
     tick = np.searchsorted(case.line.edges, found.arrival, side="right") - 1
     factors = factor[np.minimum(tick, len(factor) - 1)]
     if (factors != 1.0).any():

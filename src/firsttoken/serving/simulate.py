@@ -11,16 +11,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from firsttoken.kernel.parameters import check_tables, draw_parameters
+from firsttoken.kernel.parameters import check_tables, draw_parameters, fixed_parameters
 from firsttoken.kernel.replicate import replicate
 from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
 from firsttoken.serving.case import Case, Served, groups_of
+from firsttoken.serving.factory_system import Corrections
 from firsttoken.serving.physics import hardware_of
 from firsttoken.serving.plan import Layouts
 from firsttoken.serving.result import FactoryResult, Floats
-from firsttoken.serving.simulate_fluid import serve_fluid
-from firsttoken.serving.simulate_requests import serve_requests
+from firsttoken.serving.simulate_fluid import corrections_of, serve_fluid
+from firsttoken.serving.simulate_requests import serve_requests, with_sample
 from firsttoken.serving.timeline import Held, timeline
 
 
@@ -61,6 +62,7 @@ def simulate(
     run = _Run(system, layouts, replications, seed, cancel)
     if held is not None and power is not None:
         run.held, run.trained = np.asarray(held, np.float64), power
+    run.correct()
     replicate(run.task, replications, block=1, threads=threads, progress=progress, cancel=cancel)
     return run.result()
 
@@ -93,6 +95,7 @@ class _Run:
         self.tenants = tuple(
             np.zeros((replications, len(service.streams), 2)) for service in system.services
         )
+        self.corrections: dict[int, Corrections] = {}
         self.held = np.zeros(pools)
         self.trained = np.zeros((replications, periods))
         self.course = np.zeros((services, ticks, of.TICKS))
@@ -117,18 +120,30 @@ class _Run:
             power=self.power,
         )
 
+    def correct(self) -> None:
+        """Find what the fluid law of services misses, once, with every parameter at its mean."""
+        rows = [i for i, service in enumerate(self.system.services) if service.mode != "requests"]
+        if rows:
+            case = self._case(fixed_parameters(self.system.parameters), 0)
+            self.corrections = {row: corrections_of(case, row) for row in rows}
+
+    def _case(self, drawn: Floats, r: int) -> Case:
+        held, system = self._held(r), self.system
+        line = timeline(system, drawn, self.layouts, held, self.edges, self.seed, r)
+        return Case(system, drawn, line, self.first, self.seed, r)
+
     def _replication(self, r: int) -> None:
-        system = self.system
+        system, held = self.system, self._held(r)
         drawn = np.empty(len(system.parameters.code))
         draw_parameters(system.parameters, self.seed, r, drawn)
-        held = self._held(r)
-        line = timeline(system, drawn, self.layouts, held, self.edges, self.seed, r)
-        case = Case(system, drawn, line, self.first, self.seed, r)
-        fluid = [i for i, service in enumerate(system.services) if service.mode != "requests"]
-        served = serve_fluid(case, fluid, self.cancel)
+        case = self._case(drawn, r)
+        served = serve_fluid(case, self.corrections, self.cancel)
         for i, service in enumerate(system.services):
             if service.mode == "requests":
                 served[i] = serve_requests(case, i, self.cancel)
+            elif service.mode == "hybrid":
+                sampled = serve_requests(case, i, self.cancel, every=service.sample)
+                served[i] = with_sample(served[i], sampled)
         self._add_up(case, held, served, r)
 
     def _held(self, r: int) -> Held:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,15 +12,29 @@ from firsttoken.serving import deployment as to
 from firsttoken.serving import factory_state as fluid
 from firsttoken.serving import result as of
 from firsttoken.serving.case import Case, Served, goals_of, groups_of
+from firsttoken.serving.factory_calibrate import calibrate
 from firsttoken.serving.factory_compile import compile_factory
+from firsttoken.serving.factory_sample import request_sampler
 from firsttoken.serving.factory_simulate import FactoryResult, simulate, weighted_quantile
-from firsttoken.serving.factory_system import Class, Inputs, Pool, Scaling, Service
+from firsttoken.serving.factory_system import (
+    NONE,
+    Class,
+    Corrections,
+    Inputs,
+    Pool,
+    Scaling,
+    Service,
+)
 from firsttoken.serving.factory_tables import cut_lengths
 from firsttoken.serving.laws import law_of
 from firsttoken.serving.lengths import sample_of
 from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.rates import dispersion_of, rate_of
+from firsttoken.serving.requests_system import ROUTINGS
 from firsttoken.serving.timeline import Course, Group
+
+SAMPLED = 4
+"""Replicas of the runs that correct the fluid law."""
 
 SUMS = (
     (of.ARRIVED, fluid.ARRIVED),
@@ -40,9 +54,9 @@ SKETCHES = {of.TTFT: fluid.BY_TTFT, of.TPOT: fluid.BY_TPOT, of.E2E: fluid.BY_E2E
 
 
 def serve_fluid(
-    case: Case, rows: Sequence[int], cancel: threading.Event | None
+    case: Case, corrections: Mapping[int, Corrections], cancel: threading.Event | None
 ) -> dict[int, Served]:
-    """Simulate services (by their rows) as flows.
+    """Simulate services as flows, those whose rows `corrections` has.
 
     Raises
     ------
@@ -51,9 +65,10 @@ def serve_fluid(
     BalanceError
         If requests or tokens do not balance.
     """
+    rows = list(corrections)
     if not rows:
         return {}
-    services = [_service(case, row) for row in rows]
+    services = [_service(case, row, corrections[row]) for row in rows]
     compiled = compile_factory(services, _inputs(case, rows), case.system.step)
     seed = case.seed + case.replication  # the engine's replications would all have one law
     found = simulate(compiled, 1, seed, threads=1, cancel=cancel)
@@ -64,7 +79,31 @@ def serve_fluid(
     }
 
 
-def _service(case: Case, row: int) -> Service:
+def corrections_of(case: Case, row: int) -> Corrections:
+    """What runs of the request mode say that the fluid law of a service misses.
+
+    A few replicas at several loads stand for all: routing and scheduling are those of the service.
+    """
+    service = case.system.services[row]
+    fluid = _service(case, row, NONE)
+    course = Course(case.system, case.drawn, case.line.edges, case.seed, case.replication)
+    ordered = by_priority(service)
+    weights = np.array([rate_of(stream, course).sum() for stream in ordered])
+    if not weights.sum() > 0.0:
+        return NONE
+    bursts = [1.0 if s.trace is not None else float(case.drawn[s.burstiness]) for s in ordered]
+    sampler = request_sampler(
+        fluid,
+        SAMPLED,
+        routing=ROUTINGS.index(service.routing),
+        block=service.engine.block,
+        burstiness=float(weights @ bursts / weights.sum()),
+        weights=weights,
+    )
+    return calibrate(fluid, sampler, SAMPLED)
+
+
+def _service(case: Case, row: int, corrections: Corrections) -> Service:
     service = case.system.services[row]
     own, prefill = groups_of(case.line, row)
     goals = goals_of(service, case.drawn)
@@ -79,6 +118,7 @@ def _service(case: Case, row: int) -> Service:
         tuple(classes),
         _pool(case, service, own),
         None if prefill is None else _pool(case, service, prefill),
+        corrections,
     )
 
 
@@ -89,10 +129,11 @@ def _pool(case: Case, service: to.Service, group: Group) -> Pool:
     progress = 1.0
     if engine.drafted:
         progress += float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
+    ranks = float(group.layout.data)
     return Pool(
         law_of(case.system, service, row, group.layout, drawn),
-        chunk=float(engine.chunk),
-        sequences=float(engine.sequences),
+        chunk=engine.chunk * ranks,
+        sequences=engine.sequences * ranks,
         imbalance=0.2 if service.routing == "least_loaded" else 0.5,
         width=1.0 + engine.drafted,
         progress=progress,
@@ -113,14 +154,25 @@ def _inputs(case: Case, rows: Sequence[int]) -> Inputs:
     rates = [rate for row in rows for rate in _rates(case, row)]
     pairs = [groups_of(line, row) for row in rows]
     groups = [own for own, _ in pairs] + [other for _, other in pairs if other is not None]
-    count = np.array([group.count for group in groups])
+    rates_down, up = zip(*(_failures(case, group) for group in groups), strict=True)
+    count = np.array([group.count for group in groups]) * np.array(up)[:, None]
+    length = np.diff(line.edges)
     return Inputs(
         rate=np.array(rates),
         replicas=count,
         speed=np.broadcast_to(line.throttle, count.shape),
         cap=np.array([group.cap for group in groups]),
-        lost=np.zeros(count.shape),
+        lost=-np.expm1(-np.array(rates_down)[:, None] * length),
     )
+
+
+def _failures(case: Case, group: Group) -> tuple[float, float]:
+    """Failures/s of one replica, and the share of the time in which it is up, in the mean."""
+    gpu = case.system.accelerators[group.on]
+    if gpu.mtbf == to.NONE:
+        return 0.0, 1.0
+    mtbf = float(case.drawn[gpu.mtbf]) / group.gpus
+    return 1.0 / mtbf, mtbf / (mtbf + float(case.drawn[gpu.mttr]))
 
 
 def _rates(case: Case, row: int) -> list[to.Floats]:

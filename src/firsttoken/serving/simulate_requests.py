@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,8 +33,14 @@ from firsttoken.serving.timeline import Group
 SHOWN = [QUANTILES.index(share) for share in of.PROBABILITIES]
 
 
-def serve_requests(case: Case, row: int, cancel: threading.Event | None) -> Served:
+def serve_requests(
+    case: Case, row: int, cancel: threading.Event | None, *, every: int = 1
+) -> Served:
     """Simulate one service (by its row) request by request.
+
+    Parameters
+    ----------
+    every : one replica in so many is simulated, with its part of the requests.
 
     Raises
     ------
@@ -45,13 +52,18 @@ def serve_requests(case: Case, row: int, cancel: threading.Event | None) -> Serv
     service = case.system.services[row]
     own, prefill = groups_of(case.line, row)
     groups = [own] if prefill is None else [prefill, own]
+    part = np.ones(len(own.count))
+    if every > 1:
+        whole = own.count
+        groups = [thinned(group, every) for group in groups]
+        part = np.divide(groups[-1].count, whole, out=np.zeros_like(whole), where=whole > 0.0)
     if not all(group.count.max() >= 1.0 for group in groups):
         return nothing(case, row, len(groups))
     goals = goals_of(service, case.drawn)
     system = System(
         pool=_pool(case, service, groups[0]),
-        decode=None if prefill is None else _pool(case, service, own),
-        traffic=traffic_of(case, row),
+        decode=None if prefill is None else _pool(case, service, groups[1]),
+        traffic=traffic_of(case, row, part),
         tenants=tuple(Tenant(s.name, s.priority, *goals) for s in service.streams),
         horizon=case.system.horizon,
         hash_block=hash_block(service),
@@ -62,6 +74,24 @@ def serve_requests(case: Case, row: int, cancel: threading.Event | None) -> Serv
     )
     found = simulate(system, 1, case.seed, threads=1, cancel=cancel, first=case.replication)
     return _served(case, row, found)
+
+
+def thinned(group: Group, every: int) -> Group:
+    """One replica in so many of a group, at least one where there is any."""
+    count = np.where(group.count > 0.0, np.maximum(np.round(group.count / every), 1.0), 0.0)
+    left = np.divide(count, group.count, out=np.ones_like(count), where=group.count > 0.0)
+    return replace(group, count=count, cap=group.cap * left)
+
+
+def with_sample(flows: Served, sampled: Served) -> Served:
+    """What flows say, with latencies and shares that reach all goals of the simulated replicas."""
+    period = flows.period.copy()
+    ended, good = sampled.period[:, of.FINISHED], sampled.period[:, of.ATTAINED]
+    share = np.divide(good, ended, out=np.zeros_like(good), where=ended > 0.0)
+    period[:, of.ATTAINED] = period[:, of.FINISHED] * share
+    done = np.maximum(sampled.tenants[:, :1].sum(), 1.0)
+    tenants = sampled.tenants / done * period[:, of.FINISHED].sum()
+    return replace(flows, period=period, latency=sampled.latency, tenants=tenants)
 
 
 def hash_block(service: to.Service) -> int:
@@ -97,11 +127,12 @@ def _pool(case: Case, service: to.Service, group: Group) -> Pool:
     if gpu.mtbf != to.NONE:
         mtbf, mttr = float(drawn[gpu.mtbf]) / group.gpus, float(drawn[gpu.mttr])
     replicas = int(group.count.max())
+    ranks = int(group.layout.data)
     return Pool(
         law=law_of(case.system, service, row, group.layout, drawn),
         replicas=replicas,
-        sequences=engine.sequences,
-        chunk=engine.chunk,
+        sequences=engine.sequences * ranks,
+        chunk=engine.chunk * ranks,
         block=engine.block,
         routing=ROUTINGS.index(service.routing),
         prefix_cache=engine.prefix_cache,
