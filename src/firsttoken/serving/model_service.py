@@ -57,8 +57,12 @@ class Engine(Declared):
     speed: Ratio = default(
         1, description="Speed as a multiple of what calibration predicts: a better release."
     )
-    sequences: int = Field(256, ge=1, description="Most sequences in a batch of a replica.")
-    chunk: int = Field(8192, ge=1, description="Most tokens in a step (chunked prefill).")
+    sequences: int = Field(
+        256, ge=1, description="Most sequences in a batch of a replica, each data rank."
+    )
+    chunk: int = Field(
+        8192, ge=1, description="Most tokens in a step (chunked prefill), each data rank."
+    )
     memory: Annotated[Value, Quantity("", above=0, at_most=1, series=False)] = default(
         "90 %", description="Share of the HBM that weights and KV cache may take."
     )

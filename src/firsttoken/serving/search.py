@@ -43,7 +43,7 @@ class Question:
     accepted, drafted : mean tokens of a step that are drafted and accepted, and all drafted
         (speculative decoding, multi-token prediction); 0: none.
     engine, corrections : of the performance model.
-    sequences : most requests in flight of a replica.
+    sequences : most requests in flight of a data rank.
     gpus : budget; inf: none.
     watts : budget of power at GPUs and hosts, W; inf: none.
     rate : requests/s that must be served; 0: as many as the budget can.

@@ -92,9 +92,9 @@ def layouts(
 ) -> Layouts:
     """All layouts of a replica on at most `gpus` GPUs, in every format.
 
-    Tensor ranks are powers of two that divide the query heads and stay within an NVLink domain;
-    pipeline stages are powers of two; experts are spread over all ranks of a stage, or split by
-    tensor ranks.  Dense models have no data ranks: more replicas do the same.
+    Tensor ranks are powers of two that divide heads and columns and stay within an NVLink domain;
+    pipeline stages are powers of two; experts are spread evenly over all ranks of a stage, or split
+    by tensor ranks.  Dense models have no data ranks: more replicas do the same.
     """
     rows = [
         (*shape, form.weights, form.experts, form.kv, form.compute, index)
@@ -113,7 +113,7 @@ def _shapes(
     needed = float(a.parameters) * form.experts / 8.0 / float(hardware.memory)
     most = min(gpus, max(math.ceil(needed / domain) * domain + SPANS * domain, WIDE))
     for tensor in (1, 2, 4, 8, 16, 32, 64):
-        if tensor > min(most, domain) or int(a.heads) % tensor:
+        if tensor > min(most, domain) or a.heads % tensor or a.ffn % tensor:
             continue
         for pipeline in (1, 2, 4, 8, 16):
             if tensor * pipeline > most or pipeline > a.layers:
@@ -124,7 +124,7 @@ def _shapes(
                     break
                 for split in (1, tensor) if tensor > 1 and a.experts else (1,):
                     expert = ranks // split if a.experts else 1
-                    if a.experts and expert > a.experts:
+                    if a.experts and (a.experts % expert or a.expert_ffn % split):
                         continue
                     yield tensor, pipeline, data, split if a.experts else tensor, expert
 
@@ -134,14 +134,12 @@ def crossed(found: Layouts, sequences: float) -> tuple[Layouts, Floats]:
 
     Parameters
     ----------
-    sequences : most requests in flight of a replica.
+    sequences : most requests in flight of a data rank.
 
     Returns
     -------
     Layouts and requests in flight of the replica, f8[n].
     """
-    loads = np.array(LOADS, dtype=np.float64)
+    loads = np.array([load for load in LOADS if load <= sequences], dtype=np.float64)
     rows = np.repeat(np.arange(len(found)), len(loads))
-    flight = np.tile(loads, len(found)) * np.asarray(found.layout.data)[rows]
-    kept = flight <= sequences
-    return found.take(rows[kept]), flight[kept]
+    return found.take(rows), np.tile(loads, len(found)) * np.asarray(found.layout.data)[rows]
