@@ -47,8 +47,8 @@ class Rates(NamedTuple):
     network : share of the NIC's rate of collectives (DeepEP: 43-47 of 50 GB/s).
     exchange : s of a small all-to-all (DeepEP low latency: 77 us dispatch and 114 us combine of
         128 tokens over 8 H800 with RDMA; within NVLink about a third).
-    skew : standard deviation / mean of the load of a rank with one expert (DeepSeek's public
-        statistics of R1 show 0.2-0.4 after balancing).
+    skew : standard deviation / mean of the load of a rank with one expert (fitted prior: balanced
+        placements leave that much).
     hot : how much faster the number of experts hit saturates: 1 means tokens choose evenly,
         lower values that tokens like the same experts.
     """

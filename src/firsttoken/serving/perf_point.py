@@ -28,6 +28,10 @@ from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Nu
 ROUNDS: Final = 24
 """Rounds of the fixed point; it halves its distance each round."""
 
+STAGGERED: Final = 0.3
+"""Share of its own prefill that a prompt waits for others in full load: in a closed loop prompts
+come one by one, as other requests end (event simulations of the loop: 0.2-0.35)."""
+
 
 class Point(NamedTuple):
     """Operating point of one replica (or one disaggregated deployment); each f8[n].
@@ -98,7 +102,7 @@ def aggregated_point(
         busy = served * piece.count * np.maximum(extra, 0.0) / piece.together / lanes
         own = (1.0 + (piece.count - 1.0) / lanes) * piece.step
         life = replica.entry + own + steps * plain + busy * (1.0 - 1.0 / served)
-        queue = 0.5 * np.minimum(busy / life, 0.98) * own * patience
+        queue = STAGGERED * np.minimum(busy / life, 0.98) * own * patience
         gathered = 0.5 * (piece.together - 1.0) * life / served
         calm = replica.entry + 0.5 * plain + own + queue + gathered
         ttft = (1.0 - share) * calm + share * np.maximum(first, calm)
