@@ -410,7 +410,10 @@ def _rows(
         base=base,
         repair=build.constant(0.0),
     )
-    each = [(own, "restart"), (saved, "load"), (own, "repair")]
+    # Failures of the pool are repaired as it says, unless the job says otherwise.
+    pool = not declared.failures and not own.is_written("repair") and sheets.hardware.has("mttr")
+    repair = (sheets.hardware, "mttr") if pool else (own, "repair")
+    each = [(own, "restart"), (saved, "load"), repair]
     each += [(sheet, "detect") for _, sheet in kinds]
     drawn = _draws(sheets, [(sheet.value(field), sheet.at(field)) for sheet, field in each])
     keeps = np.array([bool(sheet.raw("planned")) for _, sheet in kinds], dtype=np.bool_)

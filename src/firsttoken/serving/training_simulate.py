@@ -365,7 +365,9 @@ def _work(system: TrainingSystem, values: Floats) -> Work:
     if math.isnan(interval):
         # What a whole checkpoint costs; one that is written beside costs no time, but is due
         # no sooner than the one before is whole.
-        interval = max(daly_interval(max(pause, 1.0), 1.0 / np.sum(gpus / mtbf)), write)
+        danger = gpus * float(np.sum(1.0 / mtbf))
+        between = 1.0 / danger if danger > 0 else math.inf
+        interval = max(daly_interval(max(pause, 1.0), between), write)
     train, still = number(rows.train, 0.0), number(rows.still, 0.0)
     watts = np.full(of.STATES, still)
     watts[of.TRAINING], watts[of.REPAIR], watts[of.FREE] = train, number(rows.repair, 0.0), 0.0

@@ -1,0 +1,183 @@
+"""Training jobs from a twin file: what is read, what is told, and what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.serving.factories import Rows, check, tables
+
+LLAMA: dict[str, Any] = {
+    "model": "llama3_1_405b",
+    "gpus": 16384,
+    "batch": 2048,
+    "sequence": 8192,
+    "parallel": {"tensor": 8, "pipeline": 16, "chunks": 8},
+    "spares": 16,
+    "step_time": "6.46 s",
+    "restart": "4 minute",
+    "failures": {
+        "gpu": {"mtbf": "50677 hour", "detect": "3 minute", "replace": "80 %"},
+        "planned": {"mtbf": "450000 hour", "planned": True, "replace": 0},
+    },
+    "checkpoints": {"interval": "10 minute", "pause": "2 s", "write": "1 minute"},
+}
+"""Llama 3 405B (arXiv:2407.21783, Tables 4 and 5): 400 TFLOP/s on each of 16,384 GPUs."""
+
+SMALL: dict[str, Any] = {
+    "model": "llama3_1_70b",
+    "gpus": 64,
+    "batch": 256,
+    "sequence": 8192,
+    "precision": "mxfp8",
+    "release": "26.04",
+    "parallel": {"pipeline": 4, "chunks": 5},
+}
+
+
+def factory(job: dict[str, Any], part: str = "h100_sxm", count: int = 16512) -> dict[str, Any]:
+    pools = {"pool": {"part": part, "count": count}}
+    return {"step": "1 hour", "accelerators": pools, "training": {"job": job}}
+
+
+def found(rows: Rows, key: str, column: str = "p50", by: str = "kpi") -> float:
+    """One cell of a table."""
+    return float(next(row[column] for row in rows if row[by] == key))
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    declared = factory({**SMALL, **changes}, "gb300", 72)
+    declared["accelerators"]["pool"] |= {"idle": "170 W", "host": "475 W"}
+    return declared
+
+
+def test_llama_3(tmp_path: Path) -> None:
+    """54 days of Llama 3: 466 interruptions, more than 90 % effective time, MFU of 41 %.
+
+    15.6 T tokens at 16 M a step would take 54 days were nothing lost: 54 x 0.9 days train 10.9 to
+    12.1 T.
+    """
+    assert check(tmp_path, factory(LLAMA)) == ""
+    got = tables(tmp_path, factory(LLAMA), horizon="54 day", replications=20)
+    rows = got["serving_training"]
+    assert found(rows, "failures", "mean") == pytest.approx(466, rel=0.1)
+    assert 90.0 < found(rows, "ettr") < 95.0
+    assert found(rows, "mfu") == pytest.approx(41.0, abs=1.0)
+    steps = 54 * 86400 / 6.46
+    ettr = found(rows, "ettr", "mean") / 100.0
+    assert found(rows, "tokens", "mean") == pytest.approx(steps * 2048 * 8192 * ettr, rel=0.01)
+    kinds = got["serving_training_failures"]
+    share = found(kinds, "planned", "mean", "kind") / found(rows, "failures", "mean")
+    assert share == pytest.approx(50677 / (50677 + 450000), rel=0.2)
+    time = got["serving_training_time"]
+    hours = [found([row], row["state"], "mean", "state") for row in time if row["state"] != "lost"]
+    assert sum(hours) == pytest.approx(16512 * 54 * 24, rel=1e-9)
+    # What the facility sees: about 1.1 kW a GPU with its host.
+    power = [row["p50"] for row in got["serving_training_period"] if row["metric"] == "power"]
+    assert 15.0 < np.median(power) < 20.0
+
+
+def test_the_step_is_predicted_with_its_uncertainty(tmp_path: Path) -> None:
+    """Megatron Bridge 26.04 on 64 GB300: 4,742 tokens/s a GPU; the spread is the interval's."""
+    got = tables(tmp_path, small(), horizon="1 hour", replications=200)
+    step = got["serving_training_step"]
+    low, middle, high = (
+        found(step, f"time.{k}", "value", "part") for k in ("low", "median", "high")
+    )
+    assert low < 6.91 < high
+    assert middle == pytest.approx(6.91, rel=0.05)
+    rows = got["serving_training"]
+    assert found(rows, "step_time") == pytest.approx(middle, rel=0.02)
+    assert low < found(rows, "step_time", "p10") < found(rows, "step_time", "p90") < high
+    inputs = [row["path"] for row in got["serving_training_inputs"]]
+    assert "serving.x.training.job.step_time" in inputs
+
+
+def test_time_energy_and_cost_to_train(tmp_path: Path) -> None:
+    """100 steps of 7 s, 300 s to start: 16 min 40 s; 64 GPUs at 3 USD, and the energy of it."""
+    declared = small(step_time="7 s", tokens="209715200 token", restart="5 minute", activity=1)
+    declared["accelerators"]["pool"]["rent"] = "3 USD/hour"
+    declared |= {"energy_price": "100 USD/MWh", "pue": 1.25}
+    rows = tables(tmp_path, declared, horizon="1 hour")["serving_training"]
+    assert found(rows, "time_to_train") * 86400 == pytest.approx(1000.0, rel=1e-4)
+    assert found(rows, "tokens") == pytest.approx(100 * 256 * 8192)
+    # GB300: limit 1,400 W and 475 W of the host; while it starts 15 % of the way up from 170 W
+    joules = 64 * (700 * 1875.0 + 300 * (475 + 170 + 0.15 * 1230))
+    assert found(rows, "energy") == pytest.approx(joules / 3.6e9, rel=1e-3)
+    cost = 64 * 1000 / 3600 * 3.0 + 1.25 * joules / 3.6e9 * 100.0
+    assert found(rows, "cost") == pytest.approx(cost, rel=1e-3)
+    assert found(rows, "token_cost") == pytest.approx(cost / 209.7152, rel=1e-3)
+
+
+def test_a_cap_on_power_slows_training_less_than_it_saves(tmp_path: Path) -> None:
+    """Cap at 85 % of what the job takes: (0.85 P - base) / (P - base) to the power 1 / 2.5."""
+    full = tables(tmp_path, small(step_time="7 s", activity=1, restart="0 s"), horizon="1 hour")
+    assert found(full["serving_training"], "energy") == pytest.approx(64 * 1.875e-3, rel=1e-3)
+    declared = small(step_time="7 s", activity=1, restart="0 s")
+    declared["accelerators"]["pool"]["count"] = 64
+    declared["power_cap"] = f"{64 * 1.875 * 0.85} kW"
+    capped = tables(tmp_path, declared, horizon="1 hour")
+    assert found(capped["serving_training"], "energy") == pytest.approx(
+        64 * 1.875e-3 * 0.85, rel=1e-3
+    )
+    share = found(capped["serving_training"], "tokens") / found(full["serving_training"], "tokens")
+    base = 475.0 + 170.0
+    expected = ((0.85 * 1875 - base) / (1875 - base)) ** 0.4
+    assert share == pytest.approx(expected, rel=1e-3)
+    assert share > 0.88
+
+
+def test_jobs_take_their_gpus_in_order(tmp_path: Path) -> None:
+    """Two jobs of 64 GPUs on a pool of 96: the second waits."""
+    declared = small(step_time="7 s")
+    declared["accelerators"]["pool"]["count"] = 96
+    declared["training"]["second"] = dict(declared["training"]["job"])
+    got = tables(tmp_path, declared, horizon="1 hour")["serving_training"]
+    trained = {row["job"]: row["p50"] for row in got if row["kpi"] == "tokens"}
+    assert trained["job"] > 0.0
+    assert trained["second"] == 0.0
+
+
+def test_gpus_that_fail_as_the_pool_says(tmp_path: Path) -> None:
+    declared = small(step_time="7 s", spares=2)
+    declared["accelerators"]["pool"] |= {"mtbf": "64 hour", "mttr": "1 hour"}
+    got = tables(tmp_path, declared, horizon="10 day", replications=10)
+    assert [row["kind"] for row in got["serving_training_failures"]] == ["gpu"]
+    assert found(got["serving_training"], "failures", "mean") > 100
+
+
+FAULTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"gpus": 63}, "63 GPUs are no whole number of replicas of 4", "must divide `gpus`"),
+    ({"batch": 250}, "a batch of 250 sequences cannot be shared evenly", "16 replicas"),
+    ({"parallel": {"chunks": 2}}, "there is one", "raise `pipeline`"),
+    ({"precision": "nvfp4", "on": "old"}, "the GPUs have no nvfp4", "bf16, fp8"),
+    ({"release": "newest"}, "'newest' is no release", "write yy.mm"),
+    ({"model": "llama3_1_405b", "gpus": 64}, "the job needs", "more ranks"),
+    ({"model": "lama"}, "lama", "llama"),
+    ({"on": "pol"}, "'pol' is no pool of GPUs", "pool"),
+    (
+        {"model": "qwen3_235b", "parallel": {"pipeline": 4, "expert": 3}},
+        "128 experts cannot be spread over 3 ranks",
+        "divisor",
+    ),
+    (
+        {"model": "qwen3_235b", "parallel": {"pipeline": 4, "expert": 32}},
+        "32 ranks of experts do not divide the 16 of a stage",
+        "multiple",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "what", "hint"), FAULTS, ids=lambda x: str(x)[:40])
+def test_what_cannot_be(tmp_path: Path, changes: dict[str, Any], what: str, hint: str) -> None:
+    declared = small(**changes)
+    if changes.get("on") == "old":
+        declared["accelerators"]["old"] = {"part": "h100_sxm", "count": 64}
+    elif "on" not in changes:
+        declared["training"]["job"]["on"] = "pool"
+    said = check(tmp_path, declared)
+    assert what in said
+    assert hint in said
+    assert "twin.yaml:" in said
