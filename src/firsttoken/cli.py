@@ -152,7 +152,7 @@ def simulate(
     save: Annotated[
         Path | None,
         typer.Option(
-            "--save", metavar="FILE", help="Write the state of the lines at --until to FILE.npz."
+            "--save", metavar="FILE", help="Write the state of lines and sites at --until to FILE."
         ),
     ] = None,
     from_: Annotated[
@@ -167,9 +167,9 @@ def simulate(
 ) -> None:
     """Simulate only: what can happen, as P10, P50, P80 and P90 of everything.
 
-    With --save, one replication runs until a day and the state of its lines is kept. With --from,
-    all replications start from such a state: what will be finished when, and which orders will be
-    on time.
+    With --save, one replication runs until a day and the state of its lines and sites is kept. With
+    --from, all replications start from such a state: what will be finished when, which orders will
+    be on time, what a site will take.
     """
     if until is None and save is None and from_ is None:
         _execute(("simulate",), twin, scenario, replications, seed, out, threads, json)

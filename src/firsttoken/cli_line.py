@@ -56,7 +56,7 @@ class StateOptions:
 
 
 def save(asked: StateOptions, path: Path, start: Path | None) -> None:
-    """Save the state of the lines at a day, and say where it lies.
+    """Save the state of lines and sites at a day, and say where it lies.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def save(asked: StateOptions, path: Path, start: Path | None) -> None:
 
 
 def forecast(asked: StateOptions, start: Path | None) -> None:
-    """Forecast from a saved state, and print the bands and the orders.
+    """Forecast from a saved state, and print bands and orders of lines, figures of sites.
 
     Raises
     ------
@@ -128,6 +128,7 @@ def _forecast_json(done: Run) -> None:
         **_head(results, done.report_path),
         "forecast": _rows(results, "line_forecast"),
         "orders": _rows(results, "line_forecast_orders"),
+        "sites": _rows(results, "facility_summary"),
     }
     print(json.dumps(finite(document), indent=2, ensure_ascii=False))
 
@@ -146,6 +147,19 @@ def _forecast_text(results: Results) -> None:
             f"P90 {figure(last['p90'])} {last['unit']}\n"
         )
     _print_orders(_rows(results, "line_forecast_orders"))
+    _print_sites(_rows(results, "facility_summary"), results.run.replications)
+
+
+def _print_sites(rows: list[Row], futures: int) -> None:
+    """Headline figures of each site from its state on."""
+    for site in dict.fromkeys(row["site"] for row in rows):
+        table = _table(("",), ("P10", "P50", "P80", "P90"))
+        for row in rows:
+            if row["site"] == site:
+                cells, unit = output.figures_of(row)
+                table.add_row(row["label"], *cells, unit)
+        _print(f"{site}: {futures:,} futures", table)
+        print()
 
 
 def _print_bands(title: str, rows: list[Row]) -> None:

@@ -177,7 +177,7 @@ def test_a_state_of_another_line_is_a_finding(folder: Path) -> None:
     (folder / "twin.yaml").write_text(text, encoding="utf-8")
     done = call("simulate", "twin.yaml", "--from", "state.npz", "--out", "there")
     assert done.exit_code == 1
-    assert done.stderr.startswith("state.npz: error: cannot start from state.npz, it belongs to a")
+    assert done.stderr.startswith("state.npz: error: cannot start from state.npz, it belongs to")
     assert done.stderr.splitlines()[-1] == "firsttoken: 1 error"
     assert not (folder / "there").exists()
 

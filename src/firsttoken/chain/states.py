@@ -1,11 +1,11 @@
-"""States of a twin's lines: taken at a moment of a simulation, and what can follow from them.
+"""States of a twin's lines and sites: taken at a moment, and what can follow from them.
 
-Only lines have states yet.  What a line needs of other rooms is simulated first, as in a run.
+What they need of other rooms is simulated first, as in a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +19,13 @@ from firsttoken.twin.twin import Twin
 from firsttoken.twin.values import ModelPort
 
 if TYPE_CHECKING:
-    from firsttoken.line.system import System
     from firsttoken.twin.result_table import ResultTable
 
-ROOM = "line"
+Instance = tuple[str, str]
 
 
 def save_states(twin: Twin, until: str, path: Path, settings: Settings) -> None:
-    """Simulate one replication of every line up to a day, and write the states to a file.
+    """Simulate one replication of every line and site up to a day, and write the states to a file.
 
     Parameters
     ----------
@@ -35,25 +34,25 @@ def save_states(twin: Twin, until: str, path: Path, settings: Settings) -> None:
     Raises
     ------
     UsageError
-        If the twin has no line, or the date is none or lies outside of the twin's time.
+        If the twin has neither, or the date is none or lies outside of the twin's time.
     TwinError
         If the twin has errors, or a line comes to a standstill.
     """
-    from firsttoken.line.simulate import snapshot
-    from firsttoken.line.snapshots import SnapshotFile, save_snapshots
+    from firsttoken.twin.snapshots import SnapshotFile, save_snapshots
 
     at = moment(twin, until)
     found = {}
-    for name, system in line_systems(twin, settings).items():
-        settings.say(f"simulate {name} until {iso(at + twin.start)}", 0, 0)
-        found[name] = snapshot(system, twin.seed, 0, at)
+    for room, name, resolver in _with_states(twin, settings):
+        save = twin.registry[room].save
+        assert save is not None
+        found[f"{room}.{name}"] = save(twin, name, resolver, at, settings)
     save_snapshots(path, SnapshotFile(twin.name, twin.scenario or "base", twin.start, found))
 
 
 def forecast_states(
     twin: Twin, path: Path, until: str | None, settings: Settings
 ) -> list[ResultTable]:
-    """Simulate many futures of every line from the states in a file.
+    """Simulate many futures of every line and site from the states in a file.
 
     Parameters
     ----------
@@ -62,38 +61,20 @@ def forecast_states(
     Raises
     ------
     UsageError
-        If there is no such file, the twin has no line, or the forecast ends before it begins.
+        If there is no such file, nothing has states, or the forecast ends before it begins.
     TwinError
-        If the twin has errors, or the states belong to other lines.
+        If the twin has errors, or the states belong to other lines or sites.
     """
-    from firsttoken.line.forecast import forecast
-    from firsttoken.line.forecast_tables import forecast_tables
-    from firsttoken.line.model import Line
-    from firsttoken.line.simulate import identity
-    from firsttoken.line.snapshots import load_snapshots, snapshot_of
+    from firsttoken.twin.snapshots import Finder, load_snapshots
 
     end = None if until is None else moment(twin, until)
     file = load_snapshots(path)
     tables: list[ResultTable] = []
-    for name, system in line_systems(twin, settings).items():
-        state = snapshot_of(file, path, twin.name, name, identity(system), twin.start)
-        if state.time >= (system.horizon if end is None else end):
-            begin = iso(state.time + twin.start)
-            raise UsageError(f"the state in {path} is of {begin}: the forecast must end after it")
-        what = f"forecast {name}, {twin.scenario or 'base'}"
-        found = forecast(
-            system,
-            state,
-            twin.seed,
-            futures=twin.replications,
-            horizon=end,
-            threads=settings.threads,
-            progress=lambda done, total, what=what: settings.say(what, done, total),  # type: ignore[misc]
-            cancel=settings.cancel,
-        )
-        line = twin.rooms[ROOM][name]
-        assert isinstance(line, Line)
-        tables += forecast_tables(twin.scenario or "base", line, system, found)
+    for room, name, resolver in _with_states(twin, settings):
+        forecast = twin.registry[room].forecast
+        assert forecast is not None
+        finder = Finder(file, path, twin.name, twin.start, f"{room}.{name}")
+        tables += forecast(twin, name, resolver, finder, end, settings)
     return tables
 
 
@@ -115,8 +96,8 @@ def moment(twin: Twin, text: str) -> float:
     return seconds
 
 
-def line_systems(twin: Twin, settings: Settings) -> Mapping[str, System]:
-    """Every line of a twin, compiled.
+def _with_states(twin: Twin, settings: Settings) -> Iterator[tuple[str, str, Resolver]]:
+    """Every instance that has states, in order, once what it needs of others is known.
 
     Raises
     ------
@@ -125,30 +106,28 @@ def line_systems(twin: Twin, settings: Settings) -> Mapping[str, System]:
     TwinError
         If the twin has errors.
     """
-    from firsttoken.line.compile import compile_line
-
-    if not twin.rooms.get(ROOM):
-        raise UsageError(f"{twin.name} has no line: only lines have states to save and start from")
+    able = {instance for instance in instances(twin) if twin.registry[instance[0]].save is not None}
+    if not able:
+        what = "only lines and sites have states to save and start from"
+        raise UsageError(f"{twin.name} has no line and no site: {what}")
     findings = Findings()
     check_references(twin, findings)
     for room, name in instances(twin):
         twin.registry[room].check(twin, name, findings)
     findings.raise_if_errors()
-    wanted = _wanted(twin)
+    wanted = _wanted(twin, able)
     resolver = Resolver(twin)
-    systems = {}
     for room, name in order(twin):
-        if room == ROOM:
-            systems[name] = compile_line(twin, name, resolver)
+        if (room, name) in able:
+            yield room, name, resolver
         if (room, name) in wanted:
             simulated = replace(settings, engines=("simulate",))
             outcome = twin.registry[room].execute(twin, name, resolver, simulated)
             resolver.provide((room, name), outcome.ports)
-    return systems
 
 
-def _wanted(twin: Twin) -> set[tuple[str, str]]:
-    """Instances of whose ports a line needs one, directly or through others."""
+def _wanted(twin: Twin, able: set[Instance]) -> set[Instance]:
+    """Instances of whose ports one with states needs one, directly or through others."""
     needs = {
         (room, name): {
             (reference.room, reference.name)
@@ -158,8 +137,8 @@ def _wanted(twin: Twin) -> set[tuple[str, str]]:
         }
         for room, name in instances(twin)
     }
-    wanted: set[tuple[str, str]] = set()
-    new = {other for instance, others in needs.items() if instance[0] == ROOM for other in others}
+    wanted: set[Instance] = set()
+    new = {other for instance in able for other in needs[instance]}
     while new:
         wanted |= new
         new = {other for instance in new for other in needs[instance]} - wanted

@@ -110,6 +110,10 @@ def _names(view: View) -> None:
         for name, item in getattr(site, group).items():
             for source in named(item.from_):
                 view.known(f"{group}.{name}.from", source, chain, "group of the power chain")
+    for group in (*POWER, *COOLING, "overheads"):
+        for name, item in getattr(site, group).items():
+            together = getattr(item, "with_", None)
+            view.known(f"{group}.{name}.with", together, site.racks, "group of racks")
     for name, racks in site.racks.items():
         view.known(f"racks.{name}.cooled_by", racks.cooled_by, site.cdus, "CDU")
         view.known(f"racks.{name}.air_by", racks.air_by, site.air_units, "air unit")

@@ -281,6 +281,7 @@ def _fleet(
     rows = [*of_racks, *np.diff(power.first).tolist(), *np.diff(cooling.first).tolist()]
     count: list[int] = []
     factors: list[list[int]] = []
+    follow: list[int] = []
     units: list[int] = []
     mtbf: list[int] = []
     mttr: list[int] = []
@@ -290,6 +291,8 @@ def _fleet(
         with build.slipping(effects.slips.get((collection, name), [])):
             count.append(sheet.series("count") if counted else NONE)
         factors.append(effects.factors.get((collection, name), []))
+        declared = getattr(slots.site, collection)[name]
+        follow.append(_rack_group(slots, getattr(declared, "with_", None)))
         fails = "mtbf" in sheet.model.model_fields and sheet.has("mtbf")
         mtbf.append(sheet.scalar("mtbf") if fails else NONE)
         mttr.append(sheet.needed("mttr", "units that fail are repaired") if fails else NONE)
@@ -309,10 +312,30 @@ def _fleet(
         number=np.array(count, np.int64),
         factor_start=np.cumsum([0, *(len(own) for own in factors)]).astype(np.int64),
         factor=np.array([series for own in factors for series in own], np.int64),
+        follow=np.array(follow, np.int64),
+        most=_most_racks(slots, follow),
         unit_start=np.cumsum([0, *units]).astype(np.int64),
         entity=np.array([entity_key(f"{slots.path}.{c}.{n}") for c, n in groups], np.int64),
     )
     return fleet, np.array(mtbf, np.int64), np.array(mttr, np.int64)
+
+
+def _rack_group(slots: Slots, name: str | None) -> int:
+    """Which group of racks a group comes with; NONE: with none."""
+    names = list(slots.site.racks)
+    return names.index(name) if name in names else NONE
+
+
+def _most_racks(slots: Slots, follow: Sequence[int]) -> Floats:
+    """Racks of each group at most, where something comes with them; else 0."""
+    overheads = [_rack_group(slots, item.with_) for item in slots.site.overheads.values()]
+    wanted = {*follow, *overheads}
+    return np.array(
+        [
+            largest(slots, slots.sheet("racks", name), "count") if g in wanted else 0.0
+            for g, name in enumerate(slots.site.racks)
+        ]
+    )
 
 
 def _most(slots: Slots, collection: str, name: str) -> int:
@@ -355,6 +378,9 @@ class _Loads:
             overhead=np.array(
                 [self.slots.sheet("overheads", name).series("power") for name in overheads],
                 np.int64,
+            ),
+            with_racks=np.array(
+                [_rack_group(self.slots, item.with_) for item in overheads.values()], np.int64
             ),
             feeds=self._feeds(),
         )

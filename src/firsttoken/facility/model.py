@@ -120,6 +120,12 @@ class Overhead(Declared):
 
     power: PowerInTime = Field(description="Power.")
     from_: str | list[str] | None = Field(None, alias="from", description="Groups that feed it.")
+    with_: str | None = Field(
+        None,
+        alias="with",
+        description="Group of racks with which it comes: while a part of them is there, it takes "
+        "that part of its power; none: all from the beginning.",
+    )
 
 
 class Facility(PowerChain, Cooling):

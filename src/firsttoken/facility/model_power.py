@@ -57,6 +57,12 @@ class Equipment(Declared):
     )
     description: str = Field("", description="What it is.")
     count: Count = default(1, description="Units.")
+    with_: str | None = Field(
+        None,
+        alias="with",
+        description="Group of racks with which it comes: while a part of them is there, so is "
+        "the same part of it, in whole units; none: all is there from the beginning.",
+    )
     needed: int | None = Field(
         None,
         ge=1,

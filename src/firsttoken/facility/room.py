@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from firsttoken.facility.system import System
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.snapshots import Finder, State
     from firsttoken.twin.twin import Twin
 
 
@@ -173,4 +174,33 @@ def port_names(instance: Declared) -> tuple[str, ...]:
     return PORTS if instance.racks or instance.overheads else ()
 
 
-ROOM = Room(name="facility", model=model.Facility, check=check, execute=execute, ports=port_names)
+def save(twin: Twin, name: str, resolve: Resolve, at: float, settings: Settings) -> State:
+    """The state of replication 0 of a site at a moment."""
+    from firsttoken.facility import states
+
+    return states.save(twin, name, resolve, at, settings)
+
+
+def forecast(
+    twin: Twin,
+    name: str,
+    resolve: Resolve,
+    finder: Finder,
+    until: float | None,
+    settings: Settings,
+) -> list[ResultTable]:
+    """Futures of a site from a saved state."""
+    from firsttoken.facility import states
+
+    return states.forecast(twin, name, resolve, finder, until, settings)
+
+
+ROOM = Room(
+    name="facility",
+    model=model.Facility,
+    check=check,
+    execute=execute,
+    ports=port_names,
+    save=save,
+    forecast=forecast,
+)

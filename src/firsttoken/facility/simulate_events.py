@@ -9,8 +9,10 @@ from firsttoken.facility.simulate_state import Events, Floats, Ints, Site, State
 from firsttoken.kernel.compiled import compiled, compiled_inner
 from firsttoken.kernel.random import FAILURE, uniform2
 
-__all__ = ["draw_failures", "move_loads", "move_units", "racks_want"]
+__all__ = ["draw_failures", "move_loads", "move_units", "racks_there", "racks_want"]
 
+WHOLE = 1e-9
+"""Excess over a whole number of units that is rounding."""
 TURN = 1 << 16
 """Numbers that a unit may draw: one a failure, one a repair."""
 
@@ -80,12 +82,23 @@ def move_units(site: Site, state: State, events: Events, levels: Floats, j: int,
             amount = max(levels[fleet.number[f], j], 0.0)
         for k in range(fleet.factor_start[f], fleet.factor_start[f + 1]):
             amount *= max(levels[fleet.factor[k], j], 0.0)
+        if fleet.follow[f] >= 0:
+            amount = math.ceil(amount * racks_there(site, levels, j, fleet.follow[f]) - WHOLE)
         if amount == state.amount[f]:
             continue
         state.amount[f] = amount
         changed = True
         _set_units(site, state, f, amount)
     return changed
+
+
+@compiled_inner
+def racks_there(site: Site, levels: Floats, j: int, g: int) -> float:
+    """Share of the racks of a group that is there, of the most that it ever has."""
+    fleet = site.fleet
+    if fleet.number[g] < 0 or fleet.most[g] <= 0.0:
+        return 1.0
+    return float(min(max(levels[fleet.number[g], j] / fleet.most[g], 0.0), 1.0))
 
 
 @compiled_inner

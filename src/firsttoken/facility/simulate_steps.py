@@ -17,7 +17,7 @@ from firsttoken.facility.power_flow import power_books, power_flow, power_live, 
 from firsttoken.facility.simulate_battery import charge_batteries, feed_excess, shave
 from firsttoken.facility.simulate_count import count_rows, count_step
 from firsttoken.facility.simulate_cut import count_targets, cut_racks, find_overload
-from firsttoken.facility.simulate_events import move_loads, move_units, racks_want
+from firsttoken.facility.simulate_events import move_loads, move_units, racks_there, racks_want
 from firsttoken.facility.simulate_state import (
     COOLING_BOOKS,
     DONE,
@@ -114,7 +114,10 @@ def _set_levels(site: Site, work: Work, levels: Floats, j: int, t0: float, t1: f
     """Fill set-points of the cooling plant, what feeds may take, and overheads."""
     overheads = site.loads.overhead
     for i in range(len(overheads)):
-        work.load[len(work.load) - len(overheads) + i] = levels[overheads[i], j]
+        power = levels[overheads[i], j]
+        if site.loads.with_racks[i] >= 0:
+            power *= racks_there(site, levels, j, site.loads.with_racks[i])
+        work.load[len(work.load) - len(overheads) + i] = power
     for i in range(len(site.set_point)):
         work.set_points[i] = levels[site.set_point[i], j] if site.set_point[i] >= 0 else math.nan
     for r in range(len(site.limit)):

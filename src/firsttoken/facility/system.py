@@ -56,6 +56,8 @@ class Fleet(NamedTuple):
     by_unit : 1 where the rows of a group are its units, shape [F].
     number : series of the number of units, NONE: one, shape [F].
     factor_start, factor : series to multiply the number with (closures), shapes [F + 1] and [n].
+    follow : group of racks with which a group comes, NONE: it does not, shape [F].
+    most : racks of a group at most, shape [G].
     unit_start : first of the units that can fail of each group, shape [F + 1].
     entity : stream key of each group's failures, shape [F].
     """
@@ -65,6 +67,8 @@ class Fleet(NamedTuple):
     number: Ints
     factor_start: Ints
     factor: Ints
+    follow: Ints
+    most: Floats
     unit_start: Ints
     entity: Ints
 
@@ -79,6 +83,7 @@ class Loads(NamedTuple):
     shed : order in which rows of racks give up power where it is short, shape [N].
     table : what the racks do.
     overhead : series of the overheads' power, shape [O].
+    with_racks : group of racks with which an overhead comes, NONE: it does not, shape [O].
     feeds : rows of the power chain that feed the N rows of racks, then the rows of the cooling
         plant, then the overheads; a load without any is supplied from outside the chain.
     """
@@ -88,6 +93,7 @@ class Loads(NamedTuple):
     shed: Ints
     table: LoadTable
     overhead: Ints
+    with_racks: Ints
     feeds: Attachment
 
 

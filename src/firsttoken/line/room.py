@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from firsttoken.line import model
+from firsttoken.twin.dates import iso
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
+from firsttoken.twin.snapshots import Finder, require_time
 from firsttoken.twin.validation import paths_naming
 
 if TYPE_CHECKING:
     from firsttoken.line.kpi import Kpis
-    from firsttoken.line.result import LineResult
+    from firsttoken.line.result import LineResult, Snapshot
     from firsttoken.line.system import System
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
@@ -94,6 +96,63 @@ def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:
     )
 
 
+def save(twin: Twin, name: str, resolve: Resolve, at: float, settings: Settings) -> Snapshot:
+    """The state of replication 0 of a line at a moment.
+
+    Raises
+    ------
+    TwinError
+        If the line cannot be compiled, or comes to a deadlock.
+    """
+    from firsttoken.line.compile import compile_line
+    from firsttoken.line.simulate import snapshot
+
+    settings.say(f"simulate {name} until {iso(at + twin.start)}", 0, 0)
+    return snapshot(compile_line(twin, name, resolve), twin.seed, 0, at)
+
+
+def forecast(
+    twin: Twin,
+    name: str,
+    resolve: Resolve,
+    finder: Finder,
+    until: float | None,
+    settings: Settings,
+) -> list[ResultTable]:
+    """Futures of a line from a saved state.
+
+    Raises
+    ------
+    UsageError
+        If the forecast ends before it begins.
+    TwinError
+        If the state belongs to another line.
+    """
+    from firsttoken.line.compile import compile_line
+    from firsttoken.line.forecast import forecast as futures
+    from firsttoken.line.forecast_tables import forecast_tables
+    from firsttoken.line.result import Snapshot
+    from firsttoken.line.simulate import identity
+
+    system = compile_line(twin, name, resolve)
+    saved = finder.find(identity(system), "stations, routes, parameters or orders")
+    require_time(saved, finder, system.horizon if until is None else until)
+    scenario = twin.scenario or "base"
+    found = futures(
+        system,
+        Snapshot(saved.identity, saved.time, saved.arrays),
+        twin.seed,
+        futures=twin.replications,
+        horizon=until,
+        threads=settings.threads,
+        progress=lambda done, total: settings.say(f"forecast {name}, {scenario}", done, total),
+        cancel=settings.cancel,
+    )
+    line = twin.rooms["line"][name]
+    assert isinstance(line, model.Line)
+    return forecast_tables(scenario, line, system, found)
+
+
 def _explanation(
     twin: Twin, line: model.Line, compiled: System, simulated: LineResult, settings: Settings
 ) -> list[ResultTable]:
@@ -155,4 +214,6 @@ ROOM = Room(
     execute=execute,
     ports=port_names,
     tables=read_tables,
+    save=save,
+    forecast=forecast,
 )

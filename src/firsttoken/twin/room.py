@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import threading
 
     from firsttoken.twin.parameters import Resolve
+    from firsttoken.twin.snapshots import Finder, State
     from firsttoken.twin.source import SourceMap
     from firsttoken.twin.tables import Table
     from firsttoken.twin.twin import Twin
@@ -78,6 +79,10 @@ class Room:
     ports : (instance) -> names of the ports that `execute` will fill.
     tables : (tables by name, findings) -> (plain data of an instance, where each part stands);
         None if the room reads no tables. Called for an instance with a `tables:` key.
+    save : (twin, instance name, resolve, moment in s, settings) -> state of replication 0 then;
+        None if the room has no states.
+    forecast : (twin, instance name, resolve, finder of the state, end in s or None, settings) ->
+        results of all replications from the state on.
     """
 
     name: str
@@ -88,3 +93,7 @@ class Room:
     tables: Callable[[Mapping[str, Table], Findings], tuple[dict[str, Any], SourceMap]] | None = (
         None
     )
+    save: Callable[[Twin, str, Resolve, float, Settings], State] | None = None
+    forecast: (
+        Callable[[Twin, str, Resolve, Finder, float | None, Settings], list[ResultTable]] | None
+    ) = None

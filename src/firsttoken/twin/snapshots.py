@@ -1,8 +1,8 @@
-"""Snapshots of lines in a file: what `simulate --save` writes and `simulate --from` reads.
+"""Snapshots in a file: what `simulate --save` writes and `simulate --from` reads.
 
 A file is a NumPy archive (`.npz`) of plain arrays without pickles, so that reading one from
-somebody else is safe.  Beside the arrays of each line, named `<line>/<array>`, it holds one JSON
-text `snapshot`: the format, when it was taken, and which lines it belongs to.
+somebody else is safe.  Beside the arrays of each line and site, named `line.houston/<array>`, it
+holds one JSON text `snapshot`: the format, when it was taken, and what it belongs to.
 """
 
 from __future__ import annotations
@@ -14,17 +14,42 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from firsttoken.line.result import Snapshot
 from firsttoken.twin.dates import iso
 from firsttoken.twin.findings import Finding, Place, TwinError, UsageError
 
 FORMAT: Final = "firsttoken-snapshot"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 RECORD: Final = "snapshot"
+
+
+class State(Protocol):
+    """The complete state of one replication of a line or a site at a moment."""
+
+    @property
+    def identity(self) -> str:
+        """What two structures share whose states fit each other."""
+
+    @property
+    def time(self) -> float:
+        """Moment in s from the start of the twin."""
+
+    @property
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The state, by name."""
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A state as a file holds it; see `State`."""
+
+    identity: str
+    time: float
+    arrays: dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -35,13 +60,13 @@ class SnapshotFile:
     ----------
     twin, scenario : that it was taken of; `base` without a scenario.
     start : of the twin, in s from 1970-01-01.
-    snapshots : of its lines, by name.
+    snapshots : by instance, as in `line.houston`.
     """
 
     twin: str
     scenario: str
     start: float
-    snapshots: Mapping[str, Snapshot]
+    snapshots: Mapping[str, State]
 
 
 def save_snapshots(path: Path | str, file: SnapshotFile) -> None:
@@ -53,7 +78,7 @@ def save_snapshots(path: Path | str, file: SnapshotFile) -> None:
         If it cannot be written.
     """
     target = Path(path)
-    lines = {
+    states = {
         name: {"identity": found.identity, "time": found.time, "arrays": sorted(found.arrays)}
         for name, found in file.snapshots.items()
     }
@@ -63,7 +88,7 @@ def save_snapshots(path: Path | str, file: SnapshotFile) -> None:
         "twin": file.twin,
         "scenario": file.scenario,
         "start": file.start,
-        "lines": lines,
+        "states": states,
     }
     arrays = {
         f"{name}/{key}": array
@@ -106,12 +131,12 @@ def load_snapshots(path: Path | str) -> SnapshotFile:
                 record["scenario"],
                 float(record["start"]),
                 {
-                    name: Snapshot(
-                        line["identity"],
-                        float(line["time"]),
-                        {key: archive[f"{name}/{key}"] for key in line["arrays"]},
+                    name: SavedState(
+                        state["identity"],
+                        float(state["time"]),
+                        {key: archive[f"{name}/{key}"] for key in state["arrays"]},
                     )
-                    for name, line in record["lines"].items()
+                    for name, state in record["states"].items()
                 },
             )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
@@ -144,37 +169,63 @@ def _at(source: Path) -> Place:
     return Place(str(source))
 
 
-def snapshot_of(
-    file: SnapshotFile, source: Path | str, twin: str, name: str, identity: str, start: float
-) -> Snapshot:
-    """The snapshot of one line.
+@dataclass(frozen=True)
+class Finder:
+    """Finds the state that a line or a site starts from.
+
+    Attributes
+    ----------
+    file, source : the file and its path, for findings.
+    twin, start : name and start of the twin at hand, in s from 1970-01-01.
+    name : of the instance that is to start from it, as in `line.houston`.
+    """
+
+    file: SnapshotFile
+    source: Path
+    twin: str
+    start: float
+    name: str
+
+    def find(self, identity: str, parts: str) -> SavedState:
+        """The state of an instance.
+
+        Parameters
+        ----------
+        identity : of the instance.
+        parts : what differs where identities do: "stations, routes or orders".
+
+        Raises
+        ------
+        TwinError
+            If the file has no state of it, or of one that is compiled otherwise; the finding says
+            what it belongs to.
+        """
+        file, path, name = self.file, self.source, self.name
+        owner = f"{file.twin}, scenario {file.scenario}"
+        if name not in file.snapshots:
+            known = ", ".join(file.snapshots) or "none"
+            raise _refused(path, f"it has no state of {name}; it has {known}, of {owner}")
+        found = file.snapshots[name]
+        if file.start != self.start:
+            begins = f"{iso(file.start)}, this one on {iso(self.start)}"
+            raise _refused(path, f"it belongs to {owner}, that starts on {begins}")
+        if found.identity != identity:
+            where = f"of {owner}" if file.twin == self.twin else f"of another twin, {owner}"
+            raise _refused(
+                path,
+                f"it belongs to {name} {where}, that differs from this one: {parts} have changed "
+                "since, or the scenario is another",
+            )
+        return SavedState(found.identity, found.time, dict(found.arrays))
+
+
+def require_time(state: State, finder: Finder, end: float) -> None:
+    """Raise `UsageError` if a forecast from a state ends before it begins.
 
     Parameters
     ----------
-    source : the file's path, for findings.
-    twin, start : name and start of the twin at hand, in s from 1970-01-01.
-    name, identity : of the line that is to start from it.
-
-    Raises
-    ------
-    TwinError
-        If the file has no snapshot of the line, or of a line that is compiled otherwise; the
-        finding says what it belongs to.
+    end : of the forecast, s from the start of the twin.
     """
-    path = Path(source)
-    owner = f"{file.twin}, scenario {file.scenario}"
-    if name not in file.snapshots:
-        known = ", ".join(file.snapshots) or "none"
-        raise _refused(path, f"it has no state of line {name!r}; it has {known}, of {owner}")
-    found = file.snapshots[name]
-    if file.start != start:
-        begins = f"{iso(file.start)}, this one on {iso(start)}"
-        raise _refused(path, f"it belongs to {owner}, that starts on {begins}")
-    if found.identity != identity:
-        where = f"of {owner}" if file.twin == twin else f"of another twin, {owner}"
-        raise _refused(
-            path,
-            f"it belongs to a line {name!r} {where}, that differs from this one: stations, "
-            "routes, parameters or orders have changed since, or the scenario is another",
-        )
-    return found
+    if state.time >= end:
+        begin = iso(state.time + finder.start)
+        raise UsageError(f"the state in {finder.source} is of {begin}: the forecast must end after")

@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firsttoken.line.result import Snapshot
-from firsttoken.line.snapshots import SnapshotFile, load_snapshots, save_snapshots, snapshot_of
 from firsttoken.twin.findings import TwinError, UsageError
+from firsttoken.twin.snapshots import (
+    Finder,
+    SavedState,
+    SnapshotFile,
+    load_snapshots,
+    save_snapshots,
+)
 
 LOT = np.dtype([("step", "i4"), ("due", "f8"), ("taken", "i2", (8,))])
 START = 1_767_571_200.0  # 2026-01-05
@@ -22,9 +27,9 @@ def example() -> SnapshotFile:
     lots["due"] = [1.5, np.inf, -0.0]
     lots["taken"][1] = np.arange(8)
     arrays = {"lot": lots, "clock": np.array([3.0, np.nan])}
-    state = Snapshot("abc", 3600.0, arrays)
-    other = Snapshot("def", 7200.0, {"lot": lots[:1]})
-    return SnapshotFile("racks", "base", START, {"houston": state, "trays": other})
+    state = SavedState("abc", 3600.0, arrays)
+    other = SavedState("def", 7200.0, {"lot": lots[:1]})
+    return SnapshotFile("racks", "base", START, {"line.houston": state, "facility.x": other})
 
 
 def test_what_is_written_is_read_to_the_last_bit(tmp_path: Path) -> None:
@@ -32,7 +37,7 @@ def test_what_is_written_is_read_to_the_last_bit(tmp_path: Path) -> None:
     save_snapshots(tmp_path / "a.npz", file)
     found = load_snapshots(tmp_path / "a.npz")
     assert (found.twin, found.scenario, found.start) == ("racks", "base", START)
-    assert list(found.snapshots) == ["houston", "trays"]
+    assert list(found.snapshots) == ["line.houston", "facility.x"]
     for name, state in file.snapshots.items():
         read = found.snapshots[name]
         assert (read.identity, read.time) == (state.identity, state.time)
@@ -55,25 +60,37 @@ def test_an_old_file_gives_way_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
-def test_the_state_of_a_line(tmp_path: Path) -> None:
-    found = snapshot_of(example(), "a.npz", "racks", "trays", "def", START)
-    assert found.time == 7200.0
+def test_the_state_of_an_instance() -> None:
+    finder = Finder(example(), Path("a.npz"), "racks", START, "facility.x")
+    assert finder.find("def", "racks").time == 7200.0
 
 
 @pytest.mark.parametrize(
     ("twin", "name", "identity", "start", "says"),
     [
-        ("racks", "austin", "abc", START, "no state of line 'austin'; it has houston, trays"),
-        ("racks", "houston", "xyz", START, "line 'houston' of racks, scenario base, that differs"),
-        ("trays", "houston", "xyz", START, "another twin, racks, scenario base"),
-        ("racks", "houston", "abc", START + 86400, "starts on 2026-01-05, this one on 2026-01-06"),
+        ("racks", "line.a", "abc", START, "no state of line.a; it has line.houston, facility.x"),
+        (
+            "racks",
+            "line.houston",
+            "xyz",
+            START,
+            "line.houston of racks, scenario base, that",
+        ),
+        ("trays", "line.houston", "xyz", START, "another twin, racks, scenario base"),
+        (
+            "racks",
+            "line.houston",
+            "abc",
+            START + 86400,
+            "2026-01-05, this one on 2026-01-06",
+        ),
     ],
 )
 def test_a_state_that_belongs_elsewhere_is_refused(
     twin: str, name: str, identity: str, start: float, says: str
 ) -> None:
     with pytest.raises(TwinError) as error:
-        snapshot_of(example(), "a.npz", twin, name, identity, start)
+        Finder(example(), Path("a.npz"), twin, start, name).find(identity, "stations")
     text = str(error.value)
     assert text.startswith("a.npz: error: cannot start from a.npz, ")
     assert says in text
@@ -103,7 +120,7 @@ def damaged(tmp_path: Path) -> dict[str, bytes]:
     np.savez(version, snapshot=np.array(json.dumps(record)))
     lacking = tmp_path / "lacking.npz"
     with np.load(good) as archive:
-        parts = {name: archive[name] for name in archive.files if name != "houston/lot"}
+        parts = {name: archive[name] for name in archive.files if name != "line.houston/lot"}
     np.savez(lacking, allow_pickle=False, **parts)
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, snapshot=np.array([{"format": "firsttoken-snapshot"}], dtype=object))
