@@ -120,6 +120,13 @@ def test_all_to_all_within_and_beyond_the_domain() -> None:
     assert float(exchange_seconds(size, 1.0, H100)) == 0.0
 
 
+def test_a_gpu_without_links_works_alone() -> None:
+    alone = H100._replace(link=0.0, network=0.0)
+    one = EIGHT._replace(tensor=1, expert_tensor=1)
+    terms = step_terms(LLAMA, alone, one, 8.0, 8.0, 1e4, 0.0)
+    assert seconds(terms) == seconds(step_terms(LLAMA, H100, one, 8.0, 8.0, 1e4, 0.0))
+
+
 def test_low_latency_exchange_of_128_tokens() -> None:
     # DeepEP's low-latency kernels, 128 tokens of 7,168 to 8 experts over 64 H800: dispatch in
     # FP8 173 us, combine in BF16 314 us (README of DeepEP)

@@ -182,7 +182,7 @@ def handover_seconds(
     size = kv_bytes(architecture, decode.kv_bits, tokens) * tokens
     both = replica_gpus(prefill) + replica_gpus(decode)
     near = both <= np.asarray(hardware.domain)
-    rate = np.where(near, hardware.link, hardware.network)
+    rate = np.maximum(np.where(near, hardware.link, hardware.network), 1.0)
     senders = np.minimum(
         prefill.tensor * np.asarray(prefill.pipeline), decode.tensor * np.asarray(decode.pipeline)
     )

@@ -182,9 +182,9 @@ def reduce_seconds(size: Any, ranks: Numbers, hardware: Hardware, rates: Rates =
     """
     within = np.minimum(ranks, hardware.domain)
     across = np.maximum(ranks / np.maximum(hardware.domain, 1.0), 1.0)
-    inner = 2.0 * (within - 1.0) / within * size / (hardware.link * rates.link)
+    inner = 2.0 * (within - 1.0) / within * size / (np.maximum(hardware.link, 1.0) * rates.link)
     outer = 2.0 * (across - 1.0) / across * (size / within)
-    outer = outer / (hardware.network * rates.network)
+    outer = outer / (np.maximum(hardware.network, 1.0) * rates.network)
     delay = np.where(np.asarray(ranks) > 1, rates.reduce + rates.reduce_rank * within, 0.0)
     return inner + outer + delay + np.where(across > 1, rates.network_delay, 0.0)
 
@@ -194,8 +194,8 @@ def exchange_seconds(size: Any, ranks: Numbers, hardware: Hardware, rates: Rates
     many = np.maximum(ranks, 1.0)
     beyond = np.maximum(1.0 - hardware.domain / many, 0.0)
     inside = np.maximum((np.minimum(ranks, hardware.domain) - 1.0) / many, 0.0)
-    inner = size * inside / (hardware.link * rates.link)
-    outer = size * beyond / (hardware.network * rates.network)
+    inner = size * inside / (np.maximum(hardware.link, 1.0) * rates.link)
+    outer = size * beyond / (np.maximum(hardware.network, 1.0) * rates.network)
     delay = rates.exchange + np.where(beyond > 0, rates.network_delay, 0.0)
     return np.where(np.asarray(ranks) > 1, np.maximum(inner, outer) + delay, 0.0)
 
@@ -300,7 +300,7 @@ def _exchange(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: R
     both = both + exchange_seconds(sent * 2.0, ranks, h, rates)
     sparse = np.where(np.asarray(layout.data) > 1, weights.moe_layers(a) * both, 0.0)
     stages = np.asarray(layout.pipeline) - 1.0
-    passed = work.own * a.hidden * 2.0 / (h.link * rates.link) + rates.exchange
+    passed = work.own * a.hidden * 2.0 / (np.maximum(h.link, 1.0) * rates.link) + rates.exchange
     return sparse + stages * passed
 
 
