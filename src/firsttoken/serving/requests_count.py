@@ -13,7 +13,9 @@ from firsttoken.serving.requests_state import (
     BY_TTFT,
     COLUMNS,
     DECODE,
+    DOWN,
     ENERGY,
+    OFF,
     PREFILL,
     QUEUED,
     REPLICAS,
@@ -101,11 +103,23 @@ def change_waiting(m: Any, p: int, change: int) -> None:
 
 
 @compiled_inner
-def change_powered(m: Any, p: int, change: int, powered: int) -> None:
-    """Let the replicas of pool p that take power be more or fewer than those so far."""
+def powered(m: Any, p: int) -> int:
+    """Return the replicas of pool p that take power."""
+    pool = pools(m, p)
+    found = 0
+    for r in range(pool.first, pool.first + pool.replicas):
+        state = replicas(m, r).state
+        if state != OFF and state != DOWN:
+            found += 1
+    return int(found)
+
+
+@compiled_inner
+def count_powered(m: Any, p: int) -> None:
+    """Count the replicas of pool p that have taken power since their number last changed."""
     pool = pools(m, p)
     now = world(m, 0).now
-    pool.up_area += level(m, p, REPLICAS, float(powered), pool.up_since, now)
+    pool.up_area += level(m, p, REPLICAS, float(powered(m, p)), pool.up_since, now)
     pool.up_since = now
 
 
@@ -203,8 +217,7 @@ def close(m: Any) -> None:
             )
     for p in range(state.pools):
         change_waiting(m, p, 0)
-        pool = pools(m, p)
-        change_powered(m, p, 0, int(pool.up + pool.starting))
+        count_powered(m, p)
 
 
 @compiled_inner

@@ -65,6 +65,9 @@ def operate(m: Any, action: int) -> int:
         begin_world(m)
     elif action == GO_ON:
         begin_counts(m)
+        set_timer(m, CHANGE_TIMER, np.inf)
+        if world(m, 0).changes > 0:
+            set_timer(m, CHANGE_TIMER, changes(m, 0).time)
     elif action == REHASH:
         rehash(m, world(m, 0).rows)
     else:

@@ -7,7 +7,7 @@ import numpy as np
 from firsttoken.kernel.compiled import compiled_apart, compiled_inner
 from firsttoken.kernel.random import FAILURE, REPAIR, log_normal_float, uniform
 from firsttoken.serving.requests_cache import clear
-from firsttoken.serving.requests_count import change_powered, tally
+from firsttoken.serving.requests_count import count_powered, tally
 from firsttoken.serving.requests_route import load_of, open_gate, send_away
 from firsttoken.serving.requests_serve import lose, rests, take_blocks
 from firsttoken.serving.requests_state import (
@@ -44,23 +44,11 @@ LOW = 0xFFFFFFFF
 
 
 @compiled_inner
-def powered(m: Any, p: int) -> int:
-    """Return the replicas of pool p that take power."""
-    pool = pools(m, p)
-    found = 0
-    for r in range(pool.first, pool.first + pool.replicas):
-        state = replicas(m, r).state
-        if state != OFF and state != DOWN:
-            found += 1
-    return int(found)
-
-
-@compiled_inner
 def set_state(m: Any, r: int, new: int) -> None:
     """Change the state of a replica, and what follows from the numbers of each."""
     rep = replicas(m, r)
     pool = pools(m, rep.pool)
-    change_powered(m, rep.pool, 0, powered(m, rep.pool))
+    count_powered(m, rep.pool)
     old = rep.state
     rep.state = new
     pool.up += int(new == UP) - int(old == UP)

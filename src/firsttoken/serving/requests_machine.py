@@ -32,7 +32,11 @@ from firsttoken.serving.requests_state import (
     TENANT,
 )
 from firsttoken.serving.requests_system import (
+    CAP,
+    COUNT,
     LOWEST_SPEED,
+    SPEED,
+    Change,
     Pool,
     Requests,
     System,
@@ -97,17 +101,13 @@ class Machine:
             row["level"] = self.levels[tenant.priority]
             row["ttft"], row["tpot"], row["e2e"] = tenant.ttft, tenant.tpot, tenant.e2e
         ordered = sorted(system.changes, key=lambda change: change.time)
-        changes = aligned(max(len(ordered), 1), CHANGE)
-        for row, change in zip(changes, ordered, strict=False):
-            row["time"], row["pool"], row["what"] = change.time, change.pool, change.what
-            row["value"], row["seconds"] = change.value, change.seconds
         edges = aligned(len(self.edges), DTYPES["edge"])
         edges["v"] = self.edges
         return {
             STATIC["feed"]: aligned(1, FEED),
             STATIC["hash"]: aligned(1, INTEGER),
             STATIC["tenant"]: tenants,
-            STATIC["change"]: changes,
+            STATIC["change"]: change_table(ordered),
             STATIC["law"]: np.concatenate([law_table(pool) for pool in self.pools]),
             STATIC["edge"]: edges,
         }
@@ -194,11 +194,13 @@ class Machine:
 
     def _set_pools(self) -> None:
         first = seats = law = 0
+        slowest = max(pool.law.kv_bytes / pool.law.link for pool in self.pools)
         for number, pool in enumerate(self.pools):
             row = self["pool"][number : number + 1]
             for name, value in pool_fields(pool, self.system).items():
                 row[name] = value
             row["first"], row["law"] = first, law
+            row["transfer"] = slowest
             mine = slice(first, first + pool.replicas)
             self["replica"]["pool"][mine] = number
             self["replica"]["runner"][mine] = seats + pool.sequences * np.arange(pool.replicas)
@@ -326,13 +328,38 @@ class Machine:
             self["pool"][name] = 0
         world["until"], world["since"] = horizon, state.time
         world["seed"], world["replication"] = seed, replication
-        world["changes"], world["recorded"] = len(self.system.changes), self.records
+        ahead = self._changes_after(state.time)
+        self.memory.replace(STATIC["change"], change_table(ahead))
+        world["changes"], world["change"], world["recorded"] = len(ahead), 0, self.records
         world["ticks"], world["periods"] = self.ticks, len(self.edges) - 1
         world["period"] = 0
         self._chunks = self.requests(seed, replication)
         world["last"] = 0
         self._feed(int(world["arrived"][0]))
         operate(self.memory.m, GO_ON)
+
+    def _changes_after(self, time: float) -> list[Change]:
+        """Changes after a moment, after those that lead to what should hold then, but does not."""
+        ordered = sorted(self.system.changes, key=lambda change: change.time)
+        found = []
+        for number, (pool, row) in enumerate(zip(self.pools, self["pool"], strict=True)):
+            held = {COUNT: float(pool.replicas), CAP: np.inf, SPEED: 1.0}
+            for change in ordered:
+                if change.time <= time and change.pool == number and change.what in held:
+                    held[change.what] = change.value
+            for what, name in ((COUNT, "allowed"), (CAP, "cap"), (SPEED, "speed")):
+                if held[what] != row[name]:
+                    found.append(Change(time, number, what, held[what]))
+        return found + [change for change in ordered if change.time > time]
+
+
+def change_table(changes: list[Change]) -> npt.NDArray[Any]:
+    """Changes, in order of time, as a table."""
+    table = aligned(max(len(changes), 1), CHANGE)
+    for row, change in zip(table, changes, strict=False):
+        row["time"], row["pool"], row["what"] = change.time, change.pool, change.what
+        row["value"], row["seconds"] = change.value, change.seconds
+    return table
 
 
 def _copied(given: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -380,7 +407,6 @@ def pool_fields(pool: Pool, system: System) -> dict[str, float]:
         "pair_joule": law.pair_joule,
         "idle": law.idle,
         "limit": law.limit,
-        "transfer": law.kv_bytes / law.link,
         "startup": pool.startup,
         "failure_rate": 1.0 / pool.mtbf,
         "mttr": pool.mttr,
