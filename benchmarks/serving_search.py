@@ -5,7 +5,7 @@ seconds, the best of several runs in one process, on one thread.  Beside the bar
 95 % of the time (two states of every configuration), a dense model on eight H100, and 100,000 GPUs.
 
 AIConfigurator 0.12 took 142 CPU seconds for the first case on the machine on which the bar was set;
-``--peer PYTHON``, an interpreter that has it installed, measures it here.
+``--peer PYTHON``, an interpreter that has it installed, measures it here (one run, minutes).
 
 Usage: python benchmarks/serving_search.py [--runs 5] [--peer PYTHON]
 """
@@ -73,7 +73,7 @@ def peer_seconds(python: str) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [
-            *(python, "-m", "aiconfigurator.main", "cli", "default"),
+            *(python, "-c", "from aiconfigurator.main import main; main()", "cli", "default"),
             *(
                 "--model-path",
                 "deepseek-ai/DeepSeek-V3",
