@@ -11,7 +11,16 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from firsttoken.report import causes, comparison, evidence, lines, outlook, programmes, sites
+from firsttoken.report import (
+    causes,
+    comparison,
+    evidence,
+    lines,
+    outlook,
+    programmes,
+    sites,
+    tokens,
+)
 from firsttoken.report.page import Section
 from firsttoken.report.reading import Reading
 from firsttoken.results.store import Results
@@ -26,6 +35,7 @@ SECTIONS: tuple[Callable[[Reading], Section | list[Section] | None], ...] = (
     lines.lines,
     programmes.programmes,
     sites.sites,
+    tokens.tokens,
     causes.binding,
     causes.marginal,
     causes.tornado,

@@ -129,7 +129,7 @@ def question_of(
         engine=engine_of(engine),
         corrections=faster,
         sequences=float(engine.sequences),
-        gpus=number(choices.gpus, most_gpus(system, gpu, drawn)),
+        gpus=number(choices.gpus, declared_gpus(system, service, drawn)),
         watts=number(choices.power, np.inf),
         rate=number(choices.rate, 0.0),
         ttft=number(goals.ttft, np.inf),
@@ -143,3 +143,24 @@ def question_of(
         pue=level(system.pue),
         objective=cast("Literal['throughput', 'cost', 'energy']", choices.objective),
     )
+
+
+def first_level(system: to.System, series: int, drawn: to.Floats) -> float:
+    """A series at its first knot."""
+    return float(drawn[system.series.knot_value[system.series.start[series]]])
+
+
+def declared_gpus(system: to.System, service: to.Service, drawn: to.Floats) -> float:
+    """GPUs that a service is declared to have at first; where replicas are told, those there are.
+
+    With a prefill pool of its own both count, and what is declared for one only is no bound.
+    """
+    most, total = most_gpus(system, system.accelerators[service.pool.on], drawn), 0.0
+    for row in (service.pool, service.prefill):
+        if row is None:
+            continue
+        if row.kind not in (to.GPUS, to.SHARE):
+            return most
+        size = first_level(system, row.number, drawn)
+        total += size if row.kind == to.GPUS else size * most
+    return min(total, most) or most
