@@ -143,7 +143,7 @@ class Reference(Declared):
     since: Date | None = Field(None, description="Only sites begun since this day.")
     until: Date | None = Field(None, description="Day of the last look at sites not finished.")
     method: Literal["kaplan_meier", "weibull"] = Field(
-        "kaplan_meier", description="Estimator of the distribution."
+        "weibull", description="Estimator of the distribution."
     )
     weight: Share = default(0.5, description="Weight of the outside view against the network's.")
     start: str | None = Field(
