@@ -107,7 +107,7 @@ def same(one: RequestResult, other: RequestResult) -> None:
             assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), field.name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(systems())
 def test_nothing_is_lost_whatever_happens(system: System) -> None:
     whole = simulate(system, 1, 5, threads=1)
