@@ -198,7 +198,7 @@ def _spread() -> Floats:
     return np.array(SPREAD, dtype=float)
 
 
-def _physics(points: Points, theta: Floats) -> Floats:
+def physics(points: Points, theta: Floats) -> Floats:
     """Logarithm of the time of steps by their physics alone, f8[n]; f8[k, n] of several rates."""
     rates = decoded(theta)
     terms = step_terms(points.architecture, points.hardware, points.job, rates)
@@ -207,7 +207,7 @@ def _physics(points: Points, theta: Floats) -> Floats:
 
 def _linear(points: Points, theta: Floats) -> tuple[Floats, Floats]:
     """Physics at the prior, seen from `theta` (f8[n]), and its slopes (f8[n, p])."""
-    found = _physics(points, np.vstack([theta, theta + 1e-4 * np.eye(len(theta))]))
+    found = physics(points, np.vstack([theta, theta + 1e-4 * np.eye(len(theta))]))
     slope = (found[1:] - found[0]).T / 1e-4
     return found[0] + slope @ (encoded(PRIOR) - theta), slope
 
@@ -277,6 +277,11 @@ def _places(job: Job) -> Floats:
     return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
 
 
+def alike(points: Points, deviations: Floats, others: Points | None = None) -> Floats:
+    """Covariance of what the physics does not see of jobs and others (themselves), f8[n, m]."""
+    return _covariance(points, points if others is None else others, deviations)
+
+
 def _covariance(points: Points, others: Points, deviations: Floats) -> Floats:
     """Covariance of what the physics does not see, f8[n, m]."""
     parts = zip(deviations[:-1], _parts(points, others), strict=True)
@@ -292,7 +297,7 @@ def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
     factor = np.linalg.cholesky(_covariance(points, points, deviations) + noise)
 
     def misfit(x: Floats) -> Floats:
-        white = solve_triangular(factor, _physics(points, x) - seen, lower=True)
+        white = solve_triangular(factor, physics(points, x) - seen, lower=True)
         return np.append(white, (x - prior) / spread)
 
     def slopes(x: Floats) -> Floats:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firsttoken.serving.parts import (
     library_accelerator,
@@ -63,7 +64,7 @@ class Points(NamedTuple):
     def __len__(self) -> int:
         return len(self.model)
 
-    def take(self, rows: Sequence[int] | Floats) -> Points:
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Points:
         """Some of the rows."""
         at = np.asarray(rows, dtype=np.int64)
         return Points(

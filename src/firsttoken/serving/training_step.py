@@ -367,14 +367,16 @@ def _tensor(a: Architecture, h: Hardware, job: Job, rates: Rates, tokens: Any) -
 def _exchange(a: Architecture, h: Hardware, job: Job, rates: Rates, tokens: Any) -> Any:
     """All-to-all of experts, two forward and two back.
 
-    Out of the domain a token is sent once to each domain that has one of its experts.
+    Out of the domain a token is sent once to each domain that has one of its experts: of D domains
+    and k experts picked at random, D (1 - (1 - 1 / D)^k).
     """
     ranks = np.asarray(job.expert, dtype=float)
     picks = np.minimum(a.active, ranks)
     outside = 1.0 - np.minimum(h.domain, ranks) / ranks
     sent = perf_weights.moe_layers(a) * 4.0 * tokens / (job.tensor * job.pipeline) * a.hidden * 2.0
     sent = np.where(ranks > 1, sent, 0.0)
-    once = np.minimum(picks, np.maximum(ranks / h.domain, 1.0))
+    domains = np.maximum(ranks / h.domain, 1.0)
+    once = domains * (1.0 - (1.0 - 1.0 / domains) ** np.asarray(a.active))
     within = sent * picks * (ranks - 1.0) / ranks * (1.0 - outside) / h.link * rates.exchange
     return within + sent * once * outside / h.network * rates.exchange_out
 
