@@ -47,6 +47,9 @@ def test_figures_are_those_of_the_best(planned: Planned) -> None:
     assert figures["power"] * 1e6 * 1.2 / figures["tokens"] * 1e6 == pytest.approx(
         figures["energy"]
     )
+    # 3.3e9 active parameters (model card), 2.25 PFLOP/s of dense BF16 (data sheet of B200)
+    products = 2 * 3.3e9 * figures["per_gpu"] * (2000 + 500) / 500
+    assert figures["mfu"] == pytest.approx(100 * products / 2.25e15)
     hours = 1e6 / figures["tokens"] / 3600
     by_hand = hours * figures["gpus"] * 3.0 + figures["energy"] / 3.6e9 * 80
     assert figures["cost"] == pytest.approx(by_hand)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from firsttoken.serving.perf_weights import counts
 from firsttoken.serving.search import Answer
 from firsttoken.serving.system import Floats, Layout
 from firsttoken.twin.result_rows import Rows
@@ -105,8 +106,23 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
         ("power", power / MEGA, "MW", "of GPUs and hosts, in the mean"),
         ("energy", at(answer.joules) * MEGA, "J", f"of the site for a million tokens, {site}"),
         ("cost", at(answer.dollars), "USD", f"for a million output tokens; {_cost(answer)}"),
+        ("mfu", 100.0 * utilisation(answer, row), "%", "of the peak in BF16, prompts included"),
         ("looked_at", float(len(columns)), "", f"configurations in {answer.fitted} layouts"),
     ]
+
+
+def utilisation(answer: Answer, row: int) -> float:
+    """Operations of the model's products over the BF16 peak of its GPUs: 2 a parameter and token.
+
+    MFU of PaLM (arXiv:2204.02311, appendix B) for inference; attention is left out.
+    """
+    question = answer.question
+    active = float(question.architecture.active_parameters)
+    if active == 0:
+        active = float(np.asarray(counts(question.architecture).active))
+    fresh = question.prompt * (1.0 - question.cached)
+    tokens = float(answer.per_gpu[row]) * (1.0 + fresh / question.output)
+    return 2.0 * active * tokens / float(question.hardware.bf16)
 
 
 def _goal(goal: float) -> str:
