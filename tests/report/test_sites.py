@@ -51,3 +51,10 @@ def test_few_or_many_periods(tmp_path: Path, report: str) -> None:
     page = page_of(tmp_path, {**CHAIN, "report": report}, "3 day")
     assert 'id="site-x"' in page
     assert "PUE is 1.074" in page
+
+
+def test_what_the_utility_allows_is_told(tmp_path: Path) -> None:
+    job = {"racks": "r", "step": "2 s", "compute": 0.5}
+    grid = {"jobs": {"train": job}, "window": "60 s", "allowed": {"ramp": "0.1 MW/s"}}
+    text = re.sub(r"<[^>]+>", " ", page_of(tmp_path, {**CHAIN, "grid": grid}))
+    assert "Fastest ramp 0.638 MW/s, allowed 0.1 MW/s: 6.38 times as much as allowed." in text
