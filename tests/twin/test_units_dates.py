@@ -36,6 +36,7 @@ EPOCH = dt.datetime(1970, 1, 1)
         ("kWh", 3.6e6, "J"),
         ("MUSD", 1e6, "USD"),
         ("BUSD", 1e9, "USD"),
+        ("TFLOP/s", 1e12, "FLOP/s"),
         ("kUSD", 1e3, "USD"),
         ("%", 0.01, ""),
         ("%/year", 0.01 / (365.25 * 86400), "1/s"),
