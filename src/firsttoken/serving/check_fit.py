@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from firsttoken.serving.check import View
 
 GB = 1e9
+OFF = 0.08
+"""Share by which counted parameters may miss those published: vision towers, norms, biases."""
+
 TENSORS = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -73,11 +76,30 @@ def check_fit(view: View, compiled: to.System) -> None:
             if replicas.layout is not None:
                 _layout(view, case, replicas.layout)
                 _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
+        _published(view, name, model)
         _scheduler(view, name, row)
         _hashes(view, name, row)
         if len(view.findings.errors) == before:
             _goals(view, name, compiled, row, drawn)
     _cap(view, compiled, drawn)
+
+
+def _published(view: View, name: str, model: Architecture) -> None:
+    """A model whose matrices do not add up to what was published."""
+    counted = float(np.asarray(weights.counts(model).total))
+    declared = view.factory.services[name].model in view.factory.models
+    if declared and model.parameters and abs(counted / float(model.parameters) - 1.0) > OFF:
+        what = f"{name!r} has {counted / GB:,.1f} billion parameters by its shapes"
+        why = f"published are {float(model.parameters) / GB:,.1f} billion"
+        hint = "correct the shapes, or `parameters`"
+        view.say(
+            f"models.{view.factory.services[name].model}.parameters",
+            what,
+            why,
+            hint,
+            "parameters",
+            warning=True,
+        )
 
 
 def _scheduler(view: View, name: str, row: to.Service) -> None:

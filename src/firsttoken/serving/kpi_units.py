@@ -19,7 +19,7 @@ from firsttoken.serving.search_kpi import layout_said
 from firsttoken.twin.result_rows import Rows
 from firsttoken.twin.result_table import ResultTable
 
-GB: Final = 1e9
+GIGA: Final = 1e9
 UNITS: Final = {
     "gpus": "gpu",
     "weights": "GB",
@@ -34,10 +34,12 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
     """What one replica of each kind is: layout, memory, time of a step."""
     rows = kpis.rows(
         "serving_replicas",
-        "One replica of each kind of a service: layout, weights of a GPU, tokens of KV that fit, "
-        "bytes of one, time of a step of one sequence, power limit.",
+        "One replica of each kind of a service: parameters of the model (as published, else as "
+        "counted), layout, weights of a GPU, tokens of KV that fit, bytes of one, time of a step "
+        "of one sequence, power limit.",
         ("service", "role"),
-        *("pool", "model", "layout", "gpus", "weights", "kv", "kv_bytes", "step", "power"),
+        *("pool", "model", "parameters", "active", "layout", "gpus", "weights", "kv", "kv_bytes"),
+        *("step", "power"),
     )
     drawn = fixed_parameters(kpis.system.parameters)
     for service, chosen in zip(kpis.system.services, layouts, strict=True):
@@ -45,6 +47,7 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
         for row, layout in zip((service.pool, service.prefill), chosen, strict=True):
             if row is None or layout is None:
                 continue
+            counted = weights.counts(model)
             law = law_of(kpis.system, service, row, layout, drawn)
             one = law.overhead + float(np.interp(1.0, law.tokens, law.seconds))
             rows.add(
@@ -54,9 +57,11 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
                 role=row.role,
                 pool=kpis.system.accelerators[row.on].name,
                 model=service.model,
+                parameters=float(model.parameters or counted.total) / GIGA,
+                active=float(model.active_parameters or counted.active) / GIGA,
                 layout=layout_said(layout._replace(**_arrays(layout)), 0),
                 gpus=law.gpus,
-                weights=float(weights.weight_bytes(model, layout)) / GB,
+                weights=float(weights.weight_bytes(model, layout)) / GIGA,
                 kv=law.kv_tokens,
                 kv_bytes=law.kv_bytes / 1e3,
                 step=one * MILLI,
