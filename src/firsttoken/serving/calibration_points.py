@@ -44,7 +44,7 @@ class Observation(NamedTuple):
 
     Attributes
     ----------
-    id : name of the run.
+    id : name of the run, or its names, separated by "; ".
     model, gpu : part ids of the library (`deepseek_v3`, `b200_sxm`).
     engine, release : `vllm`, `sglang`, `trtllm` ..., and its release (or the month it was
         measured in); empty: not known.
@@ -199,7 +199,8 @@ def read_sample(path: Path) -> list[Observation]:
     """Aggregated points of the silicon sample (csv.gz), one for each measurement.
 
     The sample lists some runs up to three times, from dumps of different days, with equal
-    latencies: a run is kept once, so that none is both calibrated on and tested.
+    latencies: a run is kept once, under all its names, so that none is both calibrated on and
+    tested.
 
     Raises
     ------
@@ -213,7 +214,8 @@ def read_sample(path: Path) -> list[Observation]:
                 continue
             point = _sampled(row)
             key = (round(point.ttft, 7), round(point.tpot, 8), point.isl, point.osl)
-            found.setdefault(key, point)
+            other = found.get(key)
+            found[key] = other._replace(id=f"{other.id}; {point.id}") if other else point
     return list(found.values())
 
 
