@@ -14,6 +14,7 @@ from firsttoken.serving import parts
 from firsttoken.serving.disrupt import problem
 from firsttoken.serving.model_hardware import LanguageModel
 from firsttoken.serving.model_training import Failure, Training
+from firsttoken.serving.search_prices import energy_price, rent_of
 from firsttoken.serving.slots import Slots
 from firsttoken.serving.system import Architecture, Floats, Hardware
 from firsttoken.serving.training_memory import USABLE, training_memory
@@ -173,7 +174,11 @@ def compile_training(
     check_job(sheets, architecture, hardware, work)
     rows, draws, keeps = _rows(sheets, architecture, hardware, work)
     own = slots.own
-    prices = (sheets.hardware.series("rent"), own.series("energy_price"), own.series("pue"))
+    prices = (
+        sheets.hardware.series("rent", rent_of(sheets.hardware, resolve)),
+        own.series("energy_price", energy_price(twin)),
+        own.series("pue", 1.0),
+    )
     speed, cap = own.series("throttle"), own.series("power_cap")
     pools = tuple(_share(slots, pool) for pool in slots.factory.accelerators) if cap != NONE else ()
     parameters, series = build.tables()
