@@ -127,3 +127,5 @@ def test_sketched_quantiles_are_those_of_the_records() -> None:
     assert result.goodput[0, 0] == pytest.approx(good.sum() / 4000.0)
     assert result.made[0, 0] == output.sum()
     assert result.computed[0, 0] == prompt.sum()
+    assert result.decoded.sum() == pytest.approx(output.sum())
+    assert result.prefilled.sum() == pytest.approx(prompt.sum())

@@ -103,9 +103,6 @@ def sample_of(
     )
     result = simulate(system, 1, seed, threads=1, records=True)
     begun, ended = result.records["first"], result.records["end"]
-    ticks = int(np.ceil(seconds))
-    seen = begun[np.isfinite(begun)].astype(int)
-    made = result.decoded[0].sum(axis=0) + np.bincount(seen, minlength=ticks)[:ticks]
     return Sample(
         arrival=np.asarray(arrival, dtype=float),
         kind=np.asarray(kind, dtype=float),
@@ -114,7 +111,7 @@ def sample_of(
         output=output,
         ttft=begun - arrival,
         decode=ended - begun,
-        made=made,
+        made=result.decoded[0].sum(axis=0),
         power=result.power[0].sum(axis=0),
     )
 

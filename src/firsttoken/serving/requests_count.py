@@ -72,6 +72,14 @@ def tally(
         k += 1
 
 
+@compiled_fused
+def count_first(m: Any, p: int) -> None:
+    """Count the token that the end of a prompt yields at pool p."""
+    state = world(m, 0)
+    k = min(int(state.now / state.tick), state.ticks - 1)
+    series(m, (p * state.ticks + k) * COLUMNS + DECODE).v += 1.0
+
+
 @compiled_inner
 def level(m: Any, p: int, column: int, value: float, start: float, end: float) -> float:
     """Add a level of pool p that lasted from `start` to `end` to the ticks; return its integral."""

@@ -45,7 +45,8 @@ class RequestResult:
     gap : counts of the times between tokens of a running sequence, of all replications, [P, H].
     power : W of the GPUs by tick: of replicas that are on; those off are told by `replicas`,
         [R, P, T].
-    decoded, prefilled : tokens/s by tick, [R, P, T].
+    decoded, prefilled : output tokens/s (the first of each answer where its prompt is computed),
+        and prompt tokens/s that are computed, by tick, [R, P, T].
     busy : replicas at work; running, waiting : sequences; replicas : those that are on; means by
         tick, [R, P, T].
     period_arrived, period_finished, period_good, period_prompt, period_output : requests and

@@ -6,7 +6,7 @@ import numpy as np
 
 from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
 from firsttoken.serving.requests_cache import drop, find, room, share, take, use
-from firsttoken.serving.requests_count import change_waiting, count_end
+from firsttoken.serving.requests_count import change_waiting, count_end, count_first
 from firsttoken.serving.requests_lists import append, free_row, list_of, queue_of, remove
 from firsttoken.serving.requests_route import (
     dequeue,
@@ -121,6 +121,7 @@ def read_chunks(m: Any, r: int) -> None:
                 seq.first = state.now
             seq.made += 1
             counts(m, seq.tenant).made += 1
+            count_first(m, rep.pool)
             if seq.made >= seq.output:
                 release(m, r, s, 0)
                 finish(m, r, s)
