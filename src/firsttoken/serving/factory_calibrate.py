@@ -48,6 +48,11 @@ from firsttoken.serving.factory_tables import (
 LOADS: Final = (0.1, 0.3, 0.5, 0.7, 0.82, 0.9, 0.95, 0.99)
 """Loads of the runs, as shares of what can be served."""
 
+FEW: Final = (0.3, 0.7, 0.95)
+"""Those of them that are kept if a run takes more than LARGE requests."""
+
+LARGE: Final = 60_000
+
 OVERLOAD: Final = 1.2
 """Load of the run that says what can be served, over what the fluid law says."""
 
@@ -184,8 +189,12 @@ def calibrate(
     if full is None:
         return NONE
     most = guess * full.tokens / max(full.fluid_tokens(), 1e-9)
+    if len(full.found.arrival) > LARGE:
+        # So many sequences together hardly vary: the law needs few corrections.
+        loads = [load for load in loads if load in FEW] or loads
     runs = [run(load * most, i + 1) for i, load in enumerate(loads)]
-    return _fit(service, [part for part in runs if part is not None], full, replicas)
+    fix = _fit(service, [part for part in runs if part is not None], full, replicas)
+    return fix._replace(served=most / replicas)
 
 
 class Run(NamedTuple):
@@ -264,6 +273,9 @@ def _fit_full(service: Service, full: Run, replicas: float) -> tuple[tuple[float
             room = min(max(room * held, 0.5), 1.5)
             pace *= longer
             error = max(abs(held - 1.0), abs(longer - 1.0))
+        elif service.prefill is not None:
+            pace *= longer  # what is served is the matter of the other pool
+            error = abs(longer - 1.0)
         else:
             pace *= made
             error = abs(made - 1.0)

@@ -37,7 +37,7 @@ from firsttoken.serving.factory_state import (
     wider,
 )
 from firsttoken.serving.factory_system import QUANTS, Floats, System
-from firsttoken.twin.findings import Finding, TwinError
+from firsttoken.twin.findings import BalanceError, Finding, TwinError
 
 WINDOW = 4096
 """Ticks for which curves are kept at first; doubled when a request stays for longer."""
@@ -47,10 +47,6 @@ BLOCK = 3600
 
 TOLERANCE = 1e-9
 """Error of a book, over what passed through it, that is rounding."""
-
-
-class BalanceError(ArithmeticError):
-    """Requests or tokens were lost or made: a defect of the engine."""
 
 
 @dataclass(frozen=True)

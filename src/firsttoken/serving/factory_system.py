@@ -7,6 +7,7 @@ joint distribution of lengths that is cut into *bins*.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -134,6 +135,7 @@ class Corrections(NamedTuple):
     ttft : f8[L, GROUPS, QUANTS], TTFT without the wait in the flow's queue over the mean that
         the law gives to such a prompt, by group of prompts; NaN: by the formulas.
     outputs, prompts : f8[GROUPS - 1], tokens (computed, of prompts) at which groups end.
+    served : requests/s that one replica can serve for long; NaN: not known.
     """
 
     load: Floats
@@ -143,6 +145,7 @@ class Corrections(NamedTuple):
     ttft: Floats
     outputs: Floats
     prompts: Floats
+    served: float = math.nan
 
 
 NONE: Final = Corrections(
