@@ -63,12 +63,12 @@ def main() -> None:
     known = calibration.shipped()
     points = known.points
     seen = np.log(points.seconds)
-    print(f"{len(points)} steps; errors: median, 90th percentile; share within 90 % intervals")
+    print(f"{points.size} steps; errors: median, 90th percentile; share within 90 % intervals")
     mean, deviation = known.logarithms(points)
     show("known to the fit", mean - seen, deviation, known.width)
     show("physics alone, fitted", calibration.physics(points, known.theta) - seen, None, 0.0)
     for what, groups, bar in (
-        ("each step left out", np.arange(len(points)), MEDIAN_BAR),
+        ("each step left out", np.arange(points.size), MEDIAN_BAR),
         ("each job left out", calibration.setups(points), MEDIAN_BAR),
     ):
         show(what, *calibration.left_out(known, groups), known.width, bar)
@@ -106,7 +106,7 @@ def show(
 def refitted(what: str, known: Calibration, names: Sequence[str], bar: float | None) -> None:
     """Errors where all of a name is left out and the rates are fitted anew."""
     points, given = known.points, np.asarray(names)
-    error, deviation = np.empty(len(points)), np.empty(len(points))
+    error, deviation = np.empty(points.size), np.empty(points.size)
     lines = []
     for name in np.unique(given):
         out = np.flatnonzero(given == name)
@@ -171,7 +171,7 @@ def speed(known: Calibration) -> None:
         for i in range(1_000_000):
             total += i
         loop = min(loop, time.process_time() - start)
-    print(f"{len(points)} predictions take {best / loop:.2f} times a million additions in Python")
+    print(f"{points.size} predictions take {best / loop:.2f} times a million additions in Python")
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def test_terms_broadcast() -> None:
     points = packaged()
     rates = shipped().rates
     terms = step_terms(points.architecture, points.hardware, points.job, rates)
-    assert all(np.shape(term) == (len(points),) for term in terms)
+    assert all(np.shape(term) == (points.size,) for term in terms)
     one = points.take([17])
     alone = step_terms(one.architecture, one.hardware, one.job, rates)
     for whole, single in zip(terms, alone, strict=True):
@@ -175,7 +175,7 @@ def test_jobs_that_ran_fit() -> None:
     gradients before anything else.
     """
     points = packaged()
-    job = points.job._replace(recompute=np.ones(len(points)))
+    job = points.job._replace(recompute=np.ones(points.size))
     need = training_memory(points.architecture, job).total
     left = need > USABLE * np.asarray(points.hardware.memory)
     odd = [

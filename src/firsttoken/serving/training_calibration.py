@@ -111,7 +111,7 @@ class Calibration:
         base, slope = _linear(self.points, self.theta)
         total = _covariance(self.points, self.points, self.deviations)
         total += (slope * _spread() ** 2) @ slope.T
-        total += self.deviations[-1] ** 2 * np.eye(len(self.points))
+        total += self.deviations[-1] ** 2 * np.eye(self.points.size)
         factor = np.asarray(np.linalg.cholesky(total), dtype=float)
         left = np.linalg.solve(factor, np.log(self.points.seconds) - base)
         return slope, factor, np.asarray(left, dtype=float)
@@ -293,7 +293,7 @@ def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
     from scipy.optimize import least_squares
 
     seen, spread, prior = np.log(points.seconds), _spread(), encoded(PRIOR)
-    noise = deviations[-1] ** 2 * np.eye(len(points))
+    noise = deviations[-1] ** 2 * np.eye(points.size)
     factor = np.linalg.cholesky(_covariance(points, points, deviations) + noise)
 
     def misfit(x: Floats) -> Floats:
@@ -315,7 +315,7 @@ def _fit_deviations(points: Points, theta: Floats, deviations: Floats) -> Floats
     base, slope = _linear(points, theta)
     left = np.log(points.seconds) - base
     fixed = (slope * _spread() ** 2) @ slope.T
-    parts = [*_parts(points, points), np.eye(len(points))]
+    parts = [*_parts(points, points), np.eye(points.size)]
 
     def loss(x: Floats) -> tuple[float, Floats]:
         weights = np.exp(2.0 * x)
@@ -345,9 +345,9 @@ def left_out(calibration: Calibration, groups: Any) -> tuple[Floats, Floats]:
     points = calibration.points
     base, slope = _linear(points, calibration.theta)
     total = _covariance(points, points, calibration.deviations) + (slope * _spread() ** 2) @ slope.T
-    inverse = np.linalg.inv(total + calibration.deviations[-1] ** 2 * np.eye(len(points)))
+    inverse = np.linalg.inv(total + calibration.deviations[-1] ** 2 * np.eye(points.size))
     solved = inverse @ (np.log(points.seconds) - base)
-    error, deviation = np.empty(len(points)), np.empty(len(points))
+    error, deviation = np.empty(points.size), np.empty(points.size)
     names = np.asarray(groups)
     for name in np.unique(names):
         at = np.flatnonzero(names == name)

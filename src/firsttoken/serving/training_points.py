@@ -61,7 +61,9 @@ class Points(NamedTuple):
     job: Job
     seconds: Floats
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Number of rows."""
         return len(self.model)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Points:
