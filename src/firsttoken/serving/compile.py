@@ -44,11 +44,12 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
     )
     accelerators = tuple(_accelerators(slots, key, effects) for key in factory.accelerators)
     services = tuple(_service(slots, key) for key in factory.services)
-    step = own.scalar("step")
+    step, port = own.scalar("step"), own.scalar("port_step")
     series = {key: own.series(key) for key in ("power_cap", "throttle", "pue")}
     price = own.series("energy_price", energy_price(twin))
     parameters, table = build.tables()
-    horizon = twin.end - twin.start
+    horizon, fixed = twin.end - twin.start, fixed_parameters(parameters)
+    tick, edges = float(min(fixed[step], horizon)), report_edges(twin, factory.report)
     return to.System(
         name=name,
         accelerators=accelerators,
@@ -62,8 +63,9 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
         energy_price=price,
         start=twin.start,
         horizon=horizon,
-        step=float(min(fixed_parameters(parameters)[step], horizon)),
-        edges=report_edges(twin, factory.report),
+        step=tick,
+        edges=edges,
+        port_edges=edges if port == NONE else _port_edges(float(fixed[port]), tick, horizon),
         inputs=build.inputs,
         users=build.users,
     )
@@ -77,6 +79,12 @@ def report_edges(twin: Twin, report: str) -> to.Floats:
     found = np.array(period_edges(twin.start, twin.end, report)) - twin.start
     found[-1] = horizon
     return found
+
+
+def _port_edges(step: float, tick: float, horizon: float) -> to.Floats:
+    """Edges of the steps of ports, whole ticks each, s from the start."""
+    each = max(round(step / tick), 1) * tick
+    return np.append(np.arange(0.0, horizon - 1e-6, each), horizon)
 
 
 def _accelerators(slots: Slots, name: str, effects: Effects) -> to.Accelerators:
@@ -187,6 +195,7 @@ def _engine(slots: Slots, name: str) -> to.Engine:
         chunk=engine.chunk,
         block=engine.block,
         prefix_cache=engine.prefix_cache,
+        overlap=float(engine.overlap),
         drafted=drafted,
         acceptance=acceptance,
     )

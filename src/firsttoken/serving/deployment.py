@@ -114,6 +114,7 @@ class Engine:
     chunk: int
     block: int
     prefix_cache: bool
+    overlap: float
     drafted: int
     acceptance: int
 
@@ -224,6 +225,7 @@ class System:
     power_cap, throttle, pue, energy_price : series; power_cap NONE: no cap.
     start : of the twin, s from 1970-01-01; horizon : s.
     step : s of a tick; edges : of the report periods, s from the start, [B + 1].
+    port_edges : of the steps of power in ports, s from the start, [Q + 1].
     """
 
     name: str
@@ -240,5 +242,6 @@ class System:
     horizon: float
     step: float
     edges: Floats
+    port_edges: Floats
     inputs: tuple[Input, ...] = ()
     users: Mapping[str, list[str]] = field(default_factory=dict)

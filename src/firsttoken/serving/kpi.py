@@ -149,8 +149,7 @@ def _factory_figures(kpis: Kpis) -> Iterator[Figure]:
     there = pools[:, :, of.THERE].sum(axis=1)
     yield "tokens", "output tokens", "token/s", output / time
     yield "power", "power of GPUs and hosts, mean", watt, energy / time / power_unit
-    peak = kpis.result.power.max(axis=1, initial=0.0)
-    yield "peak_power", "highest power", watt, peak / power_unit
+    yield "peak_power", "highest power", watt, kpis.result.peak / power_unit
     yield "tokens_per_mw", "output tokens of a megawatt", "token/s/MW", ratio(output, energy / MEGA)
     yield "energy", "energy of GPUs and hosts", joule, energy / energy_unit
     yield "gpus", "GPUs, mean", "gpu", there / time

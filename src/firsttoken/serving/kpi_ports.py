@@ -7,44 +7,55 @@ from typing import Final
 
 import numpy as np
 
+from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import result as of
 from firsttoken.serving.kpi import Kpis, ratio
 from firsttoken.serving.result import Floats
 from firsttoken.twin.values import Constant, Distribution, Scalar, Series, Value
 
-PORTS: Final = ("power", "gpu_power", "tokens", "requests", "gpus", "trained")
-"""Mean power of GPUs and hosts (W), of one GPU with its share of the host (W), output tokens and
-requests by time (1/s), GPUs that serve or train, and tokens trained by time (1/s)."""
+PORTS: Final = ("power", "tokens", "requests", "gpus", "trained")
+"""Mean power of GPUs and hosts (W), output tokens and requests by time (1/s), GPUs that serve or
+train, and tokens trained by time (1/s)."""
+
+OF_POOL: Final = ("power", "rack_power")
+"""Of each pool, as `<pool>_power`: mean power (W), and that of the GPUs and hosts of one NVLink
+domain: what a rack draws."""
 
 
 def factory_ports(kpis: Kpis, training: Mapping[str, Floats]) -> dict[str, Value]:
-    """The ports, step functions of the report periods.
+    """The ports, step functions of the report periods; power in steps of `port_step`.
 
     `training` holds what its jobs do together, [R, B] each; empty: there are none.
 
     Each level is an empirical distribution over replications; the levels of a series share one
     draw.  A period in which no replication has a value keeps the one before.
     """
-    length = np.diff(kpis.system.edges)
-    pools, period = kpis.result.pools, kpis.result.period
-    energy = pools[..., of.POOL_ENERGY].sum(axis=1)
-    there = pools[..., of.THERE].sum(axis=1)
+    edges, fine = kpis.system.edges, kpis.system.port_edges
+    length, period = np.diff(edges), kpis.result.period
+    pools, power, gpus = kpis.result.pools, kpis.result.power, kpis.result.gpus
     samples = {
-        "power": energy / length,
-        "gpu_power": ratio(energy, there),
         "tokens": period[..., of.OUTPUT].sum(axis=1) / length,
         "requests": period[..., of.ARRIVED].sum(axis=1) / length,
         "gpus": (pools[..., of.USED] + pools[..., of.TRAINED]).sum(axis=1) / length,
-        "trained": training.get("tokens", np.zeros_like(energy)),
+        "trained": training.get("tokens", np.zeros((len(period), len(length)))),
     }
-    return {name: _series(kpis, values) for name, values in samples.items()}
+    drawn = fixed_parameters(kpis.system.parameters)
+    powers = {"power": power.sum(axis=1)}
+    for row, pool in enumerate(kpis.system.accelerators):
+        rack = float(drawn[pool.hardware["domain"]])
+        powers[f"{pool.name}_power"] = power[:, row]
+        powers[f"{pool.name}_rack_power"] = ratio(power[:, row] * rack, gpus[:, row])
+    return {
+        **{name: _series(kpis, values, fine) for name, values in powers.items()},
+        **{name: _series(kpis, values, edges) for name, values in samples.items()},
+    }
 
 
-def _series(kpis: Kpis, samples: Floats) -> Value:
-    """Samples [R, B] as a step function of time."""
+def _series(kpis: Kpis, samples: Floats, edges: Floats) -> Value:
+    """Samples [R, B] as a step function of time between edges."""
     knots: list[tuple[Scalar, Scalar]] = []
     last: Floats | None = None
-    for edge, column in zip(kpis.system.edges[:-1], samples.T, strict=True):
+    for edge, column in zip(edges[:-1], samples.T, strict=True):
         known = column[~np.isnan(column)]
         if not len(known) or (last is not None and np.array_equal(known, last)):
             continue

@@ -43,6 +43,11 @@ class Serving(Declared):
     step: Annotated[Value, Quantity("s", above=0, series=False)] = default(
         "1 s", description="Time step of mode `fluid`, and of the course of power."
     )
+    port_step: Annotated[Value, Quantity("s", above=0, series=False)] | None = Field(
+        None,
+        description="Time step of power in ports: 1 s shows a site what racks do second by second; "
+        "none: the report period.",
+    )
     trace: bool = Field(
         False, description="Whether every step of the first replication is kept as a table."
     )

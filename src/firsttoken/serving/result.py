@@ -80,7 +80,8 @@ class FactoryResult:
     latency : s at `PROBABILITIES` and mean, over requests, [R, S, 3, 5]; NaN: none.
     tenants : of each service: requests finished, those that reach all goals, [R, tenants, 2].
     course : every tick of replication 0, [S, T, TICKS]; tick : s.
-    power : W of the factory, GPUs, hosts and training, [R, T].
+    peak : highest power of the factory at any tick, W, [R].
+    power, gpus : W of each pool and GPUs there are by step of the ports, [R, A, Q].
     """
 
     time: float
@@ -91,4 +92,6 @@ class FactoryResult:
     tenants: tuple[Floats, ...]
     course: Floats
     tick: float
+    peak: Floats
     power: Floats
+    gpus: Floats

@@ -136,11 +136,13 @@ def factory_tables(kpis: Kpis, layouts: Sequence[Layouts], *, trace: bool) -> li
 
 
 def port_names(instance: Declared) -> tuple[str, ...]:
-    """Power in W, tokens and requests in 1/s, GPUs that work, tokens trained, in time."""
-    from firsttoken.serving.kpi_ports import PORTS
+    """Power in W, of each pool and its racks too, tokens and requests in 1/s, GPUs at work."""
+    from firsttoken.serving.kpi_ports import OF_POOL, PORTS
 
     assert isinstance(instance, model.Serving)
-    return PORTS if instance.services or instance.training else ()
+    if not (instance.services or instance.training):
+        return ()
+    return (*PORTS, *(f"{pool}_{port}" for pool in instance.accelerators for port in OF_POOL))
 
 
 ROOM = Room(name="serving", model=model.Serving, check=check, execute=execute, ports=port_names)

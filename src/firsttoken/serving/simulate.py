@@ -99,7 +99,10 @@ class _Run:
         self.held = np.zeros(pools)
         self.trained = np.zeros((replications, periods))
         self.course = np.zeros((services, ticks, of.TICKS))
-        self.power = np.zeros((replications, ticks))
+        self.peak = np.zeros(replications)
+        self.port = np.searchsorted(self.edges[:-1], system.port_edges[:-1] - 1e-9)
+        self.power = np.zeros((replications, pools, len(self.port)))
+        self.gpus = np.zeros_like(self.power)
         # ticks begin in the report period that they belong to
         self.first = np.searchsorted(self.edges[:-1], system.edges[:-1] - 1e-9)
 
@@ -117,7 +120,9 @@ class _Run:
             tenants=self.tenants,
             course=self.course,
             tick=self.system.step,
+            peak=self.peak,
             power=self.power,
+            gpus=self.gpus,
         )
 
     def correct(self) -> None:
@@ -204,4 +209,7 @@ class _Run:
             line.available * length * line.rent + energy * line.pue * line.energy_price
         )
         self.pools[r] = np.add.reduceat(counts, self.first, axis=1)
-        self.power[r] = power.sum(axis=0)
+        self.peak[r] = power.sum(axis=0).max(initial=0.0)
+        whole = np.diff(system.port_edges)
+        self.power[r] = np.add.reduceat(energy, self.port, axis=1) / whole
+        self.gpus[r] = np.add.reduceat(counts[..., of.THERE], self.port, axis=1) / whole
