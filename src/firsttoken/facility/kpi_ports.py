@@ -10,9 +10,9 @@ from firsttoken.facility import simulate_state as of
 from firsttoken.facility.kpi import Floats, Kpis, ratio
 from firsttoken.twin.values import Constant, Distribution, Scalar, Series, Value
 
-PORTS: Final = ("power", "it_power", "pue", "heat", "racks", "gpus")
+PORTS: Final = ("power", "it_power", "pue", "heat", "racks", "gpus", "throttle")
 """Mean power taken (W), of IT (W), PUE, heat given to the outside (W); racks and GPUs with supply
-and, of racks, without what throttling takes."""
+and, of racks, without what throttling takes; share of the work that heat and supply leave them."""
 
 
 def site_ports(kpis: Kpis) -> dict[str, Value]:
@@ -31,6 +31,7 @@ def site_ports(kpis: Kpis) -> dict[str, Value]:
         "heat": ratio(found[..., of.INPUT], seconds),
         "racks": ratio(np.minimum(racks, found[..., of.AVAILABLE]), seconds),
         "gpus": ratio(found[..., of.GPUS], seconds),
+        "throttle": ratio(racks, found[..., of.INSTALLED]),
     }
     return {name: _series(kpis, values) for name, values in samples.items()}
 

@@ -68,6 +68,14 @@ class Engine(Declared):
     )
     block: int = Field(16, ge=1, description="Tokens of a KV block.")
     prefix_cache: bool = Field(True, description="Whether KV of known prompts is used again.")
+    overlap: float = Field(
+        0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the exchange between experts' ranks that runs beside other work, as "
+        "two half batches take turns.",
+    )
     speculation: Speculation | None = Field(None, description="Speculative decoding; none: none.")
 
 

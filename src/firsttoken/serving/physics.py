@@ -30,7 +30,8 @@ def _values(rows: Mapping[str, int], drawn: to.Floats) -> dict[str, float]:
 
 def engine_of(engine: to.Engine) -> Engine:
     """How the performance model sees the engine: its public defaults, and what is declared."""
-    return ENGINES.get(engine.name, GENERIC)._replace(chunk=float(engine.chunk))
+    known = ENGINES.get(engine.name, GENERIC)
+    return known._replace(chunk=float(engine.chunk), overlap=engine.overlap)
 
 
 def most_gpus(compiled: to.System, gpu: to.Accelerators, drawn: to.Floats) -> float:
