@@ -372,6 +372,11 @@ def test_tables(tmp_path: Path) -> None:
             "allowed.band_low",
         ),
         (
+            "jobs: {a: {racks: gb300, step: 1 s}, b: {racks: gb300, count: 1, step: 1 s}}",
+            "101 racks of 'gb300', and there are 100",
+            "jobs.b.count",
+        ),
+        (
             "sample: uniform(1, 2) ms\n      jobs: {a: {racks: gb300, step: 1 s}}",
             "certain",
             "sample",

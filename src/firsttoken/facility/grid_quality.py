@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,11 +125,35 @@ def compile_grid(twin: Twin, name: str, resolve: Resolve) -> GridSystem:
     own = _parameters(build, grid, path)
     _check_samples(slots, own, allowed, findings)
     findings.raise_if_errors()
+    _check_racks(slots, rows, findings)
+    findings.raise_if_errors()
     table, _ = build.tables()
     return GridSystem(
         table, name, tuple(grid.jobs), tuple(rows), allowed, tuple(batteries),
         own["window"], own["sample"], own["losses"],
     )  # fmt: skip
+
+
+def _check_racks(slots: Slots, rows: Sequence[dict[str, int]], findings: Findings) -> None:
+    """Whether jobs that run at the same time have racks enough, as far as numbers are certain."""
+    assert slots.site.grid is not None
+    fixed = slots.build.fixed
+    for name in slots.site.racks:
+        sheet = slots.sheet("racks", name)
+        there = fixed(_count(slots, sheet.value("count"), sheet.at("count")))
+        jobs = [key for key, job in slots.site.grid.jobs.items() if job.racks == name]
+        asked = [
+            fixed(row["count"])
+            for key, row in zip(slots.site.grid.jobs, rows, strict=True)
+            if key in jobs
+        ]
+        known = [count for count in asked if count is not None]
+        if there is None or sum(known) <= there * (1 + 1e-9):
+            continue
+        at = f"{slots.path}.grid.jobs.{jobs[-1]}.count"
+        what = f"jobs run on {sum(known):g} racks of {name!r}, and there are {there:g}"
+        hint = "give each its `count`, together no more than there are"
+        findings.add(Finding(what, "", hint, at, "grid", place=slots.twin.place(at)))
 
 
 def _check_samples(
