@@ -58,8 +58,10 @@ def _factory(reading: Reading, factory: str, alone: bool) -> Section:
         for kpi in _POINTS
         if (row := figures.get(kpi)) is not None
     ]
-    services = [name for name in _services(reading, factory) if name]
+    services = _services(reading, factory, "requests")
     section.cards = [_card(reading, factory, name) for name in services[:_MOST]]
+    jobs = _services(reading, factory, "step_time")
+    section.cards += [_job_card(reading, factory, name) for name in jobs[:_MOST]]
     periods = reading.rows("serving_period", factory=factory)
     groups = by(periods, "service", "metric")
     main = groups.get(("", "tokens"), [])
@@ -75,9 +77,11 @@ def _factory(reading: Reading, factory: str, alone: bool) -> Section:
     return section
 
 
-def _services(reading: Reading, factory: str) -> list[str]:
+def _services(reading: Reading, factory: str, kpi: str) -> list[str]:
+    """Services (or training jobs) of a factory: those that have a figure."""
     rows = reading.rows("serving_summary", factory=factory)
-    return unique(str(row["service"]) for row in rows)
+    ending = f".{kpi}"
+    return unique(str(row["service"]) for row in rows if str(row["kpi"]).endswith(ending))
 
 
 def _title(reading: Reading, factory: str, figures: dict[str, Row]) -> str:
@@ -88,7 +92,7 @@ def _title(reading: Reading, factory: str, figures: dict[str, Row]) -> str:
     text += formats.quantity(power["p50"], str(power["unit"]))
     shares = {
         name: float(row["p50"]) / 100.0
-        for name in _services(reading, factory)
+        for name in _services(reading, factory, "requests")
         if (row := _figures(reading, factory, name).get("attained")) is not None
     }
     if not shares:
@@ -116,6 +120,16 @@ def _card(reading: Reading, factory: str, service: str) -> Card:
     if "attained" in found:
         detail += f"; {formats.share(found['attained']['p50'] / 100.0)} of requests reach all goals"
     return Card(formats.label(service), value, detail, facts)
+
+
+def _job_card(reading: Reading, factory: str, job: str) -> Card:
+    """What one training job does, in short."""
+    found = _figures(reading, factory, job)
+    rate = found.get("throughput")
+    value = formats.number(rate["p50"]) if rate is not None else "–"
+    shown = (("MFU", "mfu"), ("ETTR", "ettr"), ("a step", "step_time"), ("a token", "token_energy"))
+    facts = [(name, _said(found[kpi])) for name, kpi in shown if kpi in found]
+    return Card(formats.label(job), value, "tokens trained a second, stops included", facts)
 
 
 def _said(row: Row) -> str:

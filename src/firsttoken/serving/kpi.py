@@ -7,7 +7,7 @@ time to the last; goodput counts what reaches all goals (DistServe, OSDI 2024).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -112,8 +112,8 @@ def power_units(compiled: to.System) -> tuple[tuple[str, float], tuple[str, floa
     return (("MW", MEGA), ("MWh", MWH)) if most >= MEGA else (("kW", 1e3), ("kWh", MWH / 1e3))
 
 
-def summary_table(kpis: Kpis) -> ResultTable:
-    """Headline figures of the whole time."""
+def summary_table(kpis: Kpis, jobs: Sequence[ResultTable] = ()) -> ResultTable:
+    """Headline figures of the whole time; `jobs` hold those of training, which follow."""
     rows = Rows(
         "serving_summary",
         "Headline figures of each token factory and of its services over the whole time.",
@@ -138,6 +138,13 @@ def summary_table(kpis: Kpis) -> ResultTable:
     add("", _factory_figures(kpis))
     for row, name in enumerate(kpis.services):
         add(name, _service_figures(kpis, row))
+    for table in jobs:
+        for row in range(len(table)):
+            cell = {column: values[row] for column, values in table.columns.items()}
+            job = str(cell.pop("job"))
+            cell["kpi"] = f"{kpis.name}.{job}.{cell['kpi']}"
+            cell["label"] = f"{kpis.prefix}{job}: {cell['label']}"
+            rows.add(**cell, service=job)
     return rows.table()
 
 

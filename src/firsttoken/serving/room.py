@@ -81,7 +81,8 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     simulated = _simulate(twin, compiled, layouts, trained, settings)
     prefix = f"{name}: " if len(twin.rooms["serving"]) > 1 else ""
     kpis = Kpis(scenario, compiled, simulated, factory.report, prefix)
-    tables += factory_tables(kpis, layouts, trace=factory.trace)
+    jobs = [table for table in tables if table.name == "serving_training"]
+    tables += factory_tables(kpis, layouts, jobs, trace=factory.trace)
     return Outcome(tuple(tables), factory_ports(kpis, trained.ports if trained else {}))
 
 
@@ -118,12 +119,14 @@ def _simulate(
     )
 
 
-def factory_tables(kpis: Kpis, layouts: Sequence[Layouts], *, trace: bool) -> list[ResultTable]:
-    """All tables of a simulated token factory."""
+def factory_tables(
+    kpis: Kpis, layouts: Sequence[Layouts], jobs: Sequence[ResultTable], *, trace: bool
+) -> list[ResultTable]:
+    """All tables of a simulated token factory; `jobs` are those of training's figures."""
     from firsttoken.serving import kpi, kpi_units
 
     tables = [
-        kpi.summary_table(kpis),
+        kpi.summary_table(kpis, jobs),
         kpi.period_table(kpis),
         kpi.latency_table(kpis),
         kpi_units.tenant_table(kpis),
