@@ -10,7 +10,14 @@ from tests.serving.factories import factory, tables
 
 from firsttoken.serving.parts import library_architecture, library_hardware
 from firsttoken.serving.search import Question, search
-from firsttoken.serving.search_kpi import Planned, figure_table, frontier_table, tables_of
+from firsttoken.serving.search_kpi import (
+    Planned,
+    Told,
+    figure_table,
+    frontier_table,
+    rival_table,
+    tell,
+)
 from firsttoken.serving.search_space import FP8, NVFP4
 from firsttoken.twin.findings import InfeasibleError
 
@@ -30,14 +37,14 @@ QUESTION = Question(
 
 
 @pytest.fixture(scope="module")
-def planned() -> Planned:
-    return Planned("abilene", "chat", search(QUESTION))
+def told() -> Told:
+    return tell(Planned("abilene", "chat", search(QUESTION)))
 
 
-def test_figures_are_those_of_the_best(planned: Planned) -> None:
-    table = figure_table("base", [planned])
+def test_figures_are_those_of_the_best(told: Told) -> None:
+    table = figure_table("base", [told])
     figures = dict(zip(table.columns["figure"], table.columns["value"], strict=True))
-    answer = planned.answer
+    answer = told.plan.answer
     row = answer.best
     assert figures["gpus"] == figures["units"] * answer.columns.gpus[row] <= 8
     assert figures["tokens"] == pytest.approx(figures["per_gpu"] * figures["gpus"])
@@ -55,8 +62,8 @@ def test_figures_are_those_of_the_best(planned: Planned) -> None:
     assert figures["cost"] == pytest.approx(by_hand)
 
 
-def test_the_frontier_names_the_chosen_kind(planned: Planned) -> None:
-    table = frontier_table("base", [planned])
+def test_the_frontier_names_the_chosen_kind(told: Told) -> None:
+    table = frontier_table("base", [told])
     users, gpus = table.array("per_user"), table.array("per_gpu")
     assert (users[1:] > users[:-1]).all()
     assert (gpus[1:] < gpus[:-1]).all()
@@ -68,8 +75,8 @@ def test_the_frontier_names_the_chosen_kind(planned: Planned) -> None:
         assert bool(prefill) == bool(workers) == (kind == "apart")
 
 
-def test_rivals_meet_the_goals(planned: Planned) -> None:
-    _, rivals, _ = tables_of("base", [planned])
+def test_rivals_meet_the_goals(told: Told) -> None:
+    rivals = rival_table("base", [told])
     assert all(rivals.columns["meets"])
     assert rivals.array("tpot").max() <= 20
     seen = set(zip(*(rivals.columns[name] for name in rivals.keys), strict=True))
@@ -79,7 +86,7 @@ def test_rivals_meet_the_goals(planned: Planned) -> None:
 
 def test_a_service_without_an_answer_has_no_figures() -> None:
     found = search(replace(QUESTION, tpot=1e-5))
-    assert len(figure_table("base", [Planned("abilene", "chat", found)])) == 0
+    assert len(figure_table("base", [tell(Planned("abilene", "chat", found))])) == 0
 
 
 def test_a_twin_is_planned(tmp_path: Path) -> None:

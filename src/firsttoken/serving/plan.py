@@ -128,6 +128,8 @@ def question_of(
         drafted=float(engine.drafted),
         engine=engine_of(engine),
         corrections=faster,
+        software=engine.name,
+        release=engine.release,
         sequences=float(engine.sequences),
         gpus=number(choices.gpus, declared_gpus(system, service, drawn)),
         watts=number(choices.power, np.inf),

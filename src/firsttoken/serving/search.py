@@ -43,6 +43,7 @@ class Question:
     accepted, drafted : mean tokens of a step that are drafted and accepted, and all drafted
         (speculative decoding, multi-token prediction); 0: none.
     engine, corrections : of the performance model.
+    software, release : the engine's name and release, for calibration; empty: not known.
     sequences : most requests in flight of a data rank.
     gpus : budget; inf: none.
     watts : budget of power at GPUs and hosts, W; inf: none.
@@ -65,6 +66,8 @@ class Question:
     drafted: float = 0.0
     engine: Engine = GENERIC
     corrections: Corrections = NONE
+    software: str = ""
+    release: str = ""
     sequences: float = math.inf
     gpus: float = math.inf
     watts: float = math.inf

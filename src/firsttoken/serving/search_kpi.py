@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from firsttoken.serving.perf_weights import counts
 from firsttoken.serving.search import Answer
+from firsttoken.serving.search_calibrated import bands
 from firsttoken.serving.system import Floats, Layout
 from firsttoken.twin.result_rows import Rows
 
@@ -32,10 +33,16 @@ _UNITS = {
     "power": "W",
     "energy": "J",
     "cost": "USD",
+    **{
+        f"{name}_{kind}": "ms"
+        for name in ("ttft", "tpot")
+        for kind in ("calibrated", "low", "high")
+    },
 }
 _COLUMNS = (
     *("deployment", "format", "layout", "prefill", "workers", "gpus", "in_flight"),
     *("per_user", "per_gpu", "ttft", "tpot", "e2e", "power", "energy", "cost", "meets", "chosen"),
+    *("ttft_calibrated", "ttft_low", "ttft_high", "tpot_calibrated", "tpot_low", "tpot_high"),
 )
 
 
@@ -47,16 +54,49 @@ class Planned(NamedTuple):
     answer: Answer
 
 
+class Told(NamedTuple):
+    """A plan, and the calibrated latencies of the configurations that tables show.
+
+    Attributes
+    ----------
+    calibrated : ms by row and column (`tpot_low`); NaN where nothing was measured.
+    """
+
+    plan: Planned
+    calibrated: Mapping[int, Mapping[str, float]]
+
+
 def tables_of(scenario: str, planned: Sequence[Planned]) -> list[ResultTable]:
     """Figures of the chosen configurations, their rivals, and the frontiers."""
+    told = [tell(plan) for plan in planned]
     return [
-        figure_table(scenario, planned),
-        rival_table(scenario, planned),
-        frontier_table(scenario, planned),
+        figure_table(scenario, told),
+        rival_table(scenario, told),
+        frontier_table(scenario, told),
     ]
 
 
-def figure_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
+def tell(plan: Planned) -> Told:
+    """Predict the configurations that tables show by the library's measured points."""
+    answer = plan.answer
+    shown = {*(row for _, row in _rivals(answer)), *answer.frontier.tolist(), answer.best} - {-1}
+    rows = np.array(sorted(shown), dtype=np.int64)
+    found = bands(answer, rows)
+    values = {
+        f"{name}_{kind}": getattr(getattr(found, name), field) * MILLI
+        for name in ("ttft", "tpot")
+        for kind, field in (("calibrated", "median"), ("low", "low"), ("high", "high"))
+    }
+    return Told(
+        plan,
+        {
+            int(row): {name: float(column[k]) for name, column in values.items()}
+            for k, row in enumerate(rows)
+        },
+    )
+
+
+def figure_table(scenario: str, told: Sequence[Told]) -> ResultTable:
     """What the chosen configuration of each service is and does, one figure a row."""
     rows = Rows(
         "serving_plan",
@@ -64,10 +104,12 @@ def figure_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
         ("scenario", "factory", "service", "figure"),
         *("scenario", "factory", "service", "figure", "value", "unit", "sentence"),
     )
-    for plan in planned:
+    for plan, calibrated in told:
         if plan.answer.best < 0:
             continue
-        for figure, value, unit, sentence in _figures(plan.answer):
+        known = calibrated[plan.answer.best]
+        figures = [*_figures(plan.answer), *_measured(plan.answer, known)]
+        for figure, value, unit, sentence in figures:
             rows.add(
                 scenario=scenario,
                 factory=plan.factory,
@@ -111,6 +153,23 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
     ]
 
 
+def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, float, str, str]]:
+    """Figures of what measured points say about the best."""
+    found = []
+    for name in ("ttft", "tpot"):
+        low, high = known[f"{name}_low"], known[f"{name}_high"]
+        goal = getattr(answer.question, name) * MILLI
+        said = f"calibrated on measured points, {low:.4g} to {high:.4g} ms in 90 %"
+        if np.isnan(low):
+            said = "no measured points say more: prefill apart, drafts, or parts of one's own"
+        elif low <= goal < high:
+            said += "; the goal may be missed"
+        elif goal < low:
+            said += "; the goal will be missed"
+        found.append((f"{name}_calibrated", known[f"{name}_calibrated"], "ms", said))
+    return found
+
+
 def utilisation(answer: Answer, row: int) -> float:
     """Operations of the model's products over the BF16 peak of its GPUs: 2 a parameter and token.
 
@@ -137,7 +196,7 @@ def _cost(answer: Answer) -> str:
     )
 
 
-def rival_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
+def rival_table(scenario: str, told: Sequence[Told]) -> ResultTable:
     """The best of each way to deploy and format, and of each objective."""
     rows = Rows(
         "serving_rivals",
@@ -146,7 +205,7 @@ def rival_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
         ("scenario", "factory", "service", "deployment", "format", "best_in"),
         *("scenario", "factory", "service", "best_in", *_COLUMNS),
     )
-    for plan in planned:
+    for plan, calibrated in told:
         answer = plan.answer
         for name, row in _rivals(answer):
             rows.add(
@@ -155,6 +214,7 @@ def rival_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
                 service=plan.service,
                 best_in=name,
                 **_cells(answer, row),
+                **calibrated[row],
             )
     return rows.table(_UNITS)
 
@@ -175,7 +235,7 @@ def _rivals(answer: Answer) -> list[tuple[str, int]]:
     return found
 
 
-def frontier_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
+def frontier_table(scenario: str, told: Sequence[Told]) -> ResultTable:
     """Configurations of which none has more tokens both for a GPU and for a user."""
     rows = Rows(
         "serving_frontier",
@@ -184,7 +244,7 @@ def frontier_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
         ("scenario", "factory", "service", "rank"),
         *("scenario", "factory", "service", "rank", *_COLUMNS),
     )
-    for plan in planned:
+    for plan, calibrated in told:
         for rank, row in enumerate(plan.answer.frontier):
             rows.add(
                 scenario=scenario,
@@ -192,6 +252,7 @@ def frontier_table(scenario: str, planned: Sequence[Planned]) -> ResultTable:
                 service=plan.service,
                 rank=rank,
                 **_cells(plan.answer, int(row)),
+                **calibrated[int(row)],
             )
     return rows.table(_UNITS)
 
