@@ -161,7 +161,7 @@ class _Flow:
             tokens[0],
             tokens[1],
             stream.tenant,
-            session=number + (stream.entity << 32),
+            session=number + ((stream.entity & 0x7FFFFFFF) << 32),
             cached=(tokens[0] * stream.cached).astype(np.int64),
         )
 
