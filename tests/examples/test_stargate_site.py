@@ -65,7 +65,7 @@ def test_it_is_clean() -> None:
 
 def test_every_scenario_says_why() -> None:
     scenarios = api.load(EXAMPLE).scenarios
-    assert len(scenarios) == 11
+    assert len(scenarios) == 12
     for name, scenario in scenarios.items():
         assert len(scenario.description) > 80, name
 
