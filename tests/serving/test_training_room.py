@@ -181,3 +181,18 @@ def test_what_cannot_be(tmp_path: Path, changes: dict[str, Any], what: str, hint
     assert what in said
     assert hint in said
     assert "twin.yaml:" in said
+
+
+def test_the_factory_tells_power_with_the_dips_of_checkpoints(tmp_path: Path) -> None:
+    """An hour at one second: a checkpoint of 30 s every 10 min; 8 idle GPUs beside."""
+    saved = {"interval": "600 s", "pause": "30 s", "write": "0 s"}
+    declared = small(step_time="7 s", activity=1, restart="60 s", checkpoints=saved)
+    declared |= {"step": "1 s", "port_step": "1 s"}
+    got = tables(tmp_path, declared, horizon="1 hour", replications=1)
+    peak = found(got["serving_summary"], "x.peak_power")
+    idle = 8 * (170 + 475)
+    assert peak * 1e3 == pytest.approx(64 * 1875 + idle, rel=1e-3)
+    # 60 s to start, then 600 s and 30 s by turns: 3,540 s are 5 whole turns and 390 s
+    low = 64 * (475 + 170 + 0.15 * 1230)
+    mean = (64 * 1875 * 3390 + low * 210) / 3600 + idle
+    assert found(got["serving_summary"], "x.power") * 1e3 == pytest.approx(mean, rel=1e-3)

@@ -104,7 +104,7 @@ def _simulate(
     held = power = None
     if trained is not None:
         held = [trained.held.get(pool.name, 0.0) for pool in compiled.accelerators]
-        power = trained.ports["power"]
+        power = trained.course
     what = f"simulate {compiled.name}, {twin.scenario or 'base'}"
     return simulate(
         compiled,

@@ -32,7 +32,7 @@ def simulate(
     *,
     layouts: Sequence[Layouts],
     held: Sequence[float] | None = None,
-    power: Floats | None = None,
+    power: Callable[[int, Floats], Floats] | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cancel: threading.Event | None = None,
@@ -45,8 +45,8 @@ def simulate(
     replications, seed : replication r draws its numbers at (seed, r); results do not depend on
         the threads.
     layouts : of the replicas of each service: its own, and those that prefill.
-    held : GPUs of each pool that training has, [A]; power : W of training's GPUs and hosts by
-        report period, [R, B]; None: nothing is trained.
+    held : GPUs of each pool that training has, [A]; power : W of training's GPUs and hosts,
+        [T], of a replication and the edges of the ticks; None: nothing is trained.
     threads, progress, cancel : as in `kernel.replicate.replicate`.
 
     Raises
@@ -97,7 +97,7 @@ class _Run:
         )
         self.corrections: dict[int, Corrections] = {}
         self.held = np.zeros(pools)
-        self.trained = np.zeros((replications, periods))
+        self.trained: Callable[[int, Floats], Floats] | None = None
         self.course = np.zeros((services, ticks, of.TICKS))
         self.peak = np.zeros(replications)
         self.port = np.searchsorted(self.edges[:-1], system.port_edges[:-1] - 1e-9)
@@ -153,8 +153,9 @@ class _Run:
 
     def _held(self, r: int) -> Held:
         """What training has, by tick."""
-        ticks = np.diff([*self.first, len(self.edges) - 1])
-        power = np.repeat(self.trained[r], ticks)
+        power = np.zeros(len(self.edges) - 1)
+        if self.trained is not None:
+            power = self.trained(r, self.edges)
         return Held(np.repeat(self.held[:, None], len(power), axis=1), power)
 
     def _add_up(self, case: Case, held: Held, served: dict[int, Served], r: int) -> None:

@@ -160,15 +160,7 @@ def compile_training(
     slots = Slots(twin, name, build, resolve)
     sheets = sheets_of(slots, job)
     declared = sheets.declared
-    effects = build_effects(
-        twin, "serving", name, lambda *given: problem(slots.factory, *given), build
-    )
-    with build.slipping(effects.slips.get(("accelerators", sheets.pool), [])):
-        by_rack = sheets.hardware.has("racks")
-        gpus = sheets.hardware.series("racks" if by_rack else "count")
-    if gpus == NONE:
-        sheets.hardware.needed("count", "training runs on a number of GPUs")
-    per_rack = sheets.hardware.needed("domain", "a rack has so many GPUs") if by_rack else NONE
+    gpus, per_rack, factors = _pool_rows(sheets)
     architecture, hardware, size = numbers_of(sheets)
     work = job_of(sheets, hardware, size)
     check_job(sheets, architecture, hardware, work)
@@ -193,7 +185,7 @@ def compile_training(
         gpus=gpus,
         speed=speed,
         per_rack=per_rack,
-        factors=tuple(effects.factors.get(("accelerators", sheets.pool), ())),
+        factors=factors,
         taken=taken,
         cap=cap,
         pools=pools,
@@ -209,6 +201,25 @@ def compile_training(
         inputs=build.inputs,
         users=build.users,
     )
+
+
+def _pool_rows(sheets: Sheets) -> tuple[int, int, tuple[int, ...]]:
+    """Series of the pool's GPUs or racks, GPUs of one, and series of what disruptions leave."""
+    slots, sheet = sheets.slots, sheets.hardware
+    effects = build_effects(
+        slots.twin,
+        "serving",
+        slots.name,
+        lambda *given: problem(slots.factory, *given),
+        slots.build,
+    )
+    with slots.build.slipping(effects.slips.get(("accelerators", sheets.pool), [])):
+        by_rack = sheet.has("racks")
+        gpus = sheet.series("racks" if by_rack else "count")
+    if gpus == NONE:
+        sheet.needed("count", "training runs on a number of GPUs")
+    per_rack = sheet.needed("domain", "a rack has so many GPUs") if by_rack else NONE
+    return gpus, per_rack, tuple(effects.factors.get(("accelerators", sheets.pool), ()))
 
 
 def _share(slots: Slots, pool: str) -> Share:

@@ -15,7 +15,7 @@ import numpy as np
 
 from firsttoken.serving import training_state as of
 from firsttoken.serving.kpi import Figure, ratio, spread
-from firsttoken.serving.training_simulate import TrainingResult, TrainingSystem
+from firsttoken.serving.training_simulate import TrainingResult, TrainingSystem, power_of
 from firsttoken.serving.training_state import Floats
 from firsttoken.twin.dates import iso, to_datetime
 from firsttoken.twin.result_rows import QUANTILES, Rows
@@ -259,13 +259,13 @@ def training_tables(kpis: TrainingKpis) -> list[ResultTable]:
 
 
 def port_samples(kpis: TrainingKpis) -> dict[str, Floats]:
-    """What a job tells other rooms, by report period, [R, B]: W, token/s, GPUs."""
+    """What a job tells other rooms, by report period, [R, B]: W and GPUs that it holds, token/s."""
     found = kpis.result.period
     seconds = found[..., of.SECONDS]
     tokens = found[..., of.TOKENS] - found[..., of.LOST_TOKENS]
-    held = found[..., of.OFFERED] - found[..., of.FREE]
+    held = found[..., of.OFFERED]
     return {
-        "power": ratio(found[..., of.ENERGY], seconds),
+        "power": power_of(kpis.system, found),
         "tokens": ratio(tokens, seconds),
         "gpus": ratio(held, seconds),
     }

@@ -10,7 +10,12 @@ from firsttoken.serving import model
 from firsttoken.serving.training_compile import compile_training
 from firsttoken.serving.training_engine import must_compile
 from firsttoken.serving.training_kpi import Costs, TrainingKpis, port_samples, training_tables
-from firsttoken.serving.training_simulate import prices, simulate_training
+from firsttoken.serving.training_simulate import (
+    TrainingSystem,
+    course_of_power,
+    prices,
+    simulate_training,
+)
 from firsttoken.serving.training_state import Floats
 from firsttoken.twin.input_table import input_table
 from firsttoken.twin.parameters import Resolve
@@ -31,11 +36,30 @@ class TrainingOutcome:
     tables : all tables, of all jobs together.
     ports : `power` (W), `tokens` (token/s), `gpus` held, of all jobs together, f8[R, B] each.
     held : GPUs that jobs hold, spares included, by pool.
+    systems : the compiled jobs; seed : of the run.
     """
 
     tables: tuple[ResultTable, ...]
     ports: dict[str, Floats]
     held: dict[str, float]
+    systems: tuple[TrainingSystem, ...]
+    seed: int
+
+    def course(self, replication: int, edges: Floats) -> Floats:
+        """Power of all jobs, W, in steps as fine as one likes: with the dips of checkpoints.
+
+        Parameters
+        ----------
+        edges : s from the twin's start, rising, f8[S + 1].
+
+        Returns
+        -------
+        f8[S]
+        """
+        total = np.zeros(len(edges) - 1)
+        for system in self.systems:
+            total += course_of_power(system, self.seed, replication, edges)[0]
+        return total
 
 
 def run_training(
@@ -60,6 +84,7 @@ def run_training(
     held: dict[str, float] = {}
     found: dict[str, list[ResultTable]] = {}
     ports: dict[str, Floats] = {}
+    systems: list[TrainingSystem] = []
     if must_compile():
         settings.say("compile the simulation, once", 0, 0)
     for job, declared in factory.training.items():
@@ -84,6 +109,7 @@ def run_training(
         for port, samples in port_samples(kpis).items():
             ports[port] = ports.get(port, 0.0) + np.nan_to_num(samples)
         held[pool] = taken + system.held
+        systems.append(system)
         inputs = input_table(
             "serving_training_inputs",
             scenario,
@@ -94,7 +120,8 @@ def run_training(
             twin.library,
         )
         found.setdefault(inputs.name, []).append(inputs)
-    return TrainingOutcome(tuple(_joined(tables) for tables in found.values()), ports, held)
+    tables = tuple(_joined(several) for several in found.values())
+    return TrainingOutcome(tables, ports, held, tuple(systems), twin.seed)
 
 
 def _joined(tables: list[ResultTable]) -> ResultTable:

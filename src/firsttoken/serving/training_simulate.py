@@ -155,6 +155,12 @@ class TrainingSystem(NamedTuple):
         spares = 0.0 if row == NONE else round(float(fixed_parameters(self.parameters)[row]))
         return (math.ceil(self.replica * self.replicas / self.node - 1e-9) + spares) * self.node
 
+    @property
+    def idle(self) -> float:
+        """W of a GPU and its host without work, at the mean."""
+        row = self.rows.base
+        return 0.0 if row == NONE else float(fixed_parameters(self.parameters)[row])
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
@@ -260,7 +266,7 @@ def snapshot(system: TrainingSystem, seed: int, replication: int, at: float) -> 
 def course_of_power(
     system: TrainingSystem, seed: int, replication: int, edges: Floats
 ) -> tuple[Floats, Floats]:
-    """Power of the job's GPUs and hosts, and its counts, on a grid as fine as one likes.
+    """Power of the GPUs that a job holds and of their hosts, on a grid as fine as one likes.
 
     Parameters
     ----------
@@ -278,7 +284,19 @@ def course_of_power(
         drawn.advance(float(edges[0]), system.edges, counts, kinds)
     fine = np.zeros((len(edges) - 1, of.COUNTS))
     drawn.advance(float(edges[-1]), edges, fine, kinds)
-    return fine[:, of.ENERGY] / np.diff(edges), fine
+    return power_of(system, fine), fine
+
+
+def power_of(system: TrainingSystem, counts: Floats) -> Floats:
+    """Mean power of the GPUs that a job holds, W, of counts [..., COUNTS].
+
+    Before it begins and after it is finished they take their power without work.
+    """
+    energy = counts[..., of.ENERGY] + counts[..., of.FREE] * system.idle
+    seconds = counts[..., of.SECONDS]
+    found = np.zeros(energy.shape)
+    np.divide(energy, seconds, out=found, where=seconds > 0)
+    return found
 
 
 def prices(system: TrainingSystem, replications: int, seed: int) -> Floats:
