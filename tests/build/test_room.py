@@ -165,7 +165,8 @@ def with_sites(folder: Path, weight: float) -> dict[str, Any]:
     (folder / "sites.csv").write_text(
         "\n".join(["site,start,end,seen", *rows, f"open,2023-01-01,,{day + 400}", ""])
     )
-    return changed(reference={"file": "sites.csv", "weight": weight})
+    own = {"file": "sites.csv", "weight": weight, "method": "kaplan_meier"}
+    return changed(reference=own)
 
 
 def test_the_weight_of_comparable_sites(tmp_path: Path) -> None:
