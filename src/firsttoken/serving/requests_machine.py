@@ -86,7 +86,7 @@ class Machine:
         self.records = records
         self.replicas = sum(pool.replicas for pool in self.pools)
         self.ticks = max(int(np.ceil(system.horizon / system.tick - 1e-9)), 1)
-        self.edges = system.edges if len(system.edges) else np.array([0.0, system.horizon])
+        self.edges = edges_of(system)
         names = sorted({tenant.priority for tenant in system.tenants}, reverse=True)
         self.levels = {priority: level for level, priority in enumerate(names)}
         self._chunks: Iterator[Requests] = iter(())
@@ -351,6 +351,11 @@ class Machine:
                 if held[what] != row[name]:
                     found.append(Change(time, number, what, held[what]))
         return found + [change for change in ordered if change.time > time]
+
+
+def edges_of(system: System) -> Floats:
+    """Edges of the report periods, s: one period if none are given."""
+    return system.edges if len(system.edges) else np.array([0.0, system.horizon])
 
 
 def change_table(changes: list[Change]) -> npt.NDArray[Any]:

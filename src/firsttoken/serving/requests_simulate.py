@@ -15,7 +15,7 @@ from firsttoken.kernel.sketch import BUCKETS, fill_quantiles
 from firsttoken.serving import requests_engine
 from firsttoken.serving.requests_books import check_books, made_in_hand
 from firsttoken.serving.requests_check import check_system
-from firsttoken.serving.requests_machine import Machine
+from firsttoken.serving.requests_machine import Machine, edges_of
 from firsttoken.serving.requests_result import QUANTILES, RequestResult, Snapshot
 from firsttoken.serving.requests_state import (
     BUSY,
@@ -221,8 +221,7 @@ class _Collector:
     """Arrays that replications write their rows into."""
 
     def __init__(self, system: System, replications: int, end: float, since: float) -> None:
-        machine = Machine(system)
-        self.system, self.end, self.since, self.edges = system, end, since, machine.edges
+        self.system, self.end, self.since, self.edges = system, end, since, edges_of(system)
         self.replications = replications
         self.found: list[dict[str, Any]] = [{} for _ in range(replications)]
         self.records: dict[str, npt.NDArray[Any]] = {}
