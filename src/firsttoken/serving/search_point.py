@@ -19,30 +19,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firsttoken.serving.energy_law import gpu_power, use_of_step
 from firsttoken.serving.perf_efficiency import GENERIC, NONE, RATES, Corrections, Engine
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
 from firsttoken.serving.perf_point import Point, aggregated_point, disaggregated_point
 from firsttoken.serving.perf_replica import Demand, Replica, demand
-from firsttoken.serving.perf_step import Terms, step_seconds
 from firsttoken.serving.search_space import Layouts, crossed
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
 
 Ints = NDArray[np.int64]
-
-USED: Final = Terms(
-    dense=0.80,
-    experts=0.75,
-    decode=0.70,
-    prefill=0.85,
-    elementwise=0.55,
-    head=0.70,
-    reduce=0.40,
-    exchange=0.40,
-    launch=0.25,
-    overhead=0.0,
-)
-"""Share of the power between rest and limit that a GPU takes in each operator (fitted prior:
-published runs take 60-70 % of the limit in large batches and 35-50 % in small ones)."""
 
 BUSY: Final = (0.5, 0.7, 0.9)
 """Shares of its time that a pool of prefill workers may be busy."""
@@ -64,7 +49,7 @@ class Load:
     prompt, output : mean tokens of a request.
     cached : share of the prompt that is found in the prefix cache.
     accepted, drafted : tokens of a step that are drafted, and of them those accepted, in the mean.
-    sequences : most requests in flight of a replica.
+    sequences : most requests in flight of a data rank.
     quantile : z of the share of the time in which goals must hold; 0: on average.
     """
 
@@ -176,11 +161,9 @@ def aggregated(load: Load, found: Layouts) -> Columns:
     busiest = point(flight)
     mean = busiest if load.quantile <= 0 else point(mean_of(flight, load.quantile))
     ones, gpus = np.ones(len(rows)), replica_gpus(layout)
-    spent = prefill_seconds(load, layout) * mean.tokens / load.output
-    watts = load.hardware.idle + _dynamic(load) * (
-        np.minimum(spent, 1.0) * _prefill_share(load, layout)
-        + np.maximum(1.0 - spent, 0.0) * _decode_share(load, layout, mean.running)
-    )
+    spent = np.minimum(prefill_seconds(load, layout) * mean.tokens / load.output, 1.0)
+    watts = spent * prefill_watts(load, layout)
+    watts += (1.0 - spent) * decode_watts(load, layout, mean.running)
     return Columns(
         0.0 * ones,
         rows.format,
@@ -226,39 +209,36 @@ def decode_seconds(load: Load, layout: Layout, running: Floats) -> Floats:
 
 def _prefill_step(load: Load, layout: Layout) -> tuple[Floats, Floats]:
     """Seconds of one chunk on every data rank, and how many follow each other."""
-    _, _, count = load.on(layout).chunk(load.ask)
-    return load.on(layout).uncovered(_prefill_terms(load, layout)), count
+    replica, data = load.on(layout), np.asarray(layout.data)
+    tokens, pairs, count = replica.chunk(load.ask)
+    return replica.uncovered(replica.terms(tokens * data, data, 0.0, pairs * data)), count
 
 
-def _prefill_terms(load: Load, layout: Layout) -> Terms:
+def prefill_watts(load: Load, layout: Layout) -> Floats:
+    """Power of one GPU while its replica prefills, without its host."""
+    step, _ = _prefill_step(load, layout)
     tokens, pairs, _ = load.on(layout).chunk(load.ask)
     data = np.asarray(layout.data)
-    return load.on(layout).terms(tokens * data, data, 0.0, pairs * data)
+    return _watts(load, layout, step, tokens * data, data, 0.0, pairs * data)
 
 
-def _decode_terms(load: Load, layout: Layout, running: Floats) -> Terms:
-    """One step: each pipeline stage works on a batch of its own."""
+def decode_watts(load: Load, layout: Layout, running: Floats) -> Floats:
+    """Power of one GPU while its replica decodes, without its host."""
+    step = load.on(layout).decode(running, load.ask)
     batch = running / np.asarray(layout.pipeline)
-    queries = 1.0 + load.ask.drafted
-    return load.on(layout).terms(batch * queries, batch, batch * load.context, 0.0, queries=queries)
+    tokens = batch * (1.0 + load.ask.drafted)
+    return _watts(load, layout, step, tokens, batch, batch * load.context, 0.0)
 
 
-def used_share(terms: Terms) -> Floats:
-    """Mean share of the power between rest and limit over a step, f8[n]."""
-    spent = sum(np.asarray(term) * share for term, share in zip(terms, USED, strict=True))
-    return np.asarray(spent / step_seconds(terms))
-
-
-def _prefill_share(load: Load, layout: Layout) -> Floats:
-    return used_share(_prefill_terms(load, layout))
-
-
-def _decode_share(load: Load, layout: Layout, running: Floats) -> Floats:
-    return used_share(_decode_terms(load, layout, running))
-
-
-def _dynamic(load: Load) -> float:
-    return float(load.hardware.tgp) - float(load.hardware.idle)
+def _watts(
+    load: Load, layout: Layout, step: Any, tokens: Any, sequences: Any, kv: Any, pairs: Any
+) -> Floats:
+    """Of steps that follow each other, one in each pipeline stage."""
+    seconds = step / np.asarray(layout.pipeline)
+    use = use_of_step(
+        load.architecture, load.hardware, layout, tokens, sequences, kv, pairs, seconds
+    )
+    return gpu_power(load.hardware, use)
 
 
 def prefill_choices(load: Load, found: Layouts) -> Ints:
@@ -371,8 +351,9 @@ def _paired(
     mean = busiest if load.quantile <= 0 else point(mean_of(flight, load.quantile))
     sizes = replica_gpus(before.layout) * first, replica_gpus(after.layout) * then
     spent = prefill_seconds(load, before.layout) * mean.tokens / load.output / first
-    power = sizes[0] * np.minimum(spent, 1.0) * _prefill_share(load, before.layout)
-    power += sizes[1] * _decode_share(load, after.layout, mean.running / then)
+    spent = np.minimum(spent, 1.0)
+    power = spent * prefill_watts(load, before.layout) + (1.0 - spent) * load.hardware.idle
+    power = sizes[0] * power + sizes[1] * decode_watts(load, after.layout, mean.running / then)
     gpus = sizes[0] + sizes[1]
     return Columns(
         np.ones(len(flight)),
@@ -387,5 +368,5 @@ def _paired(
         busiest.e2e,
         mean.tokens,
         gpus,
-        load.hardware.idle + _dynamic(load) * power / gpus,
+        power / gpus,
     )
