@@ -12,7 +12,7 @@ from firsttoken.serving.timeline import Course
 from firsttoken.serving.traffic_generate import Drawn, Generator, Stream
 from firsttoken.serving.traffic_scale import merged, of_tenant, repeated, scaled, select
 
-APART = 1 << 52
+APART = 1 << 56
 """Distance of the hashes and sessions of one tenant from those of the next."""
 
 
