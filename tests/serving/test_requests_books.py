@@ -195,6 +195,15 @@ def test_a_state_may_go_on_under_another_cap() -> None:
     assert less.energy[0, 0] < free.energy[0, 0]
 
 
+def test_a_state_may_go_on_with_other_traffic() -> None:
+    system = bursts(traffic=requests_of(np.array([1.0, 90.0]), np.full(2, 9), np.full(2, 5)))
+    later = requests_of(np.arange(50.0, 150.0), np.full(100, 9), np.full(100, 5))
+    found = simulate(
+        system._replace(traffic=later), 1, 3, initial_state=snapshot(system, 3, 0, 100.0)
+    )
+    assert found.arrived.tolist() == [[49, 0]]  # 101 s and later
+
+
 def test_a_state_of_another_service_is_refused() -> None:
     state = snapshot(bursts(), 3, 0, 100.0)
     larger = bursts(pool=bursts().pool._replace(replicas=4))

@@ -210,12 +210,11 @@ class Machine:
 
     # Requests ---------------------------------------------------------------------------
 
-    def _feed(self, skip: int = 0) -> None:
-        """Hand over the next requests, with the hashes of those that are in the system."""
+    def _feed(self, since: float = -np.inf) -> None:
+        """Hand over the next requests, those after a time (s), with the hashes of those inside."""
         state = self["world"]
         chunk = next(self._chunks, None)
-        while chunk is not None and len(chunk.arrival) <= skip:
-            skip -= len(chunk.arrival)
+        while chunk is not None and (not len(chunk.arrival) or chunk.arrival[-1] <= since):
             chunk = next(self._chunks, None)
         if chunk is None:
             state["last"], state["feed"], state["fed"] = 1, 0, 0
@@ -228,7 +227,7 @@ class Machine:
         rows["hashes"] = np.diff(chunk.first)
         self.memory.replace(STATIC["feed"], rows)
         self._set_hashes(np.concatenate([kept, chunk.hashes]))
-        state["feed"], state["fed"] = len(rows), skip
+        state["feed"], state["fed"] = len(rows), np.searchsorted(chunk.arrival, since, "right")
         self._set_margin(int(rows["hashes"].max(initial=0)))
 
     def _live_hashes(self) -> npt.NDArray[np.int64]:
@@ -335,7 +334,7 @@ class Machine:
         world["period"] = 0
         self._chunks = self.requests(seed, replication)
         world["last"] = 0
-        self._feed(int(world["arrived"][0]))
+        self._feed(state.time)
         operate(self.memory.m, GO_ON)
 
     def _changes_after(self, time: float) -> list[Change]:

@@ -102,7 +102,8 @@ def simulate(
     threads, progress, cancel
         As in :func:`firsttoken.kernel.replicate.replicate`.
     records
-        Keep what became of each request of replication 0 (traffic must be `Requests`).
+        Keep what became of each request of replication 0; traffic must be `Requests`, and the
+        system empty at the start.
     first
         Number of the first replication.
 
@@ -116,7 +117,8 @@ def simulate(
         Naming what is wrong: requests out of order or without length, a chunk smaller than the
         batch, a snapshot of another system.
     ValueError
-        If the horizon is later than the system's, or not after the snapshot.
+        If the horizon is later than the system's, or not after the snapshot, or records cannot
+        be kept.
     BalanceError
         If requests, tokens, blocks or energy do not balance: a defect of the engine.
     """
@@ -129,8 +131,8 @@ def simulate(
         check_snapshot(system, initial_state)
     kept = 0
     if records:
-        if not isinstance(system.traffic, Requests):
-            raise ValueError("records need requests that are given, not a source of them")
+        if not isinstance(system.traffic, Requests) or initial_state is not None:
+            raise ValueError("records need requests that are given, and an empty system")
         kept = len(system.traffic.arrival)
     collector = _Collector(system, replications, end, since)
     local = threading.local()
