@@ -8,7 +8,6 @@ import pytest
 from firsttoken.serving import perf_weights as weights
 from firsttoken.serving.parts import library_architecture, library_hardware
 from firsttoken.serving.perf_efficiency import NONE, RATES, Corrections
-from firsttoken.serving.perf_power import step_joules, step_watts
 from firsttoken.serving.perf_speculation import accepted_tokens, draft_seconds
 from firsttoken.serving.perf_step import (
     Terms,
@@ -215,15 +214,4 @@ def test_a_draft_costs_a_layer_and_the_head() -> None:
     body = seconds(terms) - float(terms.head) - 1e-3
     assert float(draft_seconds(DEEPSEEK, terms, 2.0)) == pytest.approx(
         2 * (body / 61 + float(terms.head))
-    )
-
-
-def test_power_lies_between_rest_and_limit() -> None:
-    idle = step_terms(LLAMA, H100, EIGHT, 1.0, 1.0, 0.0, 0.0, NONE, 1.0)
-    busy = step_terms(LLAMA, H100, EIGHT, 256.0, 256.0, 256 * 32768.0, 0.0)
-    low, high = float(step_watts(idle, H100)), float(step_watts(busy, H100))
-    assert float(H100.idle) < low < 0.25 * float(H100.tgp)
-    assert 0.75 * float(H100.tgp) < high < float(H100.tgp)
-    assert float(step_joules(busy, H100, EIGHT)) == pytest.approx(
-        8 * (high - float(H100.idle)) * seconds(busy)
     )

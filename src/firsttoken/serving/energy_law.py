@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from firsttoken.serving import perf_weights as weights
+from firsttoken.serving.perf_memory import replica_gpus
 from firsttoken.serving.perf_step import experts_hit
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Numbers
 
@@ -112,3 +113,20 @@ def gpu_power(hardware: Hardware, use: Use, law: PowerLaw | None = None) -> Floa
     z = law.static + law.weights * use.weights + law.cache * use.cache
     z = z + law.work * np.maximum(use.work, 1e-12) ** law.exponent
     return np.asarray(hardware.idle - (hardware.tgp - hardware.idle) * np.expm1(-z))
+
+
+def step_joules(
+    architecture: Architecture,
+    hardware: Hardware,
+    layout: Layout,
+    tokens: Numbers,
+    sequences: Numbers,
+    kv_tokens: Numbers,
+    pairs: Numbers,
+    seconds: Numbers,
+) -> Floats:
+    """Energy of a step above rest over all GPUs of a replica, J, f8[n]; see `use_of_step`."""
+    work = (tokens, sequences, kv_tokens, pairs)
+    use = use_of_step(architecture, hardware, layout, *work, seconds)
+    above = gpu_power(hardware, use) - np.asarray(hardware.idle)
+    return np.asarray(replica_gpus(layout) * above * seconds)

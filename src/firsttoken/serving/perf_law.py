@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from firsttoken.serving import perf_weights as weights
+from firsttoken.serving.energy_law import step_joules
 from firsttoken.serving.perf_efficiency import (
     GENERIC,
     GRAPH,
@@ -17,7 +19,6 @@ from firsttoken.serving.perf_efficiency import (
     Rates,
 )
 from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
-from firsttoken.serving.perf_power import step_joules
 from firsttoken.serving.perf_replica import Replica
 from firsttoken.serving.perf_step import Terms, step_seconds
 from firsttoken.serving.system import Architecture, Hardware, Layout, StepLaw
@@ -69,7 +70,8 @@ def step_law(
         return replica.terms(*parts)
 
     least = np.maximum(sizes, lanes)
-    table = terms(least, np.minimum(least, SAMPLED * float(np.asarray(layout.data))))
+    most = SAMPLED * float(np.asarray(layout.data))
+    table = terms(least, np.minimum(least, most))
     covered = sizes / lanes / float(np.asarray(layout.data)) <= GRAPH
     whole = np.where(covered, step_seconds(table), replica.uncovered(table))
     fixed = terms(lanes, 0.0)
@@ -80,19 +82,27 @@ def step_law(
     chunk = terms(CHUNK, 1.0, 0.0, attended)
     kv_second = float((np.asarray(read.decode) - np.asarray(idle.decode)) / SEQUENCES / context)
     pair_second = float(np.asarray(chunk.prefill) / attended)
-    host = fixed._replace(**{name: 0.0 for name in Terms._fields if name not in _HOST})
-    energy_step = float(step_joules(host, hardware, layout))
     gpus = float(replica_gpus(layout))
+
+    long = np.maximum(np.maximum.accumulate(whole), overhead)
+    joules = partial(step_joules, architecture, hardware, layout)
+    table_joules = joules(sizes, np.minimum(sizes, most), 0.0, 0.0, long)
+    energy_step = min(float(joules(0.0, 0.0, 0.0, 0.0, overhead)), float(table_joules[0]))
+    kv, alone, filled = SEQUENCES * context, float(step_seconds(idle)), float(step_seconds(chunk))
+    kv_joule = joules(SEQUENCES, SEQUENCES, kv, 0.0, alone + kv_second * kv)
+    kv_joule = (kv_joule - joules(SEQUENCES, SEQUENCES, 0.0, 0.0, alone)) / kv
+    pair_joule = joules(CHUNK, 1.0, 0.0, attended, filled)
+    pair_joule -= joules(CHUNK, 1.0, 0.0, 0.0, filled - pair_second * attended)
     return StepLaw(
         tokens=sizes,
         seconds=np.maximum.accumulate(np.maximum(whole - overhead, 0.0)),
-        joules=np.maximum.accumulate(step_joules(table, hardware, layout) - energy_step),
+        joules=np.maximum.accumulate(table_joules - energy_step),
         overhead=overhead,
         kv_second=kv_second,
         pair_second=pair_second,
         energy_step=energy_step,
-        kv_joule=float(step_joules(_only("decode", kv_second), hardware, layout)),
-        pair_joule=float(step_joules(_only("prefill", pair_second), hardware, layout)),
+        kv_joule=max(float(kv_joule), 0.0),
+        pair_joule=max(float(pair_joule) / attended, 0.0),
         idle=gpus * float(hardware.idle),
         limit=gpus * float(hardware.tgp),
         gpus=gpus,
@@ -100,12 +110,3 @@ def step_law(
         kv_bytes=float(weights.kv_bytes(architecture, layout.kv_bits, context)),
         link=gpus * float(hardware.network) * float(np.asarray(rates.network)),
     )
-
-
-_HOST: Final = ("launch", "overhead")
-"""Terms of a step that do not depend on what it does."""
-
-
-def _only(name: str, seconds: float) -> Terms:
-    """Terms of which all but one are 0."""
-    return Terms(**{field: seconds if field == name else 0.0 for field in Terms._fields})
