@@ -115,6 +115,9 @@ def test_more_is_slower() -> None:
     rack = seconds("qwen3_235b", "gb200", far) / seconds("qwen3_235b", "gb200", near)
     node = seconds("qwen3_235b", "h100_sxm", far) / seconds("qwen3_235b", "h100_sxm", near)
     assert rack < node
+    uneven = far._replace(imbalance=1.5)
+    assert seconds("qwen3_235b", "gb200", uneven) > 1.05 * seconds("qwen3_235b", "gb200", far)
+    assert seconds(LLAMA, "gb200", uneven) == seconds(LLAMA, "gb200", far)
 
 
 def test_terms_broadcast() -> None:

@@ -79,6 +79,9 @@ class Training(Declared):
     )
     adapters: bool = Field(False, description="Whether only adapters are trained (LoRA).")
     capacity: bool = Field(False, description="Whether experts drop tokens above a fixed capacity.")
+    imbalance: Annotated[Value, Quantity("", at_least=1, series=False)] = default(
+        1, description="Tokens of the busiest rank of experts over the mean."
+    )
     release: str = Field(
         "", description="Release of the training software, as yy.mm; empty: the newest measured."
     )

@@ -282,7 +282,14 @@ def job_of(sheets: Sheets, hardware: Hardware, gpus: float) -> Job:
         trained=0.0 if declared.adapters else 1.0,
         dropped=float(declared.capacity),
         release=release,
+        imbalance=_imbalance(sheets),
     )
+
+
+def _imbalance(sheets: Sheets) -> float:
+    """Tokens of the busiest rank of experts over the mean, at its mean."""
+    row = sheets.job.needed("imbalance", "experts wait for the busiest")
+    return float(fixed_parameters(sheets.slots.build.tables()[0])[row])
 
 
 def _newest() -> float:

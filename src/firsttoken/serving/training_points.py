@@ -146,6 +146,7 @@ def _points(rows: Sequence[Mapping[str, str]]) -> Points:
             bits=np.array([float(bits) for bits, _ in formats]),
             block=np.array([float(block) for _, block in formats]),
             recompute=np.zeros(len(rows)),
+            imbalance=np.ones(len(rows)),
             release=np.array([release_years(row["release"]) for row in rows]),
         ),
         np.array([float(row["seconds"]) for row in rows]),

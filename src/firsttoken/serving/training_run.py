@@ -36,7 +36,7 @@ class TrainingOutcome:
     tables : all tables, of all jobs together.
     ports : `power` (W), `tokens` (token/s), `gpus` held, of all jobs together, f8[R, B] each.
     held : GPUs that jobs hold, spares included, by pool.
-    systems : the compiled jobs; seed : of the run.
+    systems : the compiled jobs; seed : of the run; kpis : of each job, see `training_kpi.figures`.
     """
 
     tables: tuple[ResultTable, ...]
@@ -44,6 +44,7 @@ class TrainingOutcome:
     held: dict[str, float]
     systems: tuple[TrainingSystem, ...]
     seed: int
+    kpis: tuple[TrainingKpis, ...]
 
     def course(self, replication: int, edges: Floats) -> Floats:
         """Power of all jobs, W, in steps as fine as one likes: with the dips of checkpoints.
@@ -85,6 +86,7 @@ def run_training(
     found: dict[str, list[ResultTable]] = {}
     ports: dict[str, Floats] = {}
     systems: list[TrainingSystem] = []
+    all_kpis: list[TrainingKpis] = []
     if must_compile():
         settings.say("compile the simulation, once", 0, 0)
     for job, declared in factory.training.items():
@@ -110,6 +112,7 @@ def run_training(
             ports[port] = ports.get(port, 0.0) + np.nan_to_num(samples)
         held[pool] = taken + system.held
         systems.append(system)
+        all_kpis.append(kpis)
         inputs = input_table(
             "serving_training_inputs",
             scenario,
@@ -121,7 +124,7 @@ def run_training(
         )
         found.setdefault(inputs.name, []).append(inputs)
     tables = tuple(_joined(several) for several in found.values())
-    return TrainingOutcome(tables, ports, held, tuple(systems), twin.seed)
+    return TrainingOutcome(tables, ports, held, tuple(systems), twin.seed, tuple(all_kpis))
 
 
 def _joined(tables: list[ResultTable]) -> ResultTable:

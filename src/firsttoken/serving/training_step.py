@@ -38,6 +38,7 @@ class Job(NamedTuple):
     recompute : share of a forward pass that backward repeats.
     trained : share of the weights that get gradients: 1, or 0 for adapters (LoRA).
     dropped : 1 if experts have a fixed capacity and drop tokens above it.
+    imbalance : tokens of the busiest rank of experts over the mean; all wait for it.
     release : software, years after 2025-09 (`release_years`).
     """
 
@@ -57,6 +58,7 @@ class Job(NamedTuple):
     trained: Numbers = 1.0
     dropped: Numbers = 0.0
     release: Numbers = 0.75
+    imbalance: Numbers = 1.0
 
     @property
     def data(self) -> Any:
@@ -253,14 +255,15 @@ def step_terms(
     zero = np.zeros(np.shape(forward * product))
     return TrainingTerms(
         products=zero + forward * (count.attention + count.dense) * rounds * product + head,
-        experts=zero + experts * rates.grouped * (1.0 + rates.rows / np.maximum(rows, 1e-9)),
+        experts=zero
+        + experts * rates.grouped * (job.imbalance + rates.rows / np.maximum(rows, 1e-9)),
         attention=zero
         + attention * rates.attention / h.bf16
         + scores * rates.exponent / exponentials(h),
         memory=zero + _memory(a, h, job, rates, tokens),
         launch=zero + _launch(a, h, job, rates),
         tensor=zero + _tensor(a, h, job, rates, tokens),
-        exchange=zero + _exchange(a, h, job, rates, tokens),
+        exchange=zero + _exchange(a, h, job, rates, tokens) * job.imbalance,
         context=zero + _context(a, h, job, rates, tokens),
         sharded=zero + _sharded(a, h, job, rates),
         transfer=zero + _transfer(a, h, job, rates, tokens),
