@@ -7,7 +7,7 @@ from typing import Final
 
 from firsttoken.kernel.compiled import compiled, compiled_inner
 from firsttoken.kernel.random import ARRIVAL, normal
-from firsttoken.serving.factory_flow import Work, throw
+from firsttoken.serving.factory_flow import Work, give_way, throw
 from firsttoken.serving.factory_state import (
     AGAIN,
     ARRIVED,
@@ -23,6 +23,9 @@ from firsttoken.serving.factory_state import (
 )
 from firsttoken.serving.factory_system import Factory
 from firsttoken.serving.factory_tick import decode_tick, prefill_tick, waiting_requests
+
+SLACK: Final = 1.005
+"""KV tokens over those that fit, above which sequences give way."""
 
 SLOTS: Final = 64
 """Looks ahead for which replicas may be starting."""
@@ -97,6 +100,9 @@ def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, r
     lost = min(f.inputs.lost[p, k], 1.0)
     if lost > 0.0:
         tally.rows[s, row, LOST] += throw(state, f, s, k, lost, work)
+    most = f.pools.kv_tokens[p] * up * f.services.room[s]
+    if up > 0.0 and state.context[s] > SLACK * most:
+        tally.rows[s, row, LOST] += give_way(state, f, s, k, most)
     power = 0.0
     if q != p:
         able = _scaled(state, f, s, q, k)

@@ -282,6 +282,67 @@ def throw(state: State, f: Factory, s: int, k: int, share: float, work: Work) ->
 
 
 @compiled_inner
+def give_way(state: State, f: Factory, s: int, k: int, most: float) -> float:
+    """Throw out those who began last until at most `most` tokens of KV are held; return how many.
+
+    As in the request mode: what was admitted last gives way.  They come again in the next tick.
+    """
+    window = state.phi.shape[1]
+    alive, phi = state.survived[s], state.phi[s, k % window]
+    oldest = max(k - window + 2, 0)
+    tick, thrown = k, 0.0
+    while state.context[s] > most and tick > oldest:
+        tick -= 1
+        left, right = state.phi[s, tick % window], state.phi[s, (tick + 1) % window]
+        for c in range(f.services.first[s], f.services.first[s + 1]):
+            base = state.started[c, tick % window]
+            rise = state.started[c, (tick + 1) % window] - base
+            if rise <= 0.0:
+                continue
+            for j in range(f.classes.first[c], f.classes.first[c + 1]):
+                low = max(base, state.began[j])
+                some = base + rise - low
+                if some <= 0.0:
+                    continue
+                began = left + (low - base) / rise * (right - left)
+                part = alive * f.classes.share[j] * some
+                tokens = phi - 0.5 * (began + right)
+                state.again[c] += part
+                state.books[c, THROWN] += part
+                state.books[c, WASTED] += part * (1.0 + tokens)
+                state.batch[s] -= part
+                context = f.classes.prompt[j] + f.classes.cached[j] + 1.0
+                state.context[s] -= part * (context + tokens)
+                thrown += part
+    if tick < k:
+        _flatten(state, f, s, k, tick)
+    return thrown
+
+
+@compiled_inner
+def _flatten(state: State, f: Factory, s: int, k: int, tick: int) -> None:
+    """Let nobody have started from `tick` on."""
+    window = state.phi.shape[1]
+    phi = state.phi[s, k % window]
+    base = state.phi[s, tick % window]
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        top, area = state.started[c, tick % window], state.area[c, tick % window]
+        for t in range(tick, k):
+            now, then = t % window, (t + 1) % window
+            state.started[c, then] = top
+            state.area[c, then] = state.area[c, now] + top * (
+                state.phi[s, then] - state.phi[s, now]
+            )
+            state.good[c, then], state.delay[c, then] = state.good[c, now], state.delay[c, now]
+            state.hold[c, then] = state.hold[c, now]
+        for j in range(f.classes.first[c], f.classes.first[c + 1]):
+            x = phi - max(f.classes.output[j] - 1.0, 0.0)
+            state.began[j] = min(state.began[j], top)
+            if x > base:
+                state.swept[j] = area + top * (x - base)
+
+
+@compiled_inner
 def _forget(state: State, f: Factory, s: int, k: int) -> None:
     """Bring the curves of a service back to scale, after nearly all sequences were thrown out."""
     window = state.phi.shape[1]
@@ -292,6 +353,7 @@ def _forget(state: State, f: Factory, s: int, k: int) -> None:
             state.area[c, w] *= factor
             state.good[c, w] *= factor
             state.delay[c, w] *= factor
+            state.hold[c, w] *= factor
         for j in range(f.classes.first[c], f.classes.first[c + 1]):
             state.began[j] *= factor
             state.swept[j] *= factor

@@ -95,15 +95,18 @@ def pace_of(
     """
     p = f.services.decode[s]
     spread = f.pools.imbalance[p] * state.variance[s]
-    seen = 1.0
-    per = 0.0
+    seen, per, slope = 1.0, 0.0, 0.0
     if batch > FEWEST:
-        seen = min(max(batch + spread / batch, 1.0), max(f.pools.sequences[p], 1.0))
         per = context / batch
+        here, _ = step_of(f, s, p, work.mix, batch, context, 0.0, limit, speed)
+        more, _ = step_of(f, s, p, work.mix, batch + 1.0, context + per, 0.0, limit, speed)
+        slope = max(more / here - 1.0, 0.0)
+        # Tokens are made in steps of k at the rate k / t(k): that is where they see others.
+        biased = spread / batch * max(1.0 - batch * slope, 0.0)
+        seen = min(max(batch + biased, 1.0), max(f.pools.sequences[p], 1.0))
     kv = seen * per
     one, _ = step_of(f, s, p, work.mix, 1.0, f.services.context[s], 0.0, limit, speed)
     plain, _ = step_of(f, s, p, work.mix, seen, kv, 0.0, limit, speed)
-    more, _ = step_of(f, s, p, work.mix, seen + 1.0, kv + per, 0.0, limit, speed)
     most = max(f.pools.chunk[p] - seen * f.pools.width[p], 1.0)
     full, _, _ = real_step(f, s, p, work.mix, seen, kv, most, limit, speed, one)
     filled, seconds, joules, load = settle(f, s, p, work.mix, seen, kv, prompt, limit, speed, one)
@@ -118,7 +121,7 @@ def pace_of(
         filled / most,
         joules,
         load,
-        max(more / plain - 1.0, 0.0),
+        slope,
         False,
     )
 

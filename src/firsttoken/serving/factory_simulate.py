@@ -104,9 +104,7 @@ def weighted_quantile(counts: Floats, probability: float) -> float:
         return float("nan")
     edges = bucket_edges()
     reached = np.concatenate([[0.0], np.cumsum(counts)]) / total
-    kept = np.concatenate([[True], np.diff(reached) > 0.0])
-    kept[np.argmax(kept[1:])] = True
-    return float(np.interp(probability, reached[kept], edges[kept]))
+    return float(np.interp(probability, reached, edges))
 
 
 def simulate(

@@ -237,16 +237,18 @@ def _count_one(
     window = state.phi.shape[1]
     whole = int(since)
     after, before = (whole + 1) % window, whole % window
-    curve = state.started
-    if f.services.prefill[s] != f.services.decode[s]:
-        curve = state.prefilled
-    began = curve[c, after] - curve[c, before]
-    good, delay = 1.0, 0.0
+    began = state.started[c, after] - state.started[c, before]
+    good, delay, hold = work.good[c], work.delay[c], work.wait[c]
+    if f.services.prefill[s] == f.services.decode[s]:
+        hold = 0.0
     if whole < state.tick[0] and began > 0.0:
         good = (state.good[c, after] - state.good[c, before]) / began
         delay = (state.delay[c, after] - state.delay[c, before]) / began
-    elif work.start[c] > 0.0:
-        good, delay = work.good[c], work.delay[c]
+        hold = (state.hold[c, after] - state.hold[c, before]) / began
+    if hold > 0.0:
+        took += hold
+        for i in range(QUANTS):
+            work.quant[i] += hold
     reached = good
     if steps >= 0.5:
         count_into(tally.sketch[c, BY_TPOT], work.quant, SCALE / steps, amount)
@@ -276,7 +278,6 @@ def count_begun(
 ) -> None:
     """Count the requests of service s that start in tick k, by their time to first token."""
     pools, classes, services = f.pools, f.classes, f.services
-    window = state.phi.shape[1]
     p = services.prefill[s]
     batch = pace.batch * pools.width[p]
     place, between = correction_place(f, s, pace.load)
@@ -328,12 +329,6 @@ def count_begun(
                 count_into(tally.sketch[c, BY_TTFT], work.quant, SCALE, part)
                 good += classes.share[j] * share_below(work.quant, classes.goals[c, 0])
                 delay += classes.share[j] * average
-        raw = work.start[c]
-        if p == services.decode[s]:
-            raw /= state.survived[s]
-        now, then = k % window, (k + 1) % window
-        state.good[c, then] = state.good[c, now] + raw * good
-        state.delay[c, then] = state.delay[c, now] + raw * delay
         work.good[c], work.delay[c] = good, delay
         tally.rows[s, row, TTFT] += work.start[c] * delay
 

@@ -94,6 +94,9 @@ CURVES: Final = (
     "area",
     "good",
     "delay",
+    "hold",
+    "ready_good",
+    "ready_delay",
     "phi",
     "plain",
     "noise",
@@ -114,6 +117,8 @@ class State(NamedTuple):
     arrived, prefilled, started : f8[C, R], requests, cumulative.
     area : f8[C, R], integral of `started` over phi.
     good, delay : f8[C, R], started requests that reached the goal of TTFT; sum of their TTFT.
+    hold : f8[C, R], sum of the s from the end of their prefill in another pool to their start.
+    ready_good, ready_delay : f8[C, R], as `good` and `delay`, by the end of that prefill.
     phi : f8[S, R]; plain : f8[S, R], seconds of decoding without the prefill of others.
     noise, skew, drift : f8[S, R], cumulative second and third moment of what prefills add, and
         cumulative squared deviation of the pace between replicas.
@@ -137,6 +142,9 @@ class State(NamedTuple):
     area: Floats
     good: Floats
     delay: Floats
+    hold: Floats
+    ready_good: Floats
+    ready_delay: Floats
     phi: Floats
     plain: Floats
     noise: Floats
@@ -195,6 +203,9 @@ def begin(system: System, window: int) -> State:
         area=curves(classes),
         good=curves(classes),
         delay=curves(classes),
+        hold=curves(classes),
+        ready_good=curves(classes),
+        ready_delay=curves(classes),
         phi=curves(services),
         plain=curves(services),
         noise=curves(services),

@@ -138,6 +138,8 @@ def _piece_sums(sample: Floats, room: float) -> Floats:
     real = rest > 0.0
     np.add.at(pieces, low[real], (1.0 - (place - low))[real])
     np.add.at(pieces, low[real] + 1, (place - low)[real])
+    if not pieces.any():
+        pieces[0] = 1.0
     pieces /= pieces.sum()
     size = float(np.arange(GRID + 1) @ pieces) / GRID
     cells = 8 * GRID

@@ -73,6 +73,9 @@ def decode_tick(
     if shared:
         set_wait(state, f, s, k, work)
         count_begun(state, f, tally, work, s, k, row, pace, speed)
+    else:
+        _set_ready(state, f, s, k, work)
+    _keep_begun(state, f, s, k, work)
     count_ended(state, f, tally, work, s, k, row, ahead, relax, pace)
     keep(state, f, s, k, ahead, work)
     for q in range(f.services.queue[s], f.services.queue[s + 1]):
@@ -80,6 +83,33 @@ def decode_tick(
         if shared:
             state.position[q] = work.place[q]
     return _account(state, f, tally, work, s, row, replicas, pace)
+
+
+@compiled_inner
+def _set_ready(state: State, f: Factory, s: int, k: int, work: Work) -> None:
+    """Fill what those who start to decode have seen in the pool that prefilled them."""
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        low, high = state.admitted[f.classes.queue[c]], work.place[f.classes.queue[c]]
+        work.wait[c] = max(k + 0.5 - 0.5 * (low + high), 0.0) * f.dt
+        some = curve_at(state.prefilled, c, high) - curve_at(state.prefilled, c, low)
+        work.good[c], work.delay[c] = 1.0, 0.0
+        if some > 0.0:
+            good = curve_at(state.ready_good, c, high) - curve_at(state.ready_good, c, low)
+            delay = curve_at(state.ready_delay, c, high) - curve_at(state.ready_delay, c, low)
+            work.good[c], work.delay[c] = good / some, delay / some
+
+
+@compiled_inner
+def _keep_begun(state: State, f: Factory, s: int, k: int, work: Work) -> None:
+    """Write the curves of what those who start have seen before."""
+    window = state.phi.shape[1]
+    now, then = k % window, (k + 1) % window
+    apart = f.services.prefill[s] != f.services.decode[s]
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        raw = work.start[c] / state.survived[s]
+        state.good[c, then] = state.good[c, now] + raw * work.good[c]
+        state.delay[c, then] = state.delay[c, now] + raw * work.delay[c]
+        state.hold[c, then] = state.hold[c, now] + (raw * work.wait[c] if apart else 0.0)
 
 
 @compiled_inner
@@ -145,7 +175,8 @@ def stand_still(state: State, f: Factory, s: int, k: int, work: Work) -> None:
     now, then = k % window, (k + 1) % window
     for c in range(f.services.first[s], f.services.first[s + 1]):
         work.start[c], work.finish[c] = 0.0, 0.0
-        state.good[c, then], state.delay[c, then] = state.good[c, now], state.delay[c, now]
+        work.good[c], work.delay[c], work.wait[c] = 1.0, 0.0, 0.0
+    _keep_begun(state, f, s, k, work)
     keep(state, f, s, k, 0.0, work)
     state.plain[s, then], state.noise[s, then] = state.plain[s, now], state.noise[s, now]
     state.skew[s, then], state.drift[s, then] = state.skew[s, now], state.drift[s, now]
@@ -270,6 +301,9 @@ def prefill_tick(
         set_wait(state, f, s, k, work)
         count_begun(state, f, tally, work, s, k, row, pace, speed)
     for c in range(low, high):
+        some = work.start[c] if able else 0.0
+        state.ready_good[c, then] = state.ready_good[c, now] + some * work.good[c]
+        state.ready_delay[c, then] = state.ready_delay[c, now] + some * work.delay[c]
         state.prefilled[c, then] = state.prefilled[c, now] + work.start[c]
         state.books[c, READ] += work.start[c] * f.classes.mean_prompt[c]
         tally.rows[s, row, STARTED] += work.start[c]
