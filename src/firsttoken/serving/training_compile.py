@@ -341,15 +341,6 @@ def check_job(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> 
         raise sheets.finding("parallel", what, "even if all activations are recomputed", hint)
 
 
-def memory_warning(a: Architecture, hardware: Hardware, job: Job) -> str:
-    """What to say of a job that fits only if more is recomputed or moved to the host; or empty."""
-    need = float(training_memory(a, job).total)
-    room = USABLE * float(hardware.memory)
-    if need <= room:
-        return ""
-    return f"activations kept whole need {need / 1e9:.0f} GB a GPU, which has {room / 1e9:.0f}"
-
-
 def predicted(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> tuple[float, float]:
     """Mean and standard deviation of the logarithm of the time of a step, s."""
     from firsttoken.serving.training_calibration import shipped
@@ -385,7 +376,11 @@ def law_of(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> Tra
         high=found[2],
         flops=float(model_flops(a, job)),
         peak=float(hardware.bf16),
-        memory={key: float(value) for key, value in memory._asdict().items()},
+        memory={
+            **{key: float(value) for key, value in memory._asdict().items()},
+            "total": float(memory.total),
+            "there": USABLE * float(hardware.memory),
+        },
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from firsttoken.serving import perf_weights
-from firsttoken.serving.system import Architecture, Floats, Numbers
+from firsttoken.serving.system import Architecture, Floats
 from firsttoken.serving.training_step import Job, parameters
 
 RESERVED: Final = 6e9
@@ -86,8 +86,3 @@ def _layer_bytes(a: Architecture, job: Job) -> Any:
     picked = picked + a.active * a.hidden * 2.0 + a.shared * a.expert_ffn * (2.0 * gates + width)
     share = perf_weights.moe_layers(a) / a.layers
     return attention + norms + share * picked + (1.0 - share) * dense
-
-
-def fits(architecture: Architecture, job: Job, memory: Numbers) -> Any:
-    """Whether a job fits into the memory of a GPU (bytes)."""
-    return training_memory(architecture, job).total <= USABLE * np.asarray(memory)
