@@ -437,7 +437,13 @@ def test_check_finds_them_too_and_warns_of_long_steps(tmp_path: Path) -> None:
     (tmp_path / "twin.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     found = [f for f in api.check(tmp_path) if f.path == "facility.x.step"]
     assert [f.severity for f in found] == ["warning"]
+    data["horizon"], data["facility"]["x"]["step"] = "1 year", "1 s"  # type: ignore[index]
+    (tmp_path / "twin.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    found = [f for f in api.check(tmp_path) if f.severity == "error"]
+    assert [f.path for f in found] == ["facility.x.grid_events"]
     write(tmp_path, ONE | {"id": "7"})
+    data["horizon"] = "1 day"
+    (tmp_path / "twin.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     assert [f.what for f in api.check(tmp_path) if f.severity == "error"] == ["id '7' is no UUID"]
 
 

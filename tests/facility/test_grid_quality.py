@@ -227,6 +227,7 @@ def test_every_smoother_keeps_its_books(
     assert books[0] + books[4] == pytest.approx(wanted.sum() * 0.02)
     assert -1e-9 <= books[3] <= energy * (1 + 1e-9) + 1e-9
     assert books[1] >= -1e-9
+    assert taken.max() <= max(wanted.max(), floor) * (1 + 1e-9)
     change = np.diff(taken) / 0.02
     assert change.max(initial=0.0) <= up * (1 + 1e-9) + 1e-6
     assert change.min(initial=0.0) >= -down * (1 + 1e-9) - 1e-6

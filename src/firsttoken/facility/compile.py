@@ -44,6 +44,8 @@ Floats = system.Floats
 NONE = system.NONE
 
 HOUR = 3600.0
+MOST_KEPT = 20_000_000
+"""Steps of feeds with load targets that are kept: 16 bytes each."""
 
 
 def compile_site(twin: Twin, name: str, resolve: Resolve) -> system.System:
@@ -232,10 +234,16 @@ def _events(
 
 
 def _check_steps(slots: Slots, heard: Sequence[LoadTarget], findings: Findings) -> None:
-    """Warn of targets that end before the step in which they hold."""
+    """Warn of targets that end before the step in which they hold; refuse too many steps."""
     step = slots.own.value("step")
     if not heard or not isinstance(step, Constant):
         return
+    steps = (slots.twin.end - slots.twin.start) / step.value
+    if steps * len({target.feed for target in heard}) > MOST_KEPT:
+        at = slots.own.at("grid_events")
+        what, why = f"{steps:,.0f} steps are too many", "the power of the feeds in each is kept"
+        hint = "shorten the horizon to the time about the events, or lengthen the step"
+        findings.add(Finding(what, why, hint, at, "size", place=slots.twin.place(at)))
     shortest = min(target.end - target.begin for target in heard)
     if shortest < step.value:
         at = slots.own.at("step")

@@ -151,13 +151,14 @@ def smooth(
     first = max(1, min(len(wanted), round(3.0 * by.time / sample)))
     mean = wanted[:first].mean() if len(wanted) else 0.0
     gain = 1.0 - math.exp(-sample / by.time) if by.time > 0 else 1.0
-    taken = mean
+    taken = highest = mean
     since = math.inf
     for i in range(len(wanted)):
         if i == lead:
             books[:] = 0.0
             books[2] = stored
         want = wanted[i]
+        highest = max(highest, want)
         since = 0.0 if want >= by.floor else since + sample
         floor = by.floor if since <= by.hold else 0.0
         give = min(by.limit, stored / sample)
@@ -166,6 +167,7 @@ def smooth(
         target = want
         if by.storage > 0 and by.time > 0:
             target = mean + (0.5 * by.storage - stored) / (LEAN * by.time)
+            target = min(target, highest)  # charging raises no peak
         target = max(min(max(target, want - give), want + take), floor)
         taken = min(max(target, taken - by.ramp_down * sample), taken + by.ramp_up * sample)
         done = min(want, taken + give)
