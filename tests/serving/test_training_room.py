@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.serving.factories import Rows, check, tables
+from tests.serving.factories import Rows, check, tables, twin_of, write
+
+from firsttoken import api
+from firsttoken.chain.run import execute
+from firsttoken.twin.room import Settings
 
 LLAMA: dict[str, Any] = {
     "model": "llama3_1_405b",
@@ -196,3 +200,21 @@ def test_the_factory_tells_power_with_the_dips_of_checkpoints(tmp_path: Path) ->
     low = 64 * (475 + 170 + 0.15 * 1230)
     mean = (64 * 1875 * 3390 + low * 210) / 3600 + idle
     assert found(got["serving_summary"], "x.power") * 1e3 == pytest.approx(mean, rel=1e-3)
+
+
+def test_a_closed_pool_stops_training(tmp_path: Path) -> None:
+    """A day of four without GPUs, closed just when a checkpoint is whole: a quarter is lost."""
+    saved = {"interval": "2 hour", "pause": "0 s", "write": "0 s", "load": "0 s"}
+    declared = small(step_time="7 s", restart="0 s", checkpoints=saved)
+    closed = {"close": "serving.x.accelerators.pool", "from": "2026-11-03", "for": "1 day"}
+    data = twin_of(declared, horizon="4 day") | {"scenarios": {"closed": {"disruptions": [closed]}}}
+    done = execute(
+        api.load(write(tmp_path, data)), ["base", "closed"], Settings(engines=("simulate",))
+    )
+    tokens = {}
+    for table in done.tables:
+        if table.name == "serving_training":
+            row = list(table.columns["kpi"]).index("tokens")
+            tokens[table.columns["scenario"][row]] = table.columns["p50"][row]
+    assert tokens["base"] == pytest.approx(4 * 86400 / 7 * 256 * 8192, rel=1e-6)
+    assert tokens["closed"] == pytest.approx(0.75 * tokens["base"], rel=1e-3)

@@ -48,11 +48,6 @@ def daly_time(solve: float, interval: float, pause: float, restart: float, mtbf:
     return mtbf * growth * solve / interval
 
 
-def effective_share(interval: float, pause: float, restart: float, mtbf: float) -> float:
-    """Share of the time that trains for good (ETTR), by `daly_time`."""
-    return 1.0 / daly_time(1.0, interval, pause, restart, mtbf)
-
-
 def ettr(nodes: float, rate: float, restart: float, interval: float) -> float:
     """Expected effective training time ratio of a long job that never queues, to first order.
 
