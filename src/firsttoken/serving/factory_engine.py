@@ -99,10 +99,10 @@ def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, r
     up = _scaled(state, f, s, p, k)
     lost = min(f.inputs.lost[p, k], 1.0)
     if lost > 0.0:
-        tally.rows[s, row, LOST] += throw(state, f, s, k, lost, work)
+        tally.rows[s, row, LOST] += throw(state, f, s, k, lost)
     most = f.pools.kv_tokens[p] * up * f.services.room[s]
     if up > 0.0 and state.context[s] > SLACK * most:
-        tally.rows[s, row, LOST] += give_way(state, f, s, k, most)
+        tally.rows[s, row, LOST] += give_way(state, f, s, k, most, work)
     power = 0.0
     if q != p:
         able = _scaled(state, f, s, q, k)

@@ -18,7 +18,8 @@ class Work(NamedTuple):
     finish : f8[C], requests that end; made, given : f8[C], tokens decoded, and all tokens of the
         answers that end.
     place : f8[Q], positions that the queues move to.
-    limits : f8[3], what may start: prompt tokens, requests, KV tokens.
+    limits : f8[4], what may start: prompt tokens, requests, KV tokens (with those of the tick);
+        by how much `phi` moves in the tick.
     measure : f8[5], see `measure`.
     good, delay, wait : f8[C], of the requests that start: share that reaches the goal of TTFT,
         mean TTFT, mean time in the queue.
@@ -45,6 +46,7 @@ class Work(NamedTuple):
 TOKENS: Final = 0
 REQUESTS: Final = 1
 KV: Final = 2
+AHEAD: Final = 3
 """Limits of what may start in a tick."""
 
 BATCH: Final = 0
@@ -131,7 +133,7 @@ def _take_queue(
             some = curve_at(curve, c, stop) - curve_at(curve, c, place)
             tokens += some * classes.mean_prompt[c]
             requests += some
-            kv += some * (classes.mean_context[c] + 1.0)
+            kv += some * (classes.mean_context[c] + 1.0 + 0.5 * work.limits[AHEAD])
         share = 1.0
         if tokens > limits[TOKENS]:
             share = min(share, limits[TOKENS] / tokens)
@@ -251,95 +253,126 @@ def keep(state: State, f: Factory, s: int, k: int, ahead: float, work: Work) -> 
 
 
 @compiled_inner
-def throw(state: State, f: Factory, s: int, k: int, share: float, work: Work) -> float:
+def throw(state: State, f: Factory, s: int, k: int, share: float) -> float:
     """Throw out a share of all sequences of service s before tick k; return how many.
 
     They come again as new requests in the next tick.
     """
-    window = state.phi.shape[1]
-    alive = state.survived[s]
-    phi = state.phi[s, k % window]
     thrown = 0.0
     for c in range(f.services.first[s], f.services.first[s + 1]):
-        top, area = state.started[c, k % window], state.area[c, k % window]
-        requests, tokens = 0.0, 0.0
-        for j in range(f.classes.first[c], f.classes.first[c + 1]):
-            steps = max(f.classes.output[j] - 1.0, 0.0)
-            low, under = state.began[j], state.swept[j]
-            there = alive * f.classes.share[j]
-            requests += there * (top - low)
-            tokens += there * (top - low + area - under - min(steps, phi) * low)
+        requests, tokens = in_hand(state, f, s, c, k)
         state.again[c] += share * requests
         state.books[c, THROWN] += share * requests
         state.books[c, WASTED] += share * tokens
         thrown += share * requests
     state.batch[s] *= 1.0 - share
     state.context[s] *= 1.0 - share
-    state.survived[s] = alive * (1.0 - share)
+    state.survived[s] *= 1.0 - share
     if state.survived[s] < FEW:
         _forget(state, f, s, k)
     return thrown
 
 
 @compiled_inner
-def give_way(state: State, f: Factory, s: int, k: int, most: float) -> float:
+def give_way(state: State, f: Factory, s: int, k: int, most: float, work: Work) -> float:
     """Throw out those who began last until at most `most` tokens of KV are held; return how many.
 
     As in the request mode: what was admitted last gives way.  They come again in the next tick.
     """
     window = state.phi.shape[1]
-    alive, phi = state.survived[s], state.phi[s, k % window]
     oldest = max(k - window + 2, 0)
-    tick, thrown = k, 0.0
-    while state.context[s] > most and tick > oldest:
+    low, high = f.services.first[s], f.services.first[s + 1]
+    for c in range(low, high):
+        work.made[c], work.given[c] = in_hand(state, f, s, c, k)
+    tick, keep, excess = k, 1.0, state.context[s] - most
+    while excess > 0.0 and tick > oldest:
         tick -= 1
-        left, right = state.phi[s, tick % window], state.phi[s, (tick + 1) % window]
-        for c in range(f.services.first[s], f.services.first[s + 1]):
-            base = state.started[c, tick % window]
-            rise = state.started[c, (tick + 1) % window] - base
-            if rise <= 0.0:
-                continue
-            for j in range(f.classes.first[c], f.classes.first[c + 1]):
-                low = max(base, state.began[j])
-                some = base + rise - low
-                if some <= 0.0:
-                    continue
-                began = left + (low - base) / rise * (right - left)
-                part = alive * f.classes.share[j] * some
-                tokens = phi - 0.5 * (began + right)
-                state.again[c] += part
-                state.books[c, THROWN] += part
-                state.books[c, WASTED] += part * (1.0 + tokens)
-                state.batch[s] -= part
-                context = f.classes.prompt[j] + f.classes.cached[j] + 1.0
-                state.context[s] -= part * (context + tokens)
-                thrown += part
-    if tick < k:
-        _flatten(state, f, s, k, tick)
+        held = _held_by(state, f, s, k, tick)
+        keep = max(1.0 - excess / held, 0.0) if held > 0.0 else 0.0
+        excess -= held
+    if tick == k:
+        return 0.0
+    _flatten(state, f, s, k, tick, keep)
+    thrown = 0.0
+    for c in range(low, high):
+        requests, tokens = in_hand(state, f, s, c, k)
+        gone = work.made[c] - requests
+        state.again[c] += gone
+        state.books[c, THROWN] += gone
+        state.books[c, WASTED] += work.given[c] - tokens
+        thrown += gone
+        context = f.classes.mean_context[c]
+        state.context[s] -= gone * context + work.given[c] - tokens
+    state.batch[s] -= thrown
     return thrown
 
 
 @compiled_inner
-def _flatten(state: State, f: Factory, s: int, k: int, tick: int) -> None:
-    """Let nobody have started from `tick` on."""
+def in_hand(state: State, f: Factory, s: int, c: int, k: int) -> tuple[float, float]:
+    """Requests of class c that decode before tick k, and the output tokens they have."""
     window = state.phi.shape[1]
     phi = state.phi[s, k % window]
-    base = state.phi[s, tick % window]
+    top, area = state.started[c, k % window], state.area[c, k % window]
+    requests, tokens = 0.0, 0.0
+    for j in range(f.classes.first[c], f.classes.first[c + 1]):
+        steps = min(max(f.classes.output[j] - 1.0, 0.0), phi)
+        part = state.survived[s] * f.classes.share[j]
+        requests += part * (top - state.began[j])
+        tokens += part * (top - state.began[j] + area - state.swept[j] - steps * state.began[j])
+    return requests, tokens
+
+
+@compiled_inner
+def _held_by(state: State, f: Factory, s: int, k: int, tick: int) -> float:
+    """KV tokens of the sequences that began in a tick and still decode."""
+    window = state.phi.shape[1]
+    phi = state.phi[s, k % window]
+    left, right = state.phi[s, tick % window], state.phi[s, (tick + 1) % window]
+    found = 0.0
     for c in range(f.services.first[s], f.services.first[s + 1]):
-        top, area = state.started[c, tick % window], state.area[c, tick % window]
+        base = state.started[c, tick % window]
+        rise = state.started[c, (tick + 1) % window] - base
+        if rise <= 0.0:
+            continue
+        for j in range(f.classes.first[c], f.classes.first[c + 1]):
+            some = base + rise - max(base, state.began[j])
+            if some > 0.0:
+                began = right - 0.5 * some / rise * (right - left)
+                context = f.classes.prompt[j] + f.classes.cached[j] + 1.0
+                found += f.classes.share[j] * some * (context + phi - began)
+    return float(state.survived[s] * found)
+
+
+@compiled_inner
+def _flatten(state: State, f: Factory, s: int, k: int, tick: int, keep: float) -> None:
+    """Let only a share of those who started in `tick` have done so, and nobody after them."""
+    window = state.phi.shape[1]
+    phi = state.phi[s, k % window]
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        base = state.started[c, tick % window]
+        top = base + keep * (state.started[c, (tick + 1) % window] - base)
         for t in range(tick, k):
             now, then = t % window, (t + 1) % window
+            share = keep if t == tick else 0.0
+            state.good[c, then] = _part(state.good, c, now, then, share)
+            state.delay[c, then] = _part(state.delay, c, now, then, share)
+            state.hold[c, then] = _part(state.hold, c, now, then, share)
+            span = state.phi[s, then] - state.phi[s, now]
+            before = state.started[c, now]
             state.started[c, then] = top
-            state.area[c, then] = state.area[c, now] + top * (
-                state.phi[s, then] - state.phi[s, now]
-            )
-            state.good[c, then], state.delay[c, then] = state.good[c, now], state.delay[c, now]
-            state.hold[c, then] = state.hold[c, now]
+            state.area[c, then] = state.area[c, now] + 0.5 * span * (before + top)
         for j in range(f.classes.first[c], f.classes.first[c + 1]):
-            x = phi - max(f.classes.output[j] - 1.0, 0.0)
-            state.began[j] = min(state.began[j], top)
-            if x > base:
-                state.swept[j] = area + top * (x - base)
+            steps = max(f.classes.output[j] - 1.0, 0.0)
+            if phi >= steps:
+                at, share = trace_back(state, s, k, phi - steps, phi, state.pointer[j])
+                low, under = begun(state, s, c, k, 0.0, phi, at, share)
+                state.pointer[j], state.began[j], state.swept[j] = at, low, under
+
+
+@compiled_inner
+def _part(curve: Floats, c: int, now: int, then: int, share: float) -> float:
+    """End of a tick of a curve of which only a share is to rise."""
+    return float(curve[c, now] + share * (curve[c, then] - curve[c, now]))
 
 
 @compiled_inner

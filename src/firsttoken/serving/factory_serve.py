@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.serving.factory_flow import (
+    AHEAD,
     BATCH,
     CONTEXT,
     KV,
@@ -26,6 +27,9 @@ ROUNDS: Final = 24
 
 CLOSE: Final = 1e-6
 """Relative change of the pace between rounds that counts as none."""
+
+STILL: Final = 1e-4
+"""Relative change of the starts between rounds that counts as none."""
 
 FEWEST: Final = 1e-9
 """Sequences a replica below which a batch counts as empty."""
@@ -133,7 +137,9 @@ def room_of(f: Factory, s: int, replicas: float, tokens: float, work: Work) -> N
     started, held = 0.0, 0.0
     for c in range(f.services.first[s], f.services.first[s + 1]):
         started += work.start[c]
-        held += work.start[c] * (f.classes.mean_context[c] + 1.0)
+        # Answers grow while the tick lasts, those of who starts for half of it in the mean.
+        grown = 0.5 * work.limits[AHEAD]
+        held += work.start[c] * (f.classes.mean_context[c] + 1.0 + grown)
     work.limits[TOKENS] = tokens
     able = replicas * f.services.room[s]
     work.limits[REQUESTS] = f.pools.sequences[p] * able - work.measure[BATCH] + started
@@ -167,9 +173,12 @@ def find_pace(
     begin = state.position if shared else state.admitted
     for m in range(3):
         work.limits[m] = math.inf
+    work.limits[AHEAD] = 0.0
     take(f, curve, s, end, begin, work)
+    some = 0.0
     for turn in range(ROUNDS):
         ahead = rate * f.dt
+        work.limits[AHEAD] = ahead
         measure(state, f, s, k, ahead, work)
         batch = work.measure[MADE] / ahead / replicas
         context = 0.5 * (state.context[s] + work.measure[CONTEXT]) / replicas
@@ -182,7 +191,11 @@ def find_pace(
         room_of(f, s, replicas, tokens, work)
         take(f, curve, s, end, begin, work)
         new = 1.0 / pace.token
-        if turn > 0 and abs(new - last) < CLOSE * new:
+        before, some = some, 0.0
+        for c in range(f.services.first[s], f.services.first[s + 1]):
+            some += work.start[c]
+        still = abs(some - before) <= STILL * some
+        if turn > 0 and abs(new - last) < CLOSE * new and still:
             rate = new
             break
         last = new

@@ -284,7 +284,7 @@ def _work(system: System) -> Work:
         made=np.zeros(c),
         given=np.zeros(c),
         place=np.zeros(q),
-        limits=np.zeros(3),
+        limits=np.zeros(4),
         measure=np.zeros(5),
         good=np.zeros(c),
         delay=np.zeros(c),

@@ -7,6 +7,7 @@ from typing import Final
 
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.serving.factory_flow import (
+    AHEAD,
     BATCH,
     CONTEXT,
     ENDED,
@@ -277,6 +278,7 @@ def prefill_tick(
     low, high = f.services.first[s], f.services.first[s + 1]
     for m in range(3):
         work.limits[m] = math.inf
+    work.limits[AHEAD] = 0.0
     able = replicas > 0.0 and speed > 0.0
     full = 0.0
     if able:
