@@ -24,9 +24,15 @@ LOW = 0xFFFFFFFF
 
 
 @compiled_fused
+def folded(name: int) -> int:
+    """Return 32 bits of a number, those of its high bits too, by which copies of traffic differ."""
+    return int((int(name) + (int(name) >> 40) * 2654435761) & LOW)
+
+
+@compiled_fused
 def bucket_of(m: Any, r: int, name: int) -> int:
     """Return the bucket of a block of replica r."""
-    x = ((int(name) + 40503 * int(r)) & LOW) * MIX
+    x = ((folded(name) + 40503 * int(r)) & LOW) * MIX
     return int((x ^ (x >> 15)) & world(m, 0).buckets)
 
 

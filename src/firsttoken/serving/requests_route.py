@@ -3,7 +3,7 @@
 from typing import Any
 
 from firsttoken.kernel.compiled import compiled_apart, compiled_fused, compiled_inner
-from firsttoken.serving.requests_cache import drop, matched
+from firsttoken.serving.requests_cache import drop, folded, matched
 from firsttoken.serving.requests_count import change_waiting
 from firsttoken.serving.requests_lists import append, list_of, prepend, queue_of, remove
 from firsttoken.serving.requests_state import (
@@ -102,7 +102,7 @@ def _by_session(m: Any, p: int, session: int) -> int:
     most = -1
     for r in range(pool.first, pool.first + pool.replicas):
         if replicas(m, r).state == UP:
-            x = ((int(session) * 7919 + 40503 * (int(r) + 1)) & LOW) * MIX
+            x = ((folded(session) * 7919 + 40503 * (int(r) + 1)) & LOW) * MIX
             x = ((x ^ (x >> 15)) & LOW) * MIX
             weight = (x ^ (x >> 13)) & LOW
             if weight > most:
