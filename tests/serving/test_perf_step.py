@@ -13,6 +13,7 @@ from firsttoken.serving.perf_step import (
     Terms,
     exchange_seconds,
     experts_hit,
+    gathered_share,
     imbalance,
     matrix_rate,
     product_seconds,
@@ -215,3 +216,12 @@ def test_a_draft_costs_a_layer_and_the_head() -> None:
     assert float(draft_seconds(DEEPSEEK, terms, 2.0)) == pytest.approx(
         2 * (body / 61 + float(terms.head))
     )
+
+
+def test_copies_for_one_domain_pass_once() -> None:
+    """Of 8 experts picked over 4 nodes of 8 GPUs: nodes that hold any, counted one by one."""
+    nodes = np.random.default_rng(1).integers(0, 4, (200_000, 8))
+    other = nodes != 0
+    held = np.stack([(nodes == node).any(axis=1) for node in (1, 2, 3)], axis=1)
+    counted = held.sum() / other.sum()
+    assert float(gathered_share(32.0, H100, 8.0)) == pytest.approx(counted, rel=0.01)

@@ -189,15 +189,33 @@ def reduce_seconds(size: Any, ranks: Numbers, hardware: Hardware, rates: Rates =
     return inner + outer + delay + np.where(across > 1, rates.network_delay, 0.0)
 
 
-def exchange_seconds(size: Any, ranks: Numbers, hardware: Hardware, rates: Rates = RATES) -> Any:
-    """Seconds of an all-to-all in which each GPU sends `size` bytes to `ranks`, f8[n]."""
+def exchange_seconds(
+    size: Any, ranks: Numbers, hardware: Hardware, rates: Rates = RATES, gathered: Any = 1.0
+) -> Any:
+    """Seconds of an all-to-all in which each GPU sends `size` bytes to `ranks`, f8[n].
+
+    `gathered` is the share of the bytes for other domains that passes between domains (see
+    `gathered_share`).
+    """
     many = np.maximum(ranks, 1.0)
     beyond = np.maximum(1.0 - hardware.domain / many, 0.0)
     inside = np.maximum((np.minimum(ranks, hardware.domain) - 1.0) / many, 0.0)
     inner = size * inside / (np.maximum(hardware.link, 1.0) * rates.link)
-    outer = size * beyond / (np.maximum(hardware.network, 1.0) * rates.network)
+    outer = size * gathered * beyond / (np.maximum(hardware.network, 1.0) * rates.network)
     delay = rates.exchange + np.where(beyond > 0, rates.network_delay, 0.0)
     return np.where(np.asarray(ranks) > 1, np.maximum(inner, outer) + delay, 0.0)
+
+
+def gathered_share(ranks: Numbers, hardware: Hardware, copies: Numbers) -> Any:
+    """Share of the copies for other domains that pass between domains, f8[n].
+
+    Where a token goes to several GPUs of a domain, it passes to the domain once and is handed on
+    within it (DeepSeek-V3, arXiv:2412.19437, section 3.2.2; DeepEP's kernels for long steps).  Of
+    D domains D (1 - (1 - 1 / D)^k) are expected to hold one of k experts.
+    """
+    domains = np.maximum(ranks / np.asarray(hardware.domain, dtype=float), 1.0)
+    some = np.maximum(copies, 1.0)
+    return np.minimum(domains * (1.0 - (1.0 - 1.0 / domains) ** some) / some, 1.0)
 
 
 def _dense(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: Rates) -> Any:
@@ -296,8 +314,11 @@ def _exchange(a: Architecture, h: Hardware, layout: Layout, work: Work, rates: R
     ranks = layout.tensor * layout.data
     sent = work.own / layout.tensor * np.minimum(a.active, ranks) * a.hidden
     narrow = np.minimum(np.asarray(layout.compute_bits) / 8.0, 2.0)
-    both = exchange_seconds(sent * narrow, ranks, h, rates)
-    both = both + exchange_seconds(sent * 2.0, ranks, h, rates)
+    # short steps take kernels of low latency, which send each copy by itself
+    together = gathered_share(ranks, h, np.minimum(a.active, ranks))
+    gathered = np.where(work.own > constants.GRAPH, together, 1.0)
+    both = exchange_seconds(sent * narrow, ranks, h, rates, gathered)
+    both = both + exchange_seconds(sent * 2.0, ranks, h, rates, gathered)
     sparse = np.where(np.asarray(layout.data) > 1, weights.moe_layers(a) * both, 0.0)
     stages = np.asarray(layout.pipeline) - 1.0
     passed = work.own * a.hidden * 2.0 / (np.maximum(h.link, 1.0) * rates.link) + rates.exchange
