@@ -6,14 +6,13 @@ Algorithmic Learning in a Random World, 2005; jackknife: Barber et al., Annals o
 (2021) 486).  A point whose GPU or model was never measured is predicted by a process that carries
 over only what engines, layouts and precisions share.
 
-`shipped()` is the calibration of the library: its points (`serving_points.csv`, 10 % of the public
-ones, chosen without a look at their results) and scales (`serving_scales.csv`).
+`shipped()` is the calibration of the library: its points (`serving_points.csv`) are 10 % of the
+public ones, chosen without a look at their results.
 `recalibrate` adds points of one's own.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
 import math
 from collections.abc import Sequence
@@ -30,8 +29,11 @@ from firsttoken.serving.system import Floats
 COVERAGE: Final = 0.90
 """Share of measurements that an interval is to hold."""
 
-LENT: Final = 0.15
+LENT: Final = 0.3
 """Weight of a point of another GPU where the width of a GPU's intervals is found."""
+
+LEAST: Final = 10
+"""Points without which nothing is calibrated (a 90 % interval needs nine beside the one)."""
 
 CLIPPED: Final = 0.35
 """Largest log residual that is carried over to other GPUs and models: beyond it (40 %) a run says
@@ -91,22 +93,16 @@ class Calibration:
     ----------
     points : measured points.
     constants : of the physics.
-    scales : logs of the scales of both processes; None: found from the points (some seconds).
 
     Raises
     ------
     PointsError
-        If there are fewer than 10 points, or one was not measured.
+        If there are fewer than `LEAST` points, or one was not measured.
     """
 
-    def __init__(
-        self,
-        points: Sequence[Observation],
-        constants: Constants = SHIPPED,
-        scales: tuple[Floats, Floats] | None = None,
-    ) -> None:
-        if len(points) < 10:
-            raise PointsError(f"{len(points)} points are too few: calibrate on 10 or more")
+    def __init__(self, points: Sequence[Observation], constants: Constants = SHIPPED) -> None:
+        if len(points) < LEAST:
+            raise PointsError(f"{len(points)} points are too few: calibrate on {LEAST} or more")
         lacking = [p.id for p in points if not (p.ttft > 0 and p.tpot > 0)]
         if lacking:
             raise PointsError(f"{lacking[0]}: ttft and tpot must be measured to calibrate on them")
@@ -116,22 +112,9 @@ class Calibration:
         seen = features(points, physics)
         ttft = np.log([p.ttft for p in points]) - np.log(self._entry(points, physics))
         tpot = np.log([p.tpot for p in points]) - np.log(physics.tpot)
-        start = scales or (None, None)
-        self._near = _Pair(
-            Process(TTFT, start[0]).condition(seen, ttft, learn=scales is None),
-            Process(TPOT, start[1]).condition(seen, tpot, learn=scales is None),
-        )
-        near, far = (np.clip(r, -CLIPPED, CLIPPED) for r in (ttft, tpot))
-        self._far = _Pair(
-            Process(FAR).condition(seen, near, learn=False, rounds=6),
-            Process(FAR).condition(seen, far, learn=False, rounds=6),
-        )
-        self._widths(points, physics, ttft, tpot)
-
-    @property
-    def scales(self) -> tuple[Floats, Floats]:
-        """Logs of the scales of the processes of TTFT and TPOT."""
-        return self._near.ttft.scales, self._near.tpot.scales
+        self._near = _Pair(Process(TTFT, seen, ttft), Process(TPOT, seen, tpot))
+        self._far = _Pair(*(Process(FAR, seen, _clipped(r)) for r in (ttft, tpot)))
+        self._widths(seen, ttft, tpot)
 
     def predict(self, points: Sequence[Observation]) -> Predictions:
         """Latencies of points (their `ttft` and `tpot` are not looked at)."""
@@ -168,35 +151,42 @@ class Calibration:
         gpus, models = ({getattr(p, k) for p in self.points} for k in ("gpu", "model"))
         return np.array([p.gpu in gpus and p.model in models for p in points], dtype=bool)
 
-    def _widths(
-        self, points: Sequence[Observation], physics: Prior, ttft: Floats, tpot: Floats
-    ) -> None:
-        """Widths of intervals in deviations: by GPU, and for GPUs and models never measured."""
-        gpu = np.array([p.gpu for p in points])
-        model = np.array([p.model for p in points])
-        near = _normed(
-            points,
-            (self._near.ttft.error, self._near.ttft.deviation),
-            (self._near.tpot.error, self._near.tpot.deviation),
-        )
+    def _widths(self, seen: Features, ttft: Floats, tpot: Floats) -> None:
+        """Widths of intervals in deviations: by GPU, and for GPUs and models never measured.
+
+        Found on the points that were drawn, among themselves: one that was chosen for being
+        unlike all others lies farther off than what is asked for.
+        """
+        drawn = np.flatnonzero([p.drawn > 0 for p in self.points])
+        drawn = drawn if len(drawn) >= LEAST else np.arange(len(self.points))
+        points, seen = [self.points[k] for k in drawn], seen.rows(drawn)
+        late, slow = ttft[drawn], tpot[drawn]
+        gpu, model = (np.array([getattr(p, k) for p in points]) for k in ("gpu", "model"))
+        known = Process(TTFT, seen, late), Process(TPOT, seen, slow)
+        near = _normed(points, *((p.error, p.deviation) for p in known))
         self._near_width = {
-            name: {g: _quantile(values, np.where(gpu == g, 1.0, LENT)) for g in sorted(set(gpu))}
+            name: {
+                g: _quantile(values, np.where(gpu == g, 1.0, LENT))
+                for g in sorted({p.gpu for p in self.points})
+            }
             for name, values in near.items()
         }
-        far: dict[str, list[Floats]] = {"ttft": [], "tpot": [], "e2e": []}
+        fresh = Process(FAR, seen, _clipped(late)), Process(FAR, seen, _clipped(slow))
+        cut = late - _clipped(late), slow - _clipped(slow)
+        far: dict[str, list[Floats]] = {name: [] for name in near}
         for groups in (gpu, model):
-            late, slow = (
-                (error + residual - np.clip(residual, -CLIPPED, CLIPPED), deviation)
-                for residual, (error, deviation) in (
-                    (ttft, self._far.ttft.left_out(ttft, groups)),
-                    (tpot, self._far.tpot.left_out(tpot, groups)),
-                )
-            )
-            for name, values in _normed(points, late, slow).items():
+            left = [process.left_out(groups) for process in fresh]
+            both = [(error + more, d) for (error, d), more in zip(left, cut, strict=True)]
+            for name, values in _normed(points, both[0], both[1]).items():
                 far[name].append(values)
         self._far_width = {
-            name: _quantile(np.concatenate(v), np.ones(2 * len(gpu))) for name, v in far.items()
+            name: _quantile(np.concatenate(v), np.ones(2 * len(points))) for name, v in far.items()
         }
+
+
+def _clipped(residual: Floats) -> Floats:
+    """Residuals, of `CLIPPED` at most."""
+    return np.clip(residual, -CLIPPED, CLIPPED)
 
 
 def _three(
@@ -261,25 +251,19 @@ def _fit_first(points: Sequence[Observation], physics: Prior) -> dict[str, Float
 
 
 def recalibrate(points: Sequence[Observation], base: Calibration | None = None) -> Calibration:
-    """The calibration of `base` (None: that of the library) with more points, at its scales.
+    """The calibration of `base` (None: that of the library) with more points.
 
     A point of the same id replaces the older one.
     """
     base = base or shipped()
     held = {p.id: p for p in (*base.points, *points)}
-    return Calibration(list(held.values()), base.constants, base.scales)
+    return Calibration(list(held.values()), base.constants)
 
 
 @functools.cache
 def shipped() -> Calibration:
     """The calibration of the library."""
-    with (LIBRARY / "serving_scales.csv").open(encoding="utf-8", newline="") as file:
-        rows = {(r["latency"], r["scale"]): float(r["value"]) for r in csv.DictReader(file)}
-    scales = tuple(
-        np.log([rows[name, scale] for scale in kernel.names])
-        for name, kernel in (("ttft", TTFT), ("tpot", TPOT))
-    )
-    return Calibration(read_points(LIBRARY / "serving_points.csv"), SHIPPED, (scales[0], scales[1]))
+    return Calibration(read_points(LIBRARY / "serving_points.csv"))
 
 
 def predict(points: Sequence[Observation]) -> Predictions:

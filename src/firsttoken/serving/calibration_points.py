@@ -50,10 +50,13 @@ class Observation(NamedTuple):
         measured in); empty: not known.
     precision : of the weights, a key of `PRECISIONS`.
     tensor, pipeline, data, expert_tensor, expert : ranks, as in `Layout`.
-    pools : 1: prefill and decode workers share the `data` ranks between them.
+    pools : 1: prefill and decode workers share the `data` ranks between them, in a split that is
+        not stated; 2: several replicas are behind one load generator (the point is one of them).
     isl, osl : tokens of prompt and of output.
     concurrency : requests in flight at the replica.
     ttft, tpot : measured means, s; nan: not measured (a question).
+    drawn : 1: the point is like those asked for (drawn at random); 0: chosen because it is unlike
+        the others, so that the width of intervals is not found on it.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Observation(NamedTuple):
     concurrency: float
     ttft: float = math.nan
     tpot: float = math.nan
+    drawn: float = 1.0
 
     @property
     def gpus(self) -> float:
@@ -86,7 +90,7 @@ class Observation(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """Conditions of n points as arrays; `pools` is bool[n], the others f8[n]."""
+    """Conditions of n points as arrays, f8[n]; `pools` is bool[n]: prefill and decode apart."""
 
     architecture: Architecture
     hardware: Hardware
@@ -101,7 +105,7 @@ _TEXT = ("id", "model", "gpu", "engine", "release", "precision")
 
 
 def read_points(path: Path) -> list[Observation]:
-    """Points of a csv file with the columns of `Observation`; ttft and tpot may be left empty.
+    """Points of a csv file with the columns of `Observation`; the last three may be left empty.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def read_points(path: Path) -> list[Observation]:
     """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        missing = set(Observation._fields[:-2]) - set(reader.fieldnames or ())
+        missing = set(Observation._fields[:-3]) - set(reader.fieldnames or ())
         if missing:
             raise PointsError(
                 f"{path}:1: columns {sorted(missing)} are missing; a table of points has "
@@ -138,12 +142,12 @@ def _observation(row: Mapping[str, str], place: str) -> Observation:
         )
     for field in Observation._fields[len(_TEXT) :]:
         text = row.get(field) or ""
-        asked = field in ("ttft", "tpot") and not text
+        asked = field in Observation._field_defaults and not text
         try:
-            values[field] = math.nan if asked else float(text)
+            values[field] = Observation._field_defaults[field] if asked else float(text)
         except ValueError:
             raise PointsError(f"{place}: {field} {text!r} is not a number") from None
-        least = 0.0 if field == "pools" else 1e-12
+        least = 0.0 if field in ("pools", "drawn") else 1e-12
         if not asked and not least <= values[field] < math.inf:
             raise PointsError(f"{place}: {field} {text!r} must be above 0")
     return Observation(**values)
@@ -177,7 +181,7 @@ def conditions(points: Sequence[Observation]) -> Conditions:
         column("isl"),
         column("osl"),
         column("concurrency"),
-        column("pools") > 0,
+        column("pools") == 1.0,
     )
 
 
@@ -227,13 +231,14 @@ def _sampled(row: Mapping[str, str]) -> Observation:
     users = float(given[1]) if given else math.nan
     model = library_model(row["model_path"])
     sparse = float(library_architecture(model).experts) > 0
+    several = False
     if sparse:
         tensor, data, split, expert = _ranks(row, users / batch)
         users = batch * data if math.isnan(users) else users
     else:
         # Several replicas behind one load generator: one of them has its batch in flight.
-        tensor, data, expert, users = float(row["tp_size"]), 1.0, 1.0, batch
-        split = tensor
+        tensor, data, expert = float(row["tp_size"]), 1.0, 1.0
+        split, several, users = tensor, users > batch, batch
     return Observation(
         id=row["id"],
         model=model,
@@ -246,7 +251,7 @@ def _sampled(row: Mapping[str, str]) -> Observation:
         data=data,
         expert_tensor=split,
         expert=expert,
-        pools=float(float(row["tp_size"]) >= DISAGGREGATED and data >= DISAGGREGATED),
+        pools=2.0 if several else float(float(row["tp_size"]) >= DISAGGREGATED <= data),
         isl=float(row["isl"]),
         osl=float(row["osl"]),
         concurrency=users,

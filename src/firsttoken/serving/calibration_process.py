@@ -4,9 +4,10 @@ The residual of a point is a sum of independent parts: effects of its GPU, model
 precision and of their combinations (a hierarchy: what is common is learned first), effects that
 change smoothly along the load, factors on the terms of a step (linear in their shares), and a
 smooth rest.  All are Gaussian with a scale each, so that the sum is a Gaussian process (Rasmussen
-and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, chapters 2 and 5).  Scales
-maximise the marginal likelihood under a log-normal prior.  Noise is Student's t, as reweighted
-variances (a run with undeclared speculative decoding gets a small weight, and is not dropped).
+and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, chapter 2).  The scales are
+set, not learned: on the few points that one calibrates on, scales of greatest likelihood predict
+worse (docs/explanation/serving-calibration.md).  Noise is Student's t, as reweighted variances: a
+run with undeclared speculative decoding gets a small weight, and is not dropped.
 """
 
 from __future__ import annotations
@@ -70,11 +71,35 @@ class Features(NamedTuple):
     codes : i8[n] by effect: equal where the point has the same attributes.
     axes : f8[n] by axis.
     shares : f8[n, 9].
+    unstated : f8[n], 1 where the split of the deployment into engines is not stated.
     """
 
     codes: Mapping[str, Any]
     axes: Mapping[str, Floats]
     shares: Floats
+    unstated: Floats
+
+    def rows(self, rows: Any) -> Features:
+        """Features of some of the points."""
+        codes = {name: v[rows] for name, v in self.codes.items()}
+        axes = {name: v[rows] for name, v in self.axes.items()}
+        return Features(codes, axes, self.shares[rows], self.unstated[rows])
+
+
+DEFAULTS: Final = {
+    "noise": 0.06,
+    "common": 0.3,
+    "smooth": 0.15,
+    "linear": 0.05,
+    "effect": 0.10,
+    "varying": 0.07,
+    "shares": 0.06,
+    "length": 2.0,
+    "along": 1.5,
+    "unstated": 0.8,
+    "rough": 0.4,
+}
+"""Scales by kind of part, log; lengths in units of `AXES`."""
 
 
 class Kernel(NamedTuple):
@@ -85,7 +110,7 @@ class Kernel(NamedTuple):
     linear : axes with a slope; smooth : axes of the smooth rest.
     effects : effects; varying : effects that change smoothly along `along`.
     shares : effects that have factors on the terms of a step of their own (`all`: common ones).
-    scales : log-normal means of scales and lengths, where they differ from the defaults.
+    scales : scales and lengths (and those of `unstated` splits), where they differ from `DEFAULTS`.
     """
 
     linear: tuple[str, ...]
@@ -96,38 +121,9 @@ class Kernel(NamedTuple):
     shares: tuple[str, ...]
     scales: Mapping[str, float]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the scales, in order."""
-        return (
-            "noise",
-            "common",
-            *(f"linear.{a}" for a in self.linear),
-            *(["smooth"] if self.smooth else []),
-            *(f"effect.{e}" for e in self.effects),
-            *(f"varying.{e}" for e in self.varying),
-            *(f"shares.{e}" for e in self.shares),
-            *(f"length.{a}" for a in self.smooth),
-            *(f"along.{a}" for a in self.along),
-        )
-
-    @property
-    def spread(self) -> Floats:
-        """Standard deviations of that prior: lengths may move farther than scales."""
-        wide = [n.startswith(("length", "along")) for n in self.names]
-        return np.where(wide, 1.2, 0.6)
-
-    @property
-    def start(self) -> Floats:
-        """Logs of the means of the prior."""
-        defaults = {"noise": 0.06, "common": 0.3, "smooth": 0.15}
-        kinds = {"linear": 0.05, "effect": 0.1, "varying": 0.07, "shares": 0.06, "length": 2.0}
-        return np.log(
-            [
-                self.scales.get(n, defaults.get(n, kinds.get(n.split(".")[0], 1.5)))
-                for n in self.names
-            ]
-        )
+    def size(self, part: str) -> float:
+        """Scale of a part, or length of an axis."""
+        return self.scales.get(part, DEFAULTS[part.split(".")[0]])
 
 
 _LOAD = ("concurrency", "isl", "osl", "tensor")
@@ -148,7 +144,20 @@ _ALL = (
 _VARYING = ("model", "engine", "setup", "layout", "gpu")
 
 TPOT: Final = Kernel(
-    _LOAD, _REST, _ALL, _VARYING, _LOAD, ("all", "engine", "gpu", "model", "precision"), {}
+    _LOAD,
+    _REST,
+    _ALL,
+    _VARYING,
+    _LOAD,
+    ("all", "engine", "gpu", "model", "precision"),
+    {
+        "noise": 0.05,
+        "effect.release": 0.15,
+        "effect.model_engine": 0.12,
+        "effect.setup": 0.15,
+        "effect.layout": 0.07,
+        "varying.setup": 0.12,
+    },
 )
 """Parts of the log residual of the time per output token."""
 
@@ -160,7 +169,9 @@ TTFT: Final = Kernel(
     _LOAD,
     (),
     {
-        "noise": 0.15,
+        "noise": 0.20,
+        "unstated": 1.2,
+        "rough": 0.6,
         "common": 0.5,
         "smooth": 0.4,
         "effect.release": 0.3,
@@ -204,8 +215,8 @@ FAR: Final = Kernel(
         "varying.model_engine": 0.10,
     },
 )
-"""What is carried over to a GPU or a model of which nothing was measured: nothing of GPUs or
-lengths, no smooth rest; scales fixed in advance (few GPUs and models could teach them)."""
+"""What is carried over to a GPU or a model of which nothing was measured: no effects of
+GPUs, no smooth rest."""
 
 
 def features(points: Sequence[Observation], physics: Prior) -> Features:
@@ -225,89 +236,122 @@ def features(points: Sequence[Observation], physics: Prior) -> Features:
         {name: code(names) for name, names in EFFECTS.items()},
         {name: np.log(raw[name] / middle) / unit for name, (middle, unit) in AXES.items()},
         physics.shares / SHARES,
+        np.array([float(p.pools > 0) for p in points]),
     )
 
 
 class Process:
-    """A process with its scales, and what it has seen.
+    """A process, and what it has seen.
 
     Parameters
     ----------
     kernel : its parts.
-    scales : logs of the scales; None: the prior's means.
+    seen : points; residual : f8[n], their log residuals.
+    rounds : of reweighting.
+
+    Attributes
+    ----------
+    error, deviation : f8[n], leave-one-out residuals and their predicted standard deviations,
+        noise included.
+    weight : f8[n], 1 a usual point, down to `LIGHTEST` an outlier.
     """
 
-    def __init__(self, kernel: Kernel, scales: Floats | None = None) -> None:
-        self.kernel = kernel
-        self.scales = kernel.start if scales is None else np.asarray(scales, dtype=float)
-        self.place = {name: k for k, name in enumerate(kernel.names)}
-
-    def condition(
-        self, seen: Features, residual: Floats, *, learn: bool = True, rounds: int = 3
-    ) -> Process:
-        """Take in the residuals of the points `seen`; `learn`: and move the scales.
-
-        Attributes set: `error`, `deviation` (f8[n]: leave-one-out residuals and their predicted
-        standard deviations, noise included) and `weight` (f8[n]: 1 a usual point, down to
-        `LIGHTEST` an outlier).
-        """
-        self.seen, parts = seen, _Parts(self.kernel, seen, seen)
+    def __init__(self, kernel: Kernel, seen: Features, residual: Floats, rounds: int = 4) -> None:
+        self.kernel, self.seen = kernel, seen
         self.weight = np.ones(len(residual))
+        parts, noise = covariance(kernel, seen, seen), _noise(kernel, seen)
         for turn in range(rounds):
-            if learn:
-                self._learn(parts, residual, 50 if turn == 0 else 12)
-            noise = np.exp(2.0 * self.scales[0])
-            matrix = parts.covariance(self.scales) + np.diag(noise / self.weight)
-            self.root = np.linalg.cholesky(matrix)
+            self.root = np.linalg.cholesky(parts + np.diag(noise / self.weight))
             inverse = np.linalg.inv(self.root)
-            self.pull = inverse.T @ (inverse @ residual)
-            precision = (inverse**2).sum(axis=0)
-            self.error = self.pull / precision
-            self.deviation = np.sqrt(1.0 / precision - noise / self.weight + noise)
+            self.inverse = inverse.T @ inverse
+            self.pull = self.inverse @ residual
             if turn < rounds - 1:
                 left = (noise / self.weight * self.pull) ** 2 / noise
                 self.weight = np.clip((FREEDOM + 1.0) / (FREEDOM + left), LIGHTEST, 1.2)
-        return self
+        precision = np.diag(self.inverse)
+        self.error = self.pull / precision
+        self.deviation = np.sqrt(1.0 / precision - noise / self.weight + noise)
 
     def predict(self, asked: Features) -> tuple[Floats, Floats]:
         """Mean and standard deviation (noise included) of the residuals of points, f8[n]."""
-        cross = _Parts(self.kernel, asked, self.seen).covariance(self.scales)
+        cross = covariance(self.kernel, asked, self.seen)
         explained = np.linalg.solve(self.root, cross.T)
-        own = _variance(self.kernel, asked, self.scales, self.place)
-        variance = np.maximum(own - (explained**2).sum(axis=0), 1e-9)
-        return cross @ self.pull, np.sqrt(variance + np.exp(2.0 * self.scales[0]))
+        left = np.maximum(_variance(self.kernel, asked) - (explained**2).sum(axis=0), 1e-9)
+        return cross @ self.pull, np.sqrt(left + _noise(self.kernel, asked))
 
-    def left_out(self, residual: Floats, groups: Any) -> tuple[Floats, Floats]:
+    def left_out(self, groups: Any) -> tuple[Floats, Floats]:
         """Residuals, and their deviations, of points predicted without any of their group.
 
         With A the block of the inverse covariance of a group, residuals are A^-1 (K^-1 y) and
         their covariance is A^-1 (Rasmussen and Williams, section 5.4.2, for blocks).
         """
-        inverse = np.linalg.inv(self.root)
-        inverse = inverse.T @ inverse
-        error, deviation = np.empty(len(residual)), np.empty(len(residual))
+        error, deviation = np.empty(len(self.pull)), np.empty(len(self.pull))
         for group in np.unique(groups):
             rows = np.flatnonzero(groups == group)
-            block = np.linalg.inv(inverse[np.ix_(rows, rows)])
+            block = np.linalg.inv(self.inverse[np.ix_(rows, rows)])
             error[rows] = block @ self.pull[rows]
             deviation[rows] = np.sqrt(np.diag(block))
         return error, deviation
 
-    def _learn(self, parts: _Parts, residual: Floats, steps: int) -> None:
-        from scipy.optimize import minimize
 
-        start, spread = self.kernel.start, self.kernel.spread
+def covariance(kernel: Kernel, one: Features, other: Features) -> Floats:
+    """Covariances of the residuals of two sets of points, noise left out, f8[n, m]."""
 
-        def loss(scales: Floats) -> tuple[float, Floats]:
-            value, slope = parts.likelihood(scales, residual, self.weight)
-            far = (scales - start) / spread
-            return value + 0.5 * float(far @ far), slope + far / spread
+    def same(name: str) -> Any:
+        return name == "all" or one.codes[name][:, None] == other.codes[name][None, :]
 
-        options = {"maxiter": steps}
-        self.scales = minimize(loss, self.scales, jac=True, method="L-BFGS-B", options=options).x
+    def near(kind: str, axes: tuple[str, ...]) -> Any:
+        squares = (
+            ((one.axes[a][:, None] - other.axes[a][None, :]) / kernel.size(f"{kind}.{a}")) ** 2
+            for a in axes
+        )
+        return np.exp(-0.5 * np.sum(list(squares), axis=0))
+
+    total: Floats = np.full((len(one.shares), len(other.shares)), kernel.size("common") ** 2)
+    for axis in kernel.linear:
+        slope = kernel.size(f"linear.{axis}") ** 2
+        total += slope * np.outer(one.axes[axis], other.axes[axis])
+    for name in kernel.effects:
+        total += kernel.size(f"effect.{name}") ** 2 * same(name)
+    if kernel.smooth:
+        total += kernel.size("smooth") ** 2 * near("length", kernel.smooth)
+    both = np.outer(one.unstated, other.unstated) * same("setup")
+    total += kernel.size("unstated") ** 2 * both * near("along", kernel.along)
+    for names, kind, product in (
+        (kernel.varying, "varying", near("along", kernel.along)),
+        (kernel.shares, "shares", one.shares @ other.shares.T),
+    ):
+        for name in names:
+            total += kernel.size(f"{kind}.{name}") ** 2 * same(name) * product
+    return total
 
 
-def design(process: Process, asked: Features, count: int, chosen: Sequence[int] = ()) -> list[int]:
+def _variance(kernel: Kernel, asked: Features) -> Floats:
+    """Variance of each point before anything is seen, noise left out, f8[n]."""
+
+    def sum_of(kind: str, names: tuple[str, ...]) -> float:
+        return sum(kernel.size(f"{kind}.{name}") ** 2 for name in names)
+
+    fixed = kernel.size("common") ** 2 + sum_of("effect", kernel.effects)
+    fixed += sum_of("varying", kernel.varying)
+    fixed += kernel.size("smooth") ** 2 if kernel.smooth else 0.0
+    total = fixed + sum_of("shares", kernel.shares) * (asked.shares**2).sum(axis=1)
+    for axis in kernel.linear:
+        total += kernel.size(f"linear.{axis}") ** 2 * asked.axes[axis] ** 2
+    return np.asarray(total + kernel.size("unstated") ** 2 * asked.unstated)
+
+
+def _noise(kernel: Kernel, asked: Features) -> Floats:
+    """Variance of the noise of each point, f8[n]."""
+    return np.asarray(kernel.size("noise") ** 2 + kernel.size("rough") ** 2 * asked.unstated)
+
+
+def design(
+    kernel: Kernel,
+    asked: Features,
+    count: int,
+    chosen: Sequence[int] = (),
+) -> list[int]:
     """Which points to measure: those that leave the least variance of the process over all.
 
     Greedy and blind to results (A-optimal, Krause, Singh and Guestrin, Near-optimal sensor
@@ -319,101 +363,13 @@ def design(process: Process, asked: Features, count: int, chosen: Sequence[int] 
     asked : all points, `chosen` of which are measured already.
     count : points to have in the end.
     """
-    rows, noise = list(chosen), float(np.exp(2.0 * process.scales[0]))
-    left = _Parts(process.kernel, asked, asked).covariance(process.scales)
+    rows, noise = list(chosen), _noise(kernel, asked)
+    left = covariance(kernel, asked, asked)
     for step in range(max(count, len(rows))):
         if step >= len(rows):
             gain = (left**2).sum(axis=0) / (np.diag(left) + noise)
             gain[rows] = -1.0
             rows.append(int(np.argmax(gain)))
         column = left[:, rows[step]].copy()
-        left -= np.outer(column, column / (column[rows[step]] + noise))
+        left -= np.outer(column, column / (column[rows[step]] + noise[rows[step]]))
     return rows
-
-
-class _Parts:
-    """Covariances of two sets of points, part by part, as functions of the scales."""
-
-    def __init__(self, kernel: Kernel, one: Features, other: Features) -> None:
-        self.kernel = kernel
-        self.place = {name: k for k, name in enumerate(kernel.names)}
-        shape = (len(one.shares), len(other.shares))
-
-        def same(name: str) -> Any:
-            if name == "all":
-                return np.ones(shape)
-            return (one.codes[name][:, None] == other.codes[name][None, :]).astype(float)
-
-        self.fixed = {"common": np.ones(shape)}
-        for axis in kernel.linear:
-            self.fixed[f"linear.{axis}"] = np.outer(one.axes[axis], other.axes[axis])
-        for name in kernel.effects:
-            self.fixed[f"effect.{name}"] = same(name)
-        if kernel.shares:
-            product = one.shares @ other.shares.T
-            for name in kernel.shares:
-                self.fixed[f"shares.{name}"] = product * same(name)
-        self.alike = {name: same(name) for name in kernel.varying}
-        self.far = {
-            axis: (one.axes[axis][:, None] - other.axes[axis][None, :]) ** 2
-            for axis in {*kernel.smooth, *kernel.along}
-        }
-
-    def parts(self, scales: Floats) -> dict[str, Any]:
-        """Covariance of each part."""
-        found = {name: np.exp(2.0 * scales[self.place[name]]) * v for name, v in self.fixed.items()}
-        if self.kernel.smooth:
-            bell = self._bell("length", self.kernel.smooth, scales)
-            found["smooth"] = np.exp(2.0 * scales[self.place["smooth"]]) * bell
-        if self.kernel.varying:
-            bell = self._bell("along", self.kernel.along, scales)
-            for name in self.kernel.varying:
-                size = np.exp(2.0 * scales[self.place[f"varying.{name}"]])
-                found[f"varying.{name}"] = size * self.alike[name] * bell
-        return found
-
-    def covariance(self, scales: Floats) -> Any:
-        """Covariance of all parts together, noise left out."""
-        return sum(self.parts(scales).values())
-
-    def likelihood(self, scales: Floats, residual: Floats, weight: Floats) -> tuple[float, Floats]:
-        """Negative log marginal likelihood and its slope (Rasmussen and Williams, 5.8 and 5.9)."""
-        parts, noise = self.parts(scales), np.exp(2.0 * scales[0]) / weight
-        try:
-            root = np.linalg.cholesky(sum(parts.values()) + np.diag(noise))
-        except np.linalg.LinAlgError:
-            return 1e9, np.zeros_like(scales)
-        inverse = np.linalg.inv(root)
-        inverse = inverse.T @ inverse
-        pull = inverse @ residual
-        value = 0.5 * residual @ pull + np.log(np.diag(root)).sum()
-        pushed, slope = inverse - np.outer(pull, pull), np.zeros_like(scales)
-        slope[0] = np.diag(pushed) @ noise
-        for name, part in parts.items():
-            slope[self.place[name]] = np.vdot(pushed, part)
-        varying = [parts[f"varying.{name}"] for name in self.kernel.varying]
-        for kind, axes, whole in (
-            ("length", self.kernel.smooth, parts.get("smooth", 0.0)),
-            ("along", self.kernel.along, sum(varying)),
-        ):
-            moved = 0.5 * pushed * whole
-            for axis in axes:
-                place = self.place[f"{kind}.{axis}"]
-                slope[place] = np.vdot(moved, self.far[axis]) * np.exp(-2.0 * scales[place])
-        return float(value), slope
-
-    def _bell(self, kind: str, axes: tuple[str, ...], scales: Floats) -> Any:
-        total = sum(self.far[a] * np.exp(-2.0 * scales[self.place[f"{kind}.{a}"]]) for a in axes)
-        return np.exp(-0.5 * total)
-
-
-def _variance(kernel: Kernel, asked: Features, scales: Floats, place: Mapping[str, int]) -> Floats:
-    """Variance of each point before anything is seen, noise left out, f8[n]."""
-    size = {name: float(np.exp(2.0 * scales[k])) for name, k in place.items()}
-    total = np.full(len(asked.shares), size["common"] + size.get("smooth", 0.0))
-    total += sum(size[f"effect.{e}"] for e in kernel.effects)
-    total += sum(size[f"varying.{e}"] for e in kernel.varying)
-    total += sum(size[f"shares.{e}"] for e in kernel.shares) * (asked.shares**2).sum(axis=1)
-    for axis in kernel.linear:
-        total += size[f"linear.{axis}"] * asked.axes[axis] ** 2
-    return total
