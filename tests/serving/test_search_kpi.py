@@ -62,6 +62,27 @@ def test_figures_are_those_of_the_best(told: Told) -> None:
     assert figures["cost"] == pytest.approx(by_hand)
 
 
+def test_slower_requests_serve_fewer_tokens(told: Told) -> None:
+    """Little's law: with as many in flight, tokens are as the inverse of a request's time."""
+    answer = told.plan.answer
+    row = answer.best
+    whole = float(answer.columns.e2e[row]) * 1000
+    ends = {"calibrated": 1.25 * whole, "low": whole, "high": 2 * whole}
+    known = {f"e2e_{end}": value for end, value in ends.items()}
+    known |= {f"{name}_{end}": 10.0 for name in ("ttft", "tpot") for end in ends}
+    table = figure_table("base", [Told(told.plan, {row: known})])
+    rows = dict(
+        zip(
+            table.columns["figure"],
+            zip(table.columns["value"], table.columns["sentence"], strict=True),
+            strict=True,
+        )
+    )
+    tokens = float(answer.total[row])
+    assert rows["tokens_calibrated"][0] == pytest.approx(tokens / 1.25)
+    assert f"{tokens / 2:,.0f} to {tokens:,.0f}" in rows["tokens_calibrated"][1]
+
+
 def test_the_frontier_names_the_chosen_kind(told: Told) -> None:
     table = frontier_table("base", [told])
     users, gpus = table.array("per_user"), table.array("per_gpu")

@@ -84,7 +84,7 @@ def tell(plan: Planned) -> Told:
     found = bands(answer, rows)
     values = {
         f"{name}_{kind}": getattr(getattr(found, name), field) * MILLI
-        for name in ("ttft", "tpot")
+        for name in ("ttft", "tpot", "e2e")
         for kind, field in (("calibrated", "median"), ("low", "low"), ("high", "high"))
     }
     return Told(
@@ -167,6 +167,13 @@ def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, flo
         elif goal < low:
             said += "; the goal will be missed"
         found.append((f"{name}_calibrated", known[f"{name}_calibrated"], "ms", said))
+    whole = float(answer.columns.e2e[answer.best]) * MILLI
+    tokens = float(answer.total[answer.best]) * whole
+    most, least = (tokens / known[f"e2e_{end}"] for end in ("low", "high"))
+    said = f"with as many requests in flight; {least:,.0f} to {most:,.0f} in 90 %"
+    if np.isnan(most):
+        said = "no measured points say more"
+    found.append(("tokens_calibrated", tokens / known["e2e_calibrated"], "token/s", said))
     return found
 
 
