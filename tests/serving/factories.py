@@ -46,7 +46,7 @@ def factory(**changes: Any) -> dict[str, Any]:
         if value is None:
             node.pop(last, None)
         else:
-            node[last] = value
+            node[last] = copy.deepcopy(value)
     return made
 
 
@@ -71,13 +71,13 @@ def check(folder: Path, declared: dict[str, Any], **header: Any) -> str:
 def tables(
     folder: Path,
     declared: dict[str, Any],
-    scenarios: list[str] | None = None,
+    names: list[str] | None = None,
     engines: tuple[str, ...] = ("simulate",),
     **header: Any,
 ) -> dict[str, Rows]:
     """Rows of all tables by name."""
     write(folder, twin_of(declared, **header))
-    done = execute(api.load(folder), scenarios, Settings(engines=engines))
+    done = execute(api.load(folder), names, Settings(engines=engines))
     found: dict[str, Rows] = {}
     for table in done.tables:
         columns = list(table.columns)
