@@ -28,6 +28,12 @@ ROUNDS: Final = 24
 CLOSE: Final = 1e-6
 """Relative change of the pace between rounds that counts as none."""
 
+DAMPED: Final = 4
+"""Rounds after which the pace moves half of the way only."""
+
+NOTHING: Final = 1e-9
+"""Requests and tokens that are none."""
+
 STILL: Final = 1e-4
 """Relative change of the starts between rounds that counts as none."""
 
@@ -164,50 +170,31 @@ def find_pace(
     ----------
     end : moment in ticks up to which requests may start (of the prefill pool, if apart).
     """
-    shared = f.services.prefill[s] == f.services.decode[s]
-    rate = state.pace[s]
-    p = f.services.decode[s]
-    pace = Pace(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
-    last = rate
-    curve = state.arrived if shared else state.prefilled
-    begin = state.position if shared else state.admitted
     for m in range(3):
         work.limits[m] = math.inf
     work.limits[AHEAD] = 0.0
-    take(f, curve, s, end, begin, work)
+    take_next(state, f, s, end, work)
+    rate = last = state.pace[s]
     some = 0.0
+    pace = Pace(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
     for turn in range(ROUNDS):
-        ahead = rate * f.dt
-        work.limits[AHEAD] = ahead
-        measure(state, f, s, k, ahead, work)
-        batch = work.measure[MADE] / ahead / replicas
-        context = 0.5 * (state.context[s] + work.measure[CONTEXT]) / replicas
-        prompt = set_mix(f, s, work) / (f.dt * replicas) if shared else 0.0
-        pace = pace_of(state, f, s, replicas, speed, limit, prompt, batch, context, work)
-        tokens = math.inf
-        if shared:
-            most = max(f.pools.chunk[p] - pace.batch * f.pools.width[p], 1.0)
-            tokens = most / pace.full * f.dt * replicas
-        room_of(f, s, replicas, tokens, work)
-        take(f, curve, s, end, begin, work)
+        pace = _round(state, f, s, k, replicas, speed, limit, rate, work)
+        take_next(state, f, s, end, work)
         new = 1.0 / pace.token
-        before, some = some, 0.0
-        for c in range(f.services.first[s], f.services.first[s + 1]):
-            some += work.start[c]
-        still = abs(some - before) <= STILL * some
-        if turn > 0 and abs(new - last) < CLOSE * new and still:
+        before, some = some, started(f, s, work)
+        if turn > 0 and abs(new - last) < CLOSE * new and abs(some - before) <= STILL * some:
             rate = new
             break
         last = new
-        rate = new if turn < 4 else 0.5 * (rate + new)
-    limited = work.limits[REQUESTS] <= 1e-9 or work.limits[KV] <= 1e-9
+        rate = new if turn < DAMPED else 0.5 * (rate + new)
+    limited = work.limits[REQUESTS] <= NOTHING or work.limits[KV] <= NOTHING
     measure(state, f, s, k, rate * f.dt, work)
     state.pace[s] = rate
     return Pace(
         pace.batch,
         pace.plain,
         pace.full,
-        f.pools.progress[p] / rate,
+        f.pools.progress[f.services.decode[s]] / rate,
         1.0 / rate,
         pace.fill,
         pace.joules,
@@ -215,3 +202,51 @@ def find_pace(
         pace.slope,
         limited,
     )
+
+
+@compiled_inner
+def _round(
+    state: State,
+    f: Factory,
+    s: int,
+    k: int,
+    replicas: float,
+    speed: float,
+    limit: float,
+    rate: float,
+    work: Work,
+) -> Pace:
+    """The pace that follows if `phi` rises at a rate, and what may start then."""
+    p = f.services.decode[s]
+    shared = f.services.prefill[s] == p
+    ahead = rate * f.dt
+    work.limits[AHEAD] = ahead
+    measure(state, f, s, k, ahead, work)
+    batch = work.measure[MADE] / ahead / replicas
+    context = 0.5 * (state.context[s] + work.measure[CONTEXT]) / replicas
+    prompt = set_mix(f, s, work) / (f.dt * replicas) if shared else 0.0
+    pace = pace_of(state, f, s, replicas, speed, limit, prompt, batch, context, work)
+    tokens = math.inf
+    if shared:
+        most = max(f.pools.chunk[p] - pace.batch * f.pools.width[p], 1.0)
+        tokens = most / pace.full * f.dt * replicas
+    room_of(f, s, replicas, tokens, work)
+    return pace
+
+
+@compiled_inner
+def take_next(state: State, f: Factory, s: int, end: float, work: Work) -> None:
+    """Let start what may: from arrivals, or from what another pool has prefilled."""
+    if f.services.prefill[s] == f.services.decode[s]:
+        take(f, state.arrived, s, end, state.position, work)
+    else:
+        take(f, state.prefilled, s, end, state.admitted, work)
+
+
+@compiled_inner
+def started(f: Factory, s: int, work: Work) -> float:
+    """Requests of service s that start."""
+    found = 0.0
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        found += work.start[c]
+    return found

@@ -277,14 +277,9 @@ def count_begun(
     speed: float,
 ) -> None:
     """Count the requests of service s that start in tick k, by their time to first token."""
-    pools, classes, services = f.pools, f.classes, f.services
+    classes, services = f.classes, f.services
     p = services.prefill[s]
-    batch = pace.batch * pools.width[p]
-    place, between = correction_place(f, s, pace.load)
-    known = not math.isnan(services.ttft[place, 0, 0])
-    room = max(pools.chunk[p] - batch, 1.0)
-    base = part_of_law(pools, p, pools.seconds, batch)
-    most = part_of_law(pools, p, pools.seconds, pools.chunk[p])
+    room = max(f.pools.chunk[p] - pace.batch * f.pools.width[p], 1.0)
     busy = min(pace.fill, NEVER)
     for c in range(services.first[s], services.first[s + 1]):
         good, delay = 0.0, 0.0
@@ -299,38 +294,65 @@ def count_begun(
             mean = 0.5 * met + met * work.beside[0] + queue
             variance = met**2 / 6.0 + met * work.beside[1] + 2.0 * queue * queue
             for j in range(classes.first[c], classes.first[c + 1]):
-                prompt = classes.prompt[j]
-                whole = math.floor(prompt / room)
-                rest = prompt - whole * room
-                own = whole * (most - base) + pools.pair_second[p] * prompt * (
-                    classes.cached[j] + 0.5 * prompt
-                )
-                if rest > 0.0:
-                    own += part_of_law(pools, p, pools.seconds, batch + rest) - base
-                own = own / speed + max(math.ceil(prompt / room), 1.0) * pace.plain
-                if known:
-                    fill_between(
-                        services.ttft,
-                        place,
-                        between,
-                        classes.prompt_group[j],
-                        mean + own,
-                        work.quant,
-                    )
-                    own = 0.0
-                else:
-                    third = 2.0 * variance * variance / mean
-                    spread_out(f.gamma, mean, variance, third, 0.0, math.inf, work.quant)
-                average = 0.0
-                for i in range(QUANTS):
-                    work.quant[i] += work.wait[c] + own
-                    average += WEIGHTS[i] * work.quant[i]
+                average = _first_tokens(f, work, s, c, j, pace, speed, mean, variance)
                 part = work.start[c] * classes.share[j]
                 count_into(tally.sketch[c, BY_TTFT], work.quant, SCALE, part)
                 good += classes.share[j] * share_below(work.quant, classes.goals[c, 0])
                 delay += classes.share[j] * average
         work.good[c], work.delay[c] = good, delay
         tally.rows[s, row, TTFT] += work.start[c] * delay
+
+
+@compiled_inner
+def _first_tokens(
+    f: Factory,
+    work: Work,
+    s: int,
+    c: int,
+    j: int,
+    pace: Pace,
+    speed: float,
+    mean: float,
+    variance: float,
+) -> float:
+    """Fill `work.quant` with TTFT of a bin of class c; return the mean of its points.
+
+    Parameters
+    ----------
+    mean, variance : of the time from the head of the queue to the prompt's own steps.
+    """
+    own = _own_seconds(f, s, j, pace, speed)
+    place, between = correction_place(f, s, pace.load)
+    if math.isnan(f.services.ttft[place, 0, 0]):
+        third = 2.0 * variance * variance / mean
+        spread_out(f.gamma, mean, variance, third, 0.0, math.inf, work.quant)
+    else:
+        g = f.classes.prompt_group[j]
+        fill_between(f.services.ttft, place, between, g, mean + own, work.quant)
+        own = 0.0
+    average = 0.0
+    for i in range(QUANTS):
+        work.quant[i] += work.wait[c] + own
+        average += WEIGHTS[i] * work.quant[i]
+    return average
+
+
+@compiled_inner
+def _own_seconds(f: Factory, s: int, j: int, pace: Pace, speed: float) -> float:
+    """Seconds of the steps that the prompt of a bin needs beside a batch."""
+    pools, prompt = f.pools, f.classes.prompt[j]
+    p = f.services.prefill[s]
+    batch = pace.batch * pools.width[p]
+    room = max(pools.chunk[p] - batch, 1.0)
+    base = part_of_law(pools, p, pools.seconds, batch)
+    whole = math.floor(prompt / room)
+    rest = prompt - whole * room
+    own = pools.pair_second[p] * prompt * (f.classes.cached[j] + 0.5 * prompt)
+    if whole > 0.0:
+        own += whole * (part_of_law(pools, p, pools.seconds, pools.chunk[p]) - base)
+    if rest > 0.0:
+        own += part_of_law(pools, p, pools.seconds, batch + rest) - base
+    return float(own / speed + max(math.ceil(prompt / room), 1.0) * pace.plain)
 
 
 @compiled_inner
