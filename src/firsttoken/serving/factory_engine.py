@@ -15,6 +15,7 @@ from firsttoken.serving.factory_state import (
     LOST,
     NEW,
     POWER,
+    PREFILLERS,
     REPLICAS,
     WAITING,
     WINDOW,
@@ -106,6 +107,7 @@ def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, r
     power = 0.0
     if q != p:
         able = _scaled(state, f, s, q, k)
+        tally.rows[s, row, PREFILLERS] += able
         limit = _limit(f, q, k, able)
         above = prefill_tick(state, f, tally, work, s, k, row, able, f.inputs.speed[q, k], limit)
         power += f.inputs.replicas[q, k] * f.pools.idle[q] + above / f.dt

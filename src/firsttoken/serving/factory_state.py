@@ -51,8 +51,10 @@ TOOK: Final = 17
 """Sum over finished requests of the seconds from their first token to their last."""
 ANSWERED: Final = 18
 """Output tokens of finished requests after their first."""
-COLUMNS: Final = 19
-AVERAGED: Final = (WAITING, DECODING, KV, STEP, POWER, REPLICAS, LOAD, PLAIN)
+PREFILLERS: Final = 19
+"""Replicas that only prefill."""
+COLUMNS: Final = 20
+AVERAGED: Final = (WAITING, DECODING, KV, STEP, POWER, REPLICAS, LOAD, PLAIN, PREFILLERS)
 """Columns that are means; the others are sums."""
 
 # Distributions that are kept by class.

@@ -206,7 +206,7 @@ def _served(case: Case, row: int, found: FactoryResult, number: int, classes: sl
     for position, stream in enumerate(ordered):
         tenants[service.streams.index(stream), 0] = counts[position, fluid.BY_E2E].sum()
     _, prefill = groups_of(case.line, row)
-    replicas = [rows[:, fluid.REPLICAS]] + ([] if prefill is None else [prefill.count])
+    replicas = [rows[:, fluid.REPLICAS]] + ([] if prefill is None else [rows[:, fluid.PREFILLERS]])
     return Served(
         period=np.add.reduceat(ticks, case.first, axis=0),
         latency=_latencies(counts.sum(axis=0)),
