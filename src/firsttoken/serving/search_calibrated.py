@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.serving.calibration import LIBRARY, Calibration, Prediction, shipped
+from firsttoken.serving.calibration import Calibration, Prediction, shipped
 from firsttoken.serving.calibration_points import PRECISIONS, Observation
 from firsttoken.serving.parts import architecture, hardware
 from firsttoken.serving.parts import shipped as library
@@ -84,8 +84,6 @@ def bands(answer: Answer, rows: Ints, calibration: Calibration | None = None) ->
     whose = named(question)
     asked = [k for k, row in enumerate(rows) if not columns.apart[row]]
     if whose is None or not asked or question.drafted or question.cached:
-        return Bands(*result)
-    if calibration is None and not (LIBRARY / "serving_points.csv").is_file():
         return Bands(*result)
     points = [_point(answer, int(rows[k]), whose) for k in asked]
     found = (calibration or shipped()).predict(points)
