@@ -14,7 +14,7 @@ from firsttoken.twin.room import Settings
 
 CHAT: dict[str, Any] = {
     "model": "qwen3_235b",
-    "engine": {"name": "sglang"},
+    "engine": {"name": "sglang", "calibrated": False},
     "precision": {"weights": "fp8"},
     "parallel": {"tensor": 4},
     "replicas": 4,

@@ -18,9 +18,17 @@ from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.schema import support
 from firsttoken.twin.sheets import NONE, Sheet
 from firsttoken.twin.twin import Twin
-from firsttoken.twin.values import Fact
+from firsttoken.twin.values import Distribution, Fact, Provenance
 
 HOUR = 3600.0
+ERROR = Distribution(
+    "normal",
+    (0.0, 1.0),
+    provenance=Provenance(
+        source="measured points of the library (serving_points.csv)",
+        note="how far a service is off its calibration, in standard deviations",
+    ),
+)
 
 
 def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
@@ -190,6 +198,7 @@ def _engine(slots: Slots, name: str) -> to.Engine:
         name=engine.name,
         release=engine.release,
         speed=sheet.scalar("speed"),
+        error=slots.build.scalar(ERROR, f"{sheet.path}.error") if engine.calibrated else NONE,
         memory=sheet.scalar("memory"),
         sequences=engine.sequences,
         chunk=engine.chunk,

@@ -103,12 +103,39 @@ class Replicas:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """What measured points say of a service's speed.
+
+    Attributes
+    ----------
+    speed : factor on the speed of the physics; spread : standard deviation of its logarithm.
+    ttft, tpot : median and ends of the 90 % interval at the point looked at, s.
+    concurrency : requests in flight of a replica there.
+    known : whether GPU and model were both calibrated on.
+    """
+
+    speed: float
+    spread: float
+    ttft: tuple[float, float, float]
+    tpot: tuple[float, float, float]
+    concurrency: float
+    known: bool
+
+
+@dataclass(frozen=True)
 class Engine:
-    """Serving software and its settings; `speed`, `memory`, `acceptance` are parameters."""
+    """Serving software and its settings.
+
+    Attributes
+    ----------
+    speed, memory, acceptance : parameters; error : of how many standard deviations the speed is off
+        its calibration; NONE: measured points are not looked at.
+    """
 
     name: str
     release: str
     speed: int
+    error: int
     memory: int
     sequences: int
     chunk: int
@@ -198,6 +225,7 @@ class Service:
     model : part of the library, or name of a declared model.
     pool : replicas that decode, and prefill unless `prefill` is given.
     choices : of the search; asked : whether a plan is asked for.
+    calibrated : what measured points say of it; None: nothing.
     """
 
     name: str
@@ -213,6 +241,7 @@ class Service:
     sample: int
     choices: Choices
     asked: bool
+    calibrated: Calibrated | None = None
 
 
 @dataclass(frozen=True)

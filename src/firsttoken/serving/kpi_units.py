@@ -20,6 +20,9 @@ from firsttoken.twin.result_rows import Rows
 from firsttoken.twin.result_table import ResultTable
 
 GIGA: Final = 1e9
+NORMAL: Final = 1.6448536269514722
+"""Standard deviations from the median to an end of a 90 % interval."""
+
 UNITS: Final = {
     "gpus": "gpu",
     "weights": "GB",
@@ -134,6 +137,43 @@ def pool_table(kpis: Kpis) -> ResultTable:
                 **{key: float(value) for key, value in spread(samples).items()},
             )
     return rows.table()
+
+
+def calibration_tables(kpis: Kpis) -> list[ResultTable]:
+    """What measured points say of each service: corrected speed, and its 90 % interval."""
+    rows = kpis.rows(
+        "serving_calibration",
+        "Latencies of a service at the mean load of a replica as measured points predict them, "
+        "with their 90 % interval, and the speed of its software over that of the physics.",
+        ("service", "metric"),
+        *("unit", "low", "value", "high", "in_flight", "known"),
+    )
+    for service in kpis.system.services:
+        found = service.calibrated
+        if found is None:
+            continue
+        wide = np.exp(NORMAL * found.spread)
+        speed = (found.speed, found.speed / wide, found.speed * wide)
+        told = (
+            ("ttft", "s", 1.0, found.ttft),
+            ("tpot", "ms", MILLI, found.tpot),
+            ("speed", "", 1.0, speed),
+        )
+        for metric, unit, factor, (value, low, high) in told:
+            rows.add(
+                scenario=kpis.scenario,
+                factory=kpis.name,
+                service=service.name,
+                metric=metric,
+                unit=unit,
+                low=low * factor,
+                value=value * factor,
+                high=high * factor,
+                in_flight=found.concurrency,
+                known=found.known,
+            )
+    table = rows.table()
+    return [table] if len(table) else []
 
 
 def trace_table(kpis: Kpis) -> ResultTable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from firsttoken.serving import deployment as to
 from firsttoken.serving.perf_efficiency import ACTIVATIONS
 from firsttoken.serving.perf_law import step_law
@@ -27,7 +29,16 @@ def law_of(
     law = step_law(model, hardware, layout, engine=engine_of(service.engine))
     # each draft runs one more layer; heads of drafts are those of the model
     drafts = 1.0 + service.engine.drafted / float(model.layers)
-    return faster(law, float(drawn[service.engine.speed]) / drafts)
+    return faster(law, speed_of(service, drawn) / drafts)
+
+
+def speed_of(service: to.Service, drawn: to.Floats) -> float:
+    """Speed of a service's software over that of the physics, in one replication."""
+    speed, known = float(drawn[service.engine.speed]), service.calibrated
+    if known is None:
+        return speed
+    # fast software is as likely as slow: the logarithm of the error is normal
+    return speed * known.speed * math.exp(-known.spread * float(drawn[service.engine.error]))
 
 
 def faster(law: StepLaw, speed: float) -> StepLaw:

@@ -57,6 +57,10 @@ class Engine(Declared):
     speed: Ratio = default(
         1, description="Speed as a multiple of what calibration predicts: a better release."
     )
+    calibrated: bool = Field(
+        True,
+        description="Whether measured points correct the physics, and say how far off it may be.",
+    )
     sequences: int = Field(
         256, ge=1, description="Most sequences in a batch of a replica, each data rank."
     )

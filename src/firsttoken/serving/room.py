@@ -72,6 +72,11 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     factory = twin.rooms["serving"][name]
     assert isinstance(factory, model.Serving)
     layouts = layouts_of(compiled)
+    if any(service.engine.error >= 0 for service in compiled.services):
+        from firsttoken.serving.calibrated import calibrated
+
+        settings.say(f"calibrate {name}, {scenario}", 0, 0)
+        compiled = calibrated(compiled, layouts)
     trained = None
     if compiled.training:
         from firsttoken.serving.training_run import run_training
@@ -132,6 +137,7 @@ def factory_tables(
         kpi_units.tenant_table(kpis),
         kpi_units.replica_table(kpis, layouts),
         kpi_units.pool_table(kpis),
+        *kpi_units.calibration_tables(kpis),
     ]
     if trace:
         tables.append(kpi_units.trace_table(kpis))

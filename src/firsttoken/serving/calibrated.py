@@ -1,0 +1,144 @@
+"""Services of a factory as measured points see them: corrected speed, and how far it may be off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from firsttoken.kernel.parameters import fixed_parameters
+from firsttoken.serving import deployment as to
+from firsttoken.serving.calibration import LIBRARY, shipped
+from firsttoken.serving.calibration_points import PRECISIONS, Observation
+from firsttoken.serving.calibration_prior import prior
+from firsttoken.serving.perf_memory import replica_gpus
+from firsttoken.serving.perf_point import aggregated_point
+from firsttoken.serving.physics import (
+    architecture_of,
+    engine_of,
+    hardware_of,
+    mean_lengths,
+)
+from firsttoken.serving.plan import Layouts, first_level, question_of
+from firsttoken.serving.search_calibrated import named
+from firsttoken.serving.system import Layout
+
+NORMAL = 1.6448536269514722
+"""Standard deviations from the median to an end of a 90 % interval."""
+
+LOADS = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048], np.float64)
+"""Requests in flight of a replica at which its throughput is looked at."""
+
+
+def calibrated(system: to.System, layouts: Sequence[Layouts]) -> to.System:
+    """The system with what measured points say of its services.
+
+    Calibration predicts the time per output token at the mean load of a replica; what that is over
+    the physics at the same point corrects every step.  Services with prefill of its own, and models
+    and GPUs that are not as in the library, stay as the physics has them.
+    """
+    drawn = fixed_parameters(system.parameters)
+    services = tuple(
+        replace(service, calibrated=_of(system, service, own, drawn))
+        for service, (own, _) in zip(system.services, layouts, strict=True)
+    )
+    return replace(system, services=services)
+
+
+def _of(
+    system: to.System, service: to.Service, layout: Layout, drawn: to.Floats
+) -> to.Calibrated | None:
+    told = service.engine.error != to.NONE and service.prefill is None and service.streams
+    if not told or not (LIBRARY / "serving_points.csv").is_file():
+        return None
+    whose = named(question_of(system, service, drawn))
+    if whose is None:
+        return None
+    prompt, output, _ = mean_lengths(service, drawn)
+    ranks = {
+        name: float(np.asarray(getattr(layout, name)))
+        for name in ("tensor", "pipeline", "data", "expert_tensor", "expert")
+    }
+    bits = float(np.asarray(layout.weight_bits))
+    point = Observation(
+        id=service.name,
+        model=whose.model,
+        gpu=whose.gpu,
+        engine=service.engine.name,
+        release=service.engine.release,
+        precision=min(PRECISIONS, key=lambda name: abs(float(PRECISIONS[name]) - bits)),
+        pools=0.0,
+        isl=prompt,
+        osl=max(output, 2.0),
+        concurrency=_in_flight(system, service, layout, drawn, prompt, output),
+        **ranks,
+    )
+    found = shipped().predict([point])
+    ttft, tpot = (
+        (float(part.median[0]), float(part.low[0]), float(part.high[0]))
+        for part in (found.ttft, found.tpot)
+    )
+    if not all(math.isfinite(value) and value > 0 for value in tpot):
+        return None
+    return to.Calibrated(
+        speed=float(prior([point]).tpot[0]) / tpot[0],
+        spread=math.log(tpot[2] / tpot[1]) / (2.0 * NORMAL),
+        ttft=ttft,
+        tpot=tpot,
+        concurrency=point.concurrency,
+        known=bool(found.known[0]),
+    )
+
+
+def _in_flight(
+    system: to.System,
+    service: to.Service,
+    layout: Layout,
+    drawn: to.Floats,
+    prompt: float,
+    output: float,
+) -> float:
+    """Requests in flight of a replica at the mean rate; the most it holds if that is too high."""
+    loads = LOADS[max(service.engine.sequences, 1) >= LOADS]
+    point = aggregated_point(
+        architecture_of(service, drawn),
+        hardware_of(system.accelerators[service.pool.on], drawn),
+        layout,
+        prompt,
+        output,
+        loads,
+        engine=engine_of(service.engine),
+    )
+    served = np.maximum.accumulate(np.asarray(point.tokens)) / output
+    share = mean_rate(system, service, drawn) / replicas_of(system, service, layout, drawn)
+    return float(np.interp(share, served, loads))
+
+
+def mean_rate(system: to.System, service: to.Service, drawn: to.Floats) -> float:
+    """Requests/s of a service, of rates at their first level."""
+    total = 0.0
+    for stream in service.streams:
+        scale = first_level(system, stream.scale, drawn)
+        if stream.trace is not None:
+            arrival = stream.trace.requests.arrival
+            total += scale * len(arrival) / max(float(arrival[-1]), 1.0)
+        else:
+            total += scale * first_level(system, stream.rate, drawn) * float(stream.hours.mean())
+    return total
+
+
+def replicas_of(system: to.System, service: to.Service, layout: Layout, drawn: to.Floats) -> float:
+    """Replicas of a service at first, at least one."""
+    row, gpus = service.pool, float(replica_gpus(layout))
+    pool = system.accelerators[row.on]
+    there = first_level(system, pool.number, drawn)
+    if pool.per_rack != to.NONE:
+        there *= float(drawn[pool.per_rack])
+    if row.kind == to.REST:
+        return max(there // gpus, 1.0)
+    size = first_level(system, row.number, drawn)
+    if row.kind == to.SHARE:
+        size *= there
+    return max(size if row.kind == to.REPLICAS else size // gpus, 1.0)
