@@ -206,7 +206,7 @@ def _served(case: Case, row: int, found: FactoryResult, number: int, classes: sl
     for position, stream in enumerate(ordered):
         tenants[service.streams.index(stream), 0] = counts[position, fluid.BY_E2E].sum()
     _, prefill = groups_of(case.line, row)
-    replicas = [rows[:, fluid.REPLICAS]] + ([] if prefill is None else [rows[:, fluid.PREFILLERS]])
+    columns = [fluid.REPLICAS] if prefill is None else [fluid.REPLICAS, fluid.PREFILLERS]
     return Served(
         period=np.add.reduceat(ticks, case.first, axis=0),
         latency=_latencies(counts.sum(axis=0)),
@@ -214,7 +214,7 @@ def _served(case: Case, row: int, found: FactoryResult, number: int, classes: sl
         power=rows[:, fluid.POWER],
         tokens=rows[:, fluid.DECODED] / dt,
         sequences=rows[:, fluid.DECODING],
-        replicas=np.array(replicas),
+        replicas=rows[:, columns].T,
     )
 
 
