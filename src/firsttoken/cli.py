@@ -6,6 +6,7 @@ what it needs. What is printed where: answers on stdout, progress and errors on 
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,9 @@ Examples:
 Exit status: 0 done, 1 findings in the input, 2 wrong usage, 3 environment, 4 no feasible
 plan, 70 a defect of firsttoken, 130 interrupted.
 """
+
+# Replications use the cores; matrices are small, and threads of BLAS would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="firsttoken",
