@@ -33,7 +33,7 @@ Exit status: 0 done, 1 findings in the input, 2 wrong usage, 3 environment, 4 no
 plan, 70 a defect of firsttoken, 130 interrupted.
 """
 
-# Replications use the cores; matrices are small, and threads of BLAS would only wait for each other.
+# Replications use the cores; matrices are small, and threads of BLAS only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
