@@ -377,3 +377,28 @@ def test_batteries_shave_peaks(tmp_path: Path) -> None:
     racks = cut.trace[:, of.TRACES.index("it_power")].reshape(DAYS, 24)
     assert racks[3, 12:18] == pytest.approx(np.full(6, 1e6))
     assert racks[3, 18:] == pytest.approx(np.full(6, 0.9e6), rel=2e-4)
+
+
+def test_batteries_give_all_they_can_before_racks_are_cut(tmp_path: Path) -> None:
+    """A feed of 0.6 MW and cells of 0.2 MW carry 0.8 MW of 1 MW; after 8 hours they are empty.
+
+    The rating is that at the terminals: with 0.81 for the round trip cells hand on 0.9 of their
+    energy, so 0.2 MW last for 1.8 MWh x 0.9 / 0.2 MW = 8.1 hours.
+    """
+    site = {
+        "feeds": {"grid": {"limit": {"2026-01-05": "0.6 MW", "2026-01-06": "2 MW"}}},
+        "boards": {"mv": {"from": "grid"}},
+        "batteries": {
+            "cells": {
+                "from": "mv", "rating": "200 kW", "storage": "1.8 MWh", "round_trip": 0.81,
+                "use": "peak",
+            }
+        },
+        "racks": {"r": {"count": 10, "power": "100 kW", "idle": "0 kW", "from": "mv"}},
+    }  # fmt: skip
+    found = ran(tmp_path, site, trace=True)
+    racks = found.trace[:, of.TRACES.index("it_power")]
+    assert racks[:8] == pytest.approx(np.full(8, 0.8e6), rel=2e-3)
+    assert racks[9:24] == pytest.approx(np.full(15, 0.6e6), rel=2e-3)
+    assert racks[:24].sum() == pytest.approx(0.6e6 * 24 + 1.8e6 * 0.9, rel=1e-3)
+    assert found.trace[24, 0] == pytest.approx(1.2e6)  # racks, and 0.2 MW of charging

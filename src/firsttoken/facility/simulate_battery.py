@@ -8,7 +8,7 @@ from firsttoken.facility.power_system import FEED, Floats
 from firsttoken.facility.simulate_state import Site, State, Work
 from firsttoken.kernel.compiled import compiled_inner
 
-__all__ = ["charge_batteries", "feed_excess", "shave"]
+__all__ = ["charge_batteries", "feed_excess", "given", "shave"]
 
 ROOM = 0.98
 """Share of a feed's room that charging takes; the rest is for its losses."""
@@ -27,6 +27,15 @@ def feed_excess(site: Site, work: Work) -> float:
             limited = True
             excess += work.input[r] - site.power.limit[r]
     return excess if limited else -math.inf
+
+
+@compiled_inner
+def given(work: Work) -> float:
+    """Power that the cells of all batteries give, W."""
+    total = 0.0
+    for b in range(len(work.cells)):
+        total -= min(work.cells[b], 0.0)
+    return total
 
 
 @compiled_inner
@@ -62,15 +71,19 @@ def shave(
 def _room(
     site: Site, state: State, work: Work, units: Floats, b: int, dt: float, give: bool
 ) -> float:
-    """How much more battery `b` can give (or take), W."""
+    """How much more the cells of battery `b` can give (or take), W.
+
+    Its rating holds at the terminals: cells give more by the loss, and take less.
+    """
     row = site.battery[b]
     if work.live[row] <= 0.0:
         return 0.0
     most = site.power.capacity[row] * units[row]
+    loss = 1.0 + site.power.slope[row]
     energy = site.storage[b] * units[row]
     if give:
-        return float(max(min(most, state.charge[b] * energy / dt) + work.cells[b], 0.0))
-    return float(max(min(most, (1.0 - state.charge[b]) * energy / dt) - work.cells[b], 0.0))
+        return float(max(min(most * loss, state.charge[b] * energy / dt) + work.cells[b], 0.0))
+    return float(max(min(most / loss, (1.0 - state.charge[b]) * energy / dt) - work.cells[b], 0.0))
 
 
 @compiled_inner

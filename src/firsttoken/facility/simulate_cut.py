@@ -16,6 +16,8 @@ from firsttoken.facility.grid_targets import (
     UNDER,
     target_of,
 )
+from firsttoken.facility.power_system import FEED
+from firsttoken.facility.simulate_battery import given
 from firsttoken.facility.simulate_state import Floats, Site, State, Tally, Work
 from firsttoken.kernel.compiled import compiled_inner
 
@@ -31,16 +33,30 @@ LAST = 1 << 62
 
 @compiled_inner
 def find_overload(site: Site, work: Work, units: Floats) -> float:
-    """Fill to what every row must fall so that no row carries too much; return the worst load."""
+    """Fill to what the loads of every row must fall so that no row carries too much.
+
+    What batteries give is load that a feed does not see: it is theirs still when racks are cut.
+
+    Returns
+    -------
+    float
+        The worst load, as a multiple of what its row may carry; 0: none is overloaded.
+    """
     grid = site.grid
     worst = 0.0
+    taken = 0.0
+    for r in range(len(grid.kind)):
+        if grid.kind[r] == FEED and site.power.limit[r] < math.inf:
+            taken += work.input[r]
+    beside = given(work) / taken if taken > 0.0 else 0.0
     for r in range(len(grid.kind)):
         share, weakest = 1.0, r
         most = min(site.power.capacity[r] * units[r], 1e300) if units[r] > 0.0 else 0.0
         if work.output[r] > most * (1.0 + SLACK):
             share = most / work.output[r]
         if work.input[r] > site.power.limit[r] * (1.0 + SLACK):
-            share = min(share, site.power.limit[r] / work.input[r])
+            load = work.input[r] * (1.0 + beside * (grid.kind[r] == FEED))
+            share = min(share, 1.0 - (work.input[r] - site.power.limit[r]) / load)
         if share < 1.0:
             worst = max(worst, 1.0 / max(share, 1e-9))
         above = 1.0
