@@ -10,7 +10,7 @@ CC-BY 4.0, cite Splitwise, ISCA 2024) and of three made up, under steady loads f
 overload, bursts, a step and a ramp; bars 3 % of output tokens and 10 % of the 95th percentile of
 TPOT.  The runs that correct the law have other seeds and loads.
 
-Usage: python benchmarks/serving_factory.py [day|accuracy] [--runs 3] [--only TEXT]
+Usage: python benchmarks/serving_factory.py [day|accuracy] [--runs 3] [--only TEXT] [--data FOLDER]
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def lognormal(prompt: float, output: float, spread: float, seed: int) -> Sample:
     return prompts, np.clip(draw.lognormal(np.log(output), spread, many), 2, 16_000).round()
 
 
-def azure(name: str) -> Sample:
+def azure(name: str, folder: Path) -> Sample:
     """Lengths of a trace."""
-    with gzip.open(TRACES / f"azure2023_{name}.csv.gz", "rt") as file:
+    with gzip.open(folder / f"azure2023_{name}.csv.gz", "rt") as file:
         rows = list(csv.DictReader(file))
     prompt = np.array([float(row["ContextTokens"]) for row in rows])
     return prompt, np.maximum(np.array([float(row["GeneratedTokens"]) for row in rows]), 2.0)
@@ -75,13 +75,13 @@ def one_class(name: str, lengths: Sample, pool: Pool) -> Service:
     return Service(name, (Class("all", cut_lengths(*lengths)),), pool)
 
 
-def workloads() -> dict[str, Callable[[float], Service]]:
+def workloads(folder: Path) -> dict[str, Callable[[float], Service]]:
     """Services of the comparison, by the imbalance of their routing."""
     small, large = law("llama3_1_8b", "h100_sxm", 1, bits=16.0), law("qwen3_235b", "gb300", 8)
     found: dict[str, Callable[[float], Service]] = {}
     for name, title in (("conv", "Azure conversation"), ("code", "Azure code")):
-        if (TRACES / f"azure2023_{name}.csv.gz").exists():
-            rows = azure(name)
+        if (folder / f"azure2023_{name}.csv.gz").exists():
+            rows = azure(name, folder)
             found[f"{title}, Llama 8B"] = lambda even, rows=rows: one_class(
                 "a", rows, Pool(small, 2048.0, 256.0, imbalance=even)
             )
@@ -111,11 +111,11 @@ def courses(most: float, life: float) -> dict[str, np.ndarray[Any, Any]]:
     return {name: rate * most for name, rate in found.items()}
 
 
-def accuracy(only: str) -> bool:
+def accuracy(only: str, folder: Path) -> bool:
     """Print deviations from the request mode; whether all bars are met."""
     print("fluid mode against request mode, 8 replicas: tokens, mean TPOT, p95 TPOT, energy")
     worst = np.zeros(2)
-    for name, make in workloads().items():
+    for name, make in workloads(folder).items():
         if only not in name:
             continue
         for routing, even in ((LEAST_LOADED, 0.2), (ROUND_ROBIN, 0.55)):
@@ -253,14 +253,15 @@ def main() -> int:
     parser.add_argument("what", nargs="?", choices=("day", "accuracy"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="workloads of the comparison with this text")
+    parser.add_argument("--data", type=Path, default=TRACES)
     given = parser.parse_args()
     met = True
     if given.what in (None, "day"):
         met = day(given.runs) and met
     if given.what in (None, "accuracy"):
-        if not TRACES.exists():
-            print(f"no traces at {TRACES}: lengths that are made up only")
-        met = accuracy(given.only) and met
+        if not given.data.exists():
+            print(f"the traces are not at {given.data}: lengths that are made up only")
+        met = accuracy(given.only, given.data) and met
     return 0 if met else 1
 
 
