@@ -10,8 +10,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.serving.fluid_services import always, service, straight
+from tests.serving.fluid_services import always, service, steady, straight
 
+from firsttoken.serving import factory_state as columns
+from firsttoken.serving import requests_simulate
+from firsttoken.serving import requests_system as by_request
 from firsttoken.serving.factory_calibrate import (
     Sample,
     calibrate,
@@ -21,8 +24,10 @@ from firsttoken.serving.factory_calibrate import (
     followed,
     realised,
 )
+from firsttoken.serving.factory_compile import compile_factory
 from firsttoken.serving.factory_sample import arrivals, request_sampler, sample_of
-from firsttoken.serving.factory_system import Class, Corrections, Pool, Service
+from firsttoken.serving.factory_simulate import simulate, snapshot
+from firsttoken.serving.factory_system import NONE, Class, Corrections, Inputs, Pool, Service
 from firsttoken.serving.factory_tables import cut_lengths
 
 REPLICAS = 4
@@ -101,11 +106,9 @@ def test_a_wrong_law_is_put_right() -> None:
 
 def test_room_is_what_limits_the_batch() -> None:
     """Half the room: half the sequences."""
-    from tests.serving.fluid_services import steady
 
     from firsttoken.serving import factory_state as columns
     from firsttoken.serving.factory_simulate import simulate
-    from firsttoken.serving.factory_system import NONE
 
     full = service(Pool(straight(), 1e5, 64.0), always(1.0, 501.0))
     system = steady([full], [100.0], 1.0, 60)
@@ -140,3 +143,50 @@ def test_arrivals_keep_rate_and_burstiness() -> None:
     assert len(found) == len(early) + len(late)
     gaps = np.diff(early)
     assert gaps.std() / gaps.mean() == pytest.approx(2.0, rel=0.1)
+
+
+def test_prefill_apart_is_within_the_bars() -> None:
+    apart = chat()._replace(prefill=chat().pool)
+    sampler = request_sampler(apart, REPLICAS)
+    fix = calibrate(apart, sampler, REPLICAS, loads=(0.3, 0.7), requests=1500)
+    come = arrivals(np.full(200, 0.5 * fix.served * REPLICAS), 1.0, np.random.default_rng(8))
+    found = sample_of(apart, REPLICAS, come, np.zeros(len(come)), 200.0, 8)
+    off = deviation(apart._replace(corrections=fix), found, REPLICAS, 30.0, 200.0)
+    assert abs(off.tokens) < 0.03
+    assert abs(off.p95) < 0.10
+
+
+@pytest.mark.parametrize(("speed", "cap"), [(0.8, np.inf), (1.0, 0.75)])
+def test_caps_and_heat_do_what_they_do_in_the_request_mode(speed: float, cap: float) -> None:
+    """Found at full speed, corrections hold for slowed replicas too."""
+    ticks = 200
+    rate = np.full(ticks, 0.55 * corrections().served * REPLICAS)
+    come = arrivals(rate, 1.0, np.random.default_rng(6))
+    rows = chat().classes[0].lengths.sample
+    rows = rows[np.random.default_rng(7).integers(0, len(rows), len(come))].round()
+    pool = chat().pool
+    most = cap * pool.law.limit * REPLICAS
+    system = by_request.System(
+        by_request.Pool(pool.law, REPLICAS, int(pool.sequences), int(pool.chunk)),
+        by_request.requests_of(come, rows[:, 0].astype(np.int64), rows[:, 2].astype(np.int64)),
+        (by_request.Tenant("all"),),
+        float(ticks),
+        changes=(
+            by_request.Change(0.0, 0, by_request.SPEED, speed),
+            by_request.Change(0.0, 0, by_request.CAP, most),
+        ),
+    )
+    real = requests_simulate.simulate(system, 1, 1, threads=1, records=True)
+    ended = real.records["end"] > 40.0
+    took = (real.records["end"] - real.records["first"])[ended] / (rows[ended, 2] - 1.0)
+    ones = np.ones((1, ticks))
+    arrived = np.bincount(come.astype(int), minlength=ticks)[None].astype(float)
+    inputs = Inputs(arrived, REPLICAS * ones, speed * ones, most * ones, 0.0 * ones)
+    factory = compile_factory([chat()._replace(corrections=corrections())], inputs)
+    result = simulate(factory, 1, 1, initial_state=snapshot(factory, 1, 0, 40), threads=1)
+    assert result.mean(columns.BY_TPOT)[0] == pytest.approx(took.mean(), rel=0.04)
+    assert result.quantile(columns.BY_TPOT, 0.95)[0] == pytest.approx(
+        np.quantile(took, 0.95), rel=0.08
+    )
+    power = result.rows[0, 0, :, columns.POWER].mean()
+    assert power == pytest.approx(real.power[0, 0, 40:].mean(), rel=0.03)
