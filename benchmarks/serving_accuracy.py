@@ -40,7 +40,7 @@ from firsttoken.serving.system import Floats
 DATA: Final = Path(__file__).resolve().parents[2] / "shared" / "data"
 BARS: Final = {"e2e": 0.08, "p90": 0.25, "ttft": 0.20, "gpu": 0.12, "model": 0.18}
 COVER: Final = (0.85, 0.95)
-MOST: Final = 600
+MOST: Final = 300
 """Points on which the rates are fitted anew (drawn from those that remain): more change little."""
 
 PEERS: Final = """peers, as published: AIConfigurator 0.12 as below; gradient boosting 18 % (unseen
@@ -212,7 +212,7 @@ def left_out(points: Sequence[Observation], field: str, most: int | None) -> Non
         if most is not None:
             others = [others[k] for k in draw.choice(len(others), most, replace=False)]
         few = draw.choice(len(others), min(len(others), MOST), replace=False)
-        constants: Constants = fit_constants([others[k] for k in few])
+        constants: Constants = fit_constants([others[k] for k in few], 3)
         out = [p for p in points if getattr(p, field) == name]
         parts.append(show(f"  without {name} ({len(out)})", Calibration(others, constants), out))
     joined = [np.concatenate(p) for p in zip(*parts, strict=True)]

@@ -221,7 +221,7 @@ GPUs, no smooth rest."""
 
 def features(points: Sequence[Observation], physics: Prior) -> Features:
     """Features of points and their physics."""
-    attributes = [{**p._asdict(), "data_parallel": p.data > 1.0} for p in points]
+    attributes = [{**p._asdict(), "data_parallel": (p.data > 1.0, p.pools)} for p in points]
 
     def code(names: tuple[str, ...]) -> Any:
         texts = ["|".join(str(a[n]) for n in names) for a in attributes]
