@@ -202,7 +202,8 @@ def explain(
     """Say what binds, and what to change next.
 
     Lines are simulated again with one small step of every parameter; networks are planned, and
-    their marginal values say what one more unit is worth.
+    their marginal values say what one more unit is worth. Of services it says what ends their
+    load, and what a tenth more of bandwidth, arithmetic or memory brings.
     """
     with interruptible():
         from firsttoken import cli_line

@@ -25,6 +25,8 @@ MOST_PERIODS = 16  # of a forecast
 MOST_ORDERS = 20
 MOST_LEVERS = 20  # of what moves a programme
 LEAST_DAYS = 0.05
+LEAST_GAIN = 0.2  # % of tokens or of time that a lever must bring to be told
+LEAST_SHARE = 0.03  # of a step that an operator must take
 NOTABLE = 0.001  # of the throughput or the cycle time
 WIDTH = 160  # where nobody watches, lines are as long as they need to be
 
@@ -202,6 +204,9 @@ def explain_json(results: Results, report: Path | None) -> None:
         "line_buffers": _rows(results, "line_buffers"),
         "line_test_floor": _rows(results, "line_test_floor"),
         "build_levers": _rows(results, "build_levers"),
+        "serving_binding": _rows(results, "serving_binding"),
+        "serving_levers": _rows(results, "serving_levers"),
+        "serving_terms": _rows(results, "serving_terms"),
         "binding": output.binding(results),
     }
     print(json.dumps(finite(document), indent=2, ensure_ascii=False))
@@ -212,6 +217,7 @@ def explain_text(results: Results, report: Path | None) -> None:
     for scenario in results.run.scenario_names:
         _explain_lines(results, scenario)
         _explain_programmes(results, scenario)
+        _explain_services(results, scenario)
         sentences = [r["sentence"] for r in output.binding(results) if r["scenario"] == scenario]
         if sentences:
             print(f"{results.run.twin}: what binds the plan of {scenario}")
@@ -232,6 +238,27 @@ def _explain_programmes(results: Results, scenario: str) -> None:
             print(f"  {row['sentence']}")
         if len(moving) < len(mine):
             print(f"  {len(mine) - len(moving)} other changes move neither")
+        print()
+
+
+def _explain_services(results: Results, scenario: str) -> None:
+    """What ends the load of each service, what brings most, and what a step consists of."""
+    tables = {
+        name: [row for row in _rows(results, f"serving_{name}") if row["scenario"] == scenario]
+        for name in ("binding", "levers", "terms")
+    }
+    for factory, service in dict.fromkeys((r["factory"], r["service"]) for r in tables["binding"]):
+        print(f"{factory}, {service}, {scenario}: what limits it, and what a tenth more brings")
+        mine = {
+            name: [r for r in rows if (r["factory"], r["service"]) == (factory, service)]
+            for name, rows in tables.items()
+        }
+        print(f"  {mine['binding'][0]['sentence'].removeprefix(f'{service}: ')}")
+        moving = [row for row in mine["levers"] if max(row["served"], -row["tpot"]) >= LEAST_GAIN]
+        for row in moving[:MOST_LEVERS]:
+            print(f"  {row['sentence']}")
+        said = [row["sentence"] for row in mine["terms"] if row["share"] >= LEAST_SHARE]
+        print(f"  of a decoding step: {'; '.join(said)}")
         print()
 
 

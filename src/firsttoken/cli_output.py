@@ -24,7 +24,7 @@ QUANTILES = ("p10", "p50", "p80", "p90")
 SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
 PLAN_COLUMNS = ("scenario", "figure", "value", "unit")
 LIMIT_COLUMNS = ("scenario", "rank", "name", "share", "binds", "sentence")
-LIMITED = ("line", "programme")  # columns that name what is limited
+LIMITED = ("line", "programme", "service")  # columns that name what is limited
 MARGINAL_COLUMNS = ("scenario", "name", "label", "marginal_usd", "sentence")
 MOST_BINDING = 5
 MOST_LIMITS = 4  # sentences on what binds a line
@@ -283,7 +283,7 @@ def binding(results: Results) -> list[dict[str, Any]]:
 
 
 def limits(results: Results) -> list[dict[str, Any]]:
-    """What limits lines and programmes, in sentences, by scenario, owner (`line`) and rank."""
+    """What limits lines, programmes, services: sentences by scenario, owner (`line`), rank."""
     rows: list[dict[str, Any]] = []
     for owner in LIMITED:
         found = rows_of(results, "_binding", (*LIMIT_COLUMNS, owner))

@@ -128,7 +128,7 @@ def factory_tables(
     kpis: Kpis, layouts: Sequence[Layouts], jobs: Sequence[ResultTable], *, trace: bool
 ) -> list[ResultTable]:
     """All tables of a simulated token factory; `jobs` are those of training's figures."""
-    from firsttoken.serving import kpi, kpi_units
+    from firsttoken.serving import kpi, kpi_explain, kpi_units
 
     tables = [
         kpi.summary_table(kpis, jobs),
@@ -138,6 +138,7 @@ def factory_tables(
         kpi_units.replica_table(kpis, layouts),
         kpi_units.pool_table(kpis),
         *kpi_units.calibration_tables(kpis),
+        *kpi_explain.explain_tables(kpis, layouts),
     ]
     if trace:
         tables.append(kpi_units.trace_table(kpis))
