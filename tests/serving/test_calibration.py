@@ -327,6 +327,9 @@ def test_a_slow_engine_is_learned(known: Calibration) -> None:
     assert found.known.all()
     assert np.allclose(found.tpot.median / physics.tpot, 1.25, rtol=0.08)
     assert np.allclose(found.ttft.median / physics.ttft, 1.25, rtol=0.35)
+    factor = known.factor(asked)
+    assert np.allclose(factor.median, 1.25, rtol=0.08)
+    assert ((factor.low < 1.25) & (factor.high > 1.25)).all()
 
 
 def test_intervals_hold_nine_of_ten(known: Calibration) -> None:

@@ -134,6 +134,14 @@ class Calibration:
             found.append(Prediction(median, median * np.exp(-width), median * np.exp(width)))
         return Predictions(found[0], found[1], found[2], known)
 
+    def factor(self, points: Sequence[Observation]) -> Prediction:
+        """How much longer than by physics a token takes at points; without unit.
+
+        Simulations take it as a factor on every term of a step: their `speed` is 1 / factor.
+        """
+        found, physics = self.predict(points).tpot, prior(points, self.constants)
+        return Prediction(*(np.asarray(value / physics.tpot) for value in found))
+
     def _latencies(
         self, pair: _Pair, asked: Features, physics: Prior, entry: Floats, points: Any
     ) -> list[tuple[Floats, Floats]]:
