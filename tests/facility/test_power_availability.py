@@ -22,7 +22,7 @@ from firsttoken.facility.power_availability import (
 )
 from firsttoken.facility.power_compile import compile_power
 from firsttoken.facility.power_loads import compile_loads
-from firsttoken.facility.power_pairs import screen_pairs
+from firsttoken.facility.power_pairs import screen_pairs, screen_standby
 from firsttoken.facility.power_screen import Case, build_case, screen, single_elements
 from firsttoken.kernel.parameters import fixed_parameters
 
@@ -40,7 +40,9 @@ def of(case: Case, values: Any) -> Availability:
     """Availability of a case."""
     singles = screen(case, single_elements(case))
     pairs, doubles = screen_pairs(case)
-    return availability(case, outages(case, values), singles, pairs, doubles)
+    data = outages(case, values)
+    triples, trebles = screen_standby(case, pairs, data.q)
+    return availability(case, data, singles, pairs, doubles, triples, trebles)
 
 
 PARALLEL = """
@@ -95,6 +97,40 @@ def test_generators_that_may_not_start(tmp_path: Path) -> None:
     assert of(case, values).unavailability == pytest.approx(0.001 * 0.02, rel=1e-4)
     both = enumerated_unavailability(case, outages(case, values).q)
     assert both == pytest.approx(0.001 * 0.02, rel=1e-9)
+
+
+TWO_SIDES = """
+feeds: {grid: {mtbf: 999 hour, mttr: 1 hour}}
+generators: {ga: {start: 0 s, success: 0.95, count: 2}, gb: {start: 0 s, success: 0.9, count: 2}}
+transfer_switches: {a: {from: [grid, ga], count: 2}, b: {from: [grid, gb], count: 2}}
+racks: {hall: {count: 10, from: [a, b], power: 100 kW, ride_through: 1 s}}
+"""
+
+
+def test_generators_of_both_sides_that_do_not_start(tmp_path: Path) -> None:
+    """2N: a rack is lost if the grid is out and neither of its two generators starts."""
+    case, values = with_values(tmp_path, TWO_SIDES)
+    found = of(case, values)
+    exact = 0.001 * 0.05 * 0.1
+    assert enumerated_unavailability(case, outages(case, values).q) == pytest.approx(exact)
+    lasting = exact * math.exp(-1 / 3600)  # outages beyond what the racks bridge
+    assert found.unavailability == pytest.approx(lasting, rel=1e-6)
+    assert found.triple.sum() == pytest.approx(lasting, rel=1e-6)
+
+
+def test_spare_generators_that_do_not_start(tmp_path: Path) -> None:
+    """N+1: four generators on a bus, three carry it; less the terms of three that do not start."""
+    site = """
+    feeds: {grid: {mtbf: 999 hour, mttr: 1 hour}}
+    generators: {gen: {start: 0 s, success: 0.98, count: 4, rating: 1 MW, breaker: {hold: 1 s}}}
+    boards: {main: {from: [grid, gen]}}
+    racks: {hall: {count: 30, from: main, power: 99 kW, ride_through: 1 s}}
+    """
+    case, values = with_values(tmp_path, site)
+    pair = math.comb(4, 2) * 0.02**2
+    exact = 0.001 * (pair * 0.98**2 + 4 * 0.02**3 * 0.98 + 0.02**4)
+    assert enumerated_unavailability(case, outages(case, values).q) == pytest.approx(exact)
+    assert of(case, values).unavailability == pytest.approx(0.001 * pair, rel=1e-3)
 
 
 TWO_N = """

@@ -5,7 +5,8 @@ not start), independently of the others: the data and the assumption of IEEE Std
 The racks lost in an outage of a set of elements are a function of that set; its expectation is the
 sum over sets T of ``m(T) prod q``, where m is what T loses beyond its own subsets (Moebius
 inversion).  m vanishes where elements do not act on each other, so single elements and the pairs
-of `power_pairs` give it but for triples: an error of order q^3.
+of `power_pairs` give it but for triples: an error of order q^3.  Of these, an element with two
+standby generators that do not start counts too, since their q is not small.
 
 Outages that end before batteries are empty lose nothing: with repair times that are exponential of
 mean MTTR, the share ``exp(-s / MTTR)`` lasts longer than the s seconds to the first loss.
@@ -63,13 +64,14 @@ class Availability:
     Attributes
     ----------
     unavailability : share of the rack-hours lost, all racks together.
-    single, double : by element, by pair: the same.
+    single, double, triple : by element, by pair, by triple with two generators: the same.
     frequency : outages that take racks down, by element, 1/s.
     """
 
     unavailability: float
     single: Floats
     double: Floats
+    triple: Floats
     frequency: Floats
 
 
@@ -91,35 +93,56 @@ def outages(case: Case, values: Floats) -> Outages:
 
 
 def availability(
-    case: Case, data: Outages, singles: Screened, pairs: Ints, doubles: Screened
+    case: Case,
+    data: Outages,
+    singles: Screened,
+    pairs: Ints,
+    doubles: Screened,
+    triples: Ints,
+    trebles: Screened,
 ) -> Availability:
-    """Availability of the racks from single elements and pairs.
+    """Availability of the racks from single elements, pairs, and triples with two generators.
 
     Parameters
     ----------
     singles : results of every element alone, in the order of rows.
     pairs, doubles : results of the pairs that can act together, from `screen_pairs`.
+    triples, trebles : results of elements with two generators, from `screen_standby`.
     """
     racks = max(racks_of(case), 1)
-    share = singles.racks / racks
     lasting = _lasting(singles.first, data.repair)
-    single = data.q * share * lasting
-    double = np.zeros(0)
-    if len(pairs):
-        i, j = pairs[:, 0], pairs[:, 1]
-        both = doubles.racks / racks
-        # Both are under repair: the rate at which that ends is the sum of the rates.  A generator
-        # that did not start is missed as long as what it stands in for.
-        standby = case.system.grid.kind == STANDBY
-        with np.errstate(divide="ignore"):
-            repair = 1.0 / (1.0 / data.repair[i] + 1.0 / data.repair[j])
-        repair = np.where(standby[j], data.repair[i], repair)
-        repair = np.where(standby[i], data.repair[j], repair)
-        more = both * _lasting(doubles.first, repair)
-        double = data.q[i] * data.q[j] * (more - (share * lasting)[i] - (share * lasting)[j])
-    total = float(single.sum() + double.sum())
+    alone = singles.racks / racks * lasting
+    # Both are under repair: the rate at which that ends is the sum of the rates.  A generator
+    # that did not start is missed as long as what it stands in for.
+    i, j = pairs[:, 0], pairs[:, 1]
+    standby = case.system.grid.kind == STANDBY
+    with np.errstate(divide="ignore"):
+        repair = 1.0 / (1.0 / data.repair[i] + 1.0 / data.repair[j])
+    repair = np.where(standby[j], data.repair[i], repair)
+    repair = np.where(standby[i], data.repair[j], repair)
+    together = doubles.racks / racks * _lasting(doubles.first, repair) - alone[i] - alone[j]
+    beyond = trebles.racks / racks * _lasting(trebles.first, data.repair[triples[:, 0]])
+    beyond -= alone[triples].sum(axis=1)
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        beyond -= _of_pairs(pairs, together, triples[:, [a, b]], len(data.q))
+    single = data.q * alone
+    double = data.q[i] * data.q[j] * together
+    triple = data.q[triples].prod(axis=1) * beyond
+    total = float(single.sum() + double.sum() + triple.sum())
     frequency = np.where(singles.racks > 0.0, data.rate * lasting, 0.0)
-    return Availability(total, single, double, frequency)
+    return Availability(total, single, double, triple, frequency)
+
+
+def _of_pairs(pairs: Ints, values: Floats, wanted: Ints, count: int) -> Floats:
+    """Values of the pairs wanted, 0 where a pair is not listed."""
+    if not len(pairs):
+        return np.zeros(len(wanted))
+    keys = pairs.min(axis=1) * count + pairs.max(axis=1)
+    order = np.argsort(keys)
+    keys = keys[order]
+    sought = wanted.min(axis=1) * count + wanted.max(axis=1)
+    at = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
+    return np.where(keys[at] == sought, values[order[at]], 0.0)
 
 
 def _lasting(first: Floats, repair: Floats) -> Floats:

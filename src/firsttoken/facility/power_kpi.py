@@ -22,7 +22,7 @@ from firsttoken.facility.power_compile import COLLECTIONS as CHAIN
 from firsttoken.facility.power_compile import compile_power
 from firsttoken.facility.power_loads import COLLECTIONS as LOADS
 from firsttoken.facility.power_loads import compile_loads
-from firsttoken.facility.power_pairs import screen_pairs
+from firsttoken.facility.power_pairs import screen_pairs, screen_standby
 from firsttoken.facility.power_screen import (
     Case,
     Screened,
@@ -57,6 +57,7 @@ class Contingencies:
     singles : every element alone, in the order of rows.
     pairs, doubles : pairs that can act together, and their results; none if not asked for.
     data : failure data of the elements.
+    triples : an element and two standby generators, where these do not start for it.
     availability : of the racks' power; None without pairs or failure data.
     """
 
@@ -64,6 +65,7 @@ class Contingencies:
     singles: Screened
     pairs: Ints
     doubles: Screened
+    triples: Ints
     data: Outages
     availability: Availability | None
 
@@ -122,10 +124,11 @@ def contingencies(case: Case, values: Floats, *, pairs: bool = False) -> Conting
     data = outages(case, values)
     none = np.zeros((0, 2), np.int64)
     both, doubles = screen_pairs(case, pairs=None if pairs else none)
-    found = None
+    found, triples = None, np.zeros((0, 3), np.int64)
     if pairs and bool((data.q > 0.0).any()):
-        found = availability(case, data, singles, both, doubles)
-    return Contingencies(case, singles, both, doubles, data, found)
+        triples, trebles = screen_standby(case, both, data.q)
+        found = availability(case, data, singles, both, doubles, triples, trebles)
+    return Contingencies(case, singles, both, doubles, triples, data, found)
 
 
 def power_tables(
@@ -293,9 +296,11 @@ def availability_table(scenario: str, site: str, found: Contingencies) -> Result
             cause = causes.setdefault(case.group_name(row), [0.0, 0.0])
             cause[0] += float(known.single[row])
             cause[1] += float(yearly[row])
-        for pair, share in zip(found.pairs.tolist(), known.double.tolist(), strict=True):
+        sets = [*found.pairs.tolist(), *found.triples.tolist()]
+        shares = [*known.double.tolist(), *known.triple.tolist()]
+        for rows_out, share in zip(sets, shares, strict=True):
             if abs(share) * hours > LEAST:
-                name = " + ".join(sorted(case.group_name(row) for row in pair))
+                name = " + ".join(sorted(case.group_name(row) for row in rows_out))
                 causes.setdefault(name, [0.0, float("nan")])[0] += share
         total = [known.unavailability, float(yearly.sum())]
         listed = sorted(causes.items(), key=lambda item: -item[1][0])

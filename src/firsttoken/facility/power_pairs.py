@@ -3,11 +3,17 @@
 Two contingencies act on each other only where they meet: one changes the supply of a row that the
 other touches, or both raise the load of a row which then passes its breaker's limit.  All other
 pairs lose what their elements lose alone, one plus the other; they need not be run.
+
+Generators that do not start are no rare event once the grid is out, so the outage of an element
+and two standby generators that stand in for it is run as well.
 """
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
+from numpy.typing import NDArray
 
 from firsttoken.facility.power_screen import (
     HORIZON,
@@ -20,9 +26,11 @@ from firsttoken.facility.power_screen import (
     single_elements,
 )
 from firsttoken.facility.power_state import Network, State, Work
-from firsttoken.facility.power_system import Floats, Ints
+from firsttoken.facility.power_system import STANDBY, Floats, Ints
 from firsttoken.facility.power_trips import AFFECTED, N_TOUCHED, restore, run_contingency
 from firsttoken.kernel.compiled import compiled
+
+Bools = NDArray[np.bool_]
 
 MARGIN = 0.98
 """Share of a limit up to which two rises of load do not meet: what losses may add."""
@@ -132,3 +140,52 @@ def screen_pairs(
     """
     found = meeting_pairs(case, horizon) if pairs is None else pairs
     return found, screen(case, found, horizon)
+
+
+def screen_standby(
+    case: Case, pairs: Ints, q: Floats, horizon: float = HORIZON
+) -> tuple[Ints, Screened]:
+    """Run all triples of an element and two standby generators that stand in for it.
+
+    Both generators are above a common rack, and each acts together with the element.
+
+    Parameters
+    ----------
+    pairs : from `screen_pairs`, shape [pairs, 2].
+    q : probability that each element is out, shape [R]; triples with q = 0 are left out.
+
+    Returns
+    -------
+    The triples, shape [triples, 3], the element first; and their results.
+    """
+    standby = case.system.grid.kind == STANDBY
+    beside: dict[int, list[int]] = {}
+    for one, other in pairs[(q[pairs] > 0.0).all(axis=1)].tolist():
+        if standby[one] != standby[other]:
+            row, generator = (other, one) if standby[one] else (one, other)
+            beside.setdefault(row, []).append(generator)
+    common = _above_racks(case, standby)
+    found: set[tuple[int, int, int]] = set()
+    for row, generators in beside.items():
+        for group in common:
+            able = sorted(group.intersection(generators))
+            found.update((row, a, b) for a, b in combinations(able, 2))
+    triples = np.array(sorted(found), np.int64).reshape(-1, 3)
+    return triples, screen(case, triples, horizon)
+
+
+def _above_racks(case: Case, standby: Bools) -> set[frozenset[int]]:
+    """Sets of standby generators that are above the same racks."""
+    grid, none = case.system.grid, frozenset[int]()
+    above: list[frozenset[int]] = []
+    for r in range(case.elements):
+        sources = grid.parent[grid.parent_start[r] : grid.parent_start[r + 1]].tolist()
+        own = frozenset({r}) if standby[r] else none
+        above.append(own.union(*(above[p] for p in sources)))
+    found: set[frozenset[int]] = set()
+    for group in case.loads:
+        feeds = group.feeds
+        for i in range(group.units if not group.restarts else 0):
+            rows = feeds.row[feeds.start[i] : feeds.start[i + 1]].tolist()
+            found.add(none.union(*(above[p] for p in rows)))
+    return found
