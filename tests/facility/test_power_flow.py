@@ -14,6 +14,7 @@ from tests.facility.power_sites import Flow, compiled, load, slots_of
 from firsttoken.facility.power_compile import compile_power, find_cycle, flow_order
 from firsttoken.facility.power_flow import power_books, power_live, power_spread
 from firsttoken.facility.power_system import blocks, choice
+from firsttoken.facility.rack_rows import rack_rows
 from firsttoken.twin.findings import TwinError
 
 
@@ -158,6 +159,18 @@ def test_units_without_a_greatest_number_cannot_be_told_apart(tmp_path: Path) ->
     site = "feeds: {g: {count: 'lognormal(3, 1)'}}"
     with pytest.raises(TwinError, match="greatest number"):
         compiled(tmp_path, site, "unit")
+
+
+def test_too_many_units_cannot_be_told_apart(tmp_path: Path) -> None:
+    site = "feeds: {g: {count: 100001}}"
+    with pytest.raises(TwinError, match="100,001 units are too many to be told apart"):
+        compiled(tmp_path, site, "unit")
+    site = "feeds: {g: {}}\nracks: {r: {count: 1000000, power: 1 kW, from: g}}"
+    slots = slots_of(load(tmp_path, site))
+    with pytest.raises(TwinError, match="1,000,000 units are too many") as raised:
+        rack_rows(slots, "unit")
+    assert "twin.yaml:" in str(raised.value)
+    assert len(rack_rows(slots, "group")) == 1
 
 
 def test_loads_move_to_the_feed_that_is_left(tmp_path: Path) -> None:

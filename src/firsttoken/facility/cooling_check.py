@@ -256,6 +256,10 @@ def megawatts(power: float) -> str:
     return f"{power / 1e6:.3g} MW" if power >= 1e6 else f"{power / 1e3:.3g} kW"
 
 
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %") if share >= 0.1 else f"{100.0 * share:.2g} %"
+
+
 def _exchanger(view: _View, plant: _Plant, group: str, name: str) -> None:
     """A group of CDUs or air units: rating, flow, approach, set-point."""
     heat, path = plant.heat.get(name, 0.0), f"{group}.{name}"
@@ -345,6 +349,6 @@ def _cooled(view: _View, plant: _Plant, climate: Climate, loop: str) -> None:
         what = f"the coolers of {loop!r} take {megawatts(heat - float(left[worst]))} of "
         what += f"{megawatts(heat)} in the worst hour"
         why = f"at {dry[worst] - ZERO:.3g} degC, wet bulb {wet[worst] - ZERO:.3g} degC; they fall "
-        why += f"short in {100.0 * float(short.mean()):.2g} % of the hours, and the water gets "
+        why += f"short in {_percent(float(short.mean()))} of the hours, and the water gets "
         why += f"warmer than {supply.value - ZERO:.4g} degC"
         view.warn(f"loops.{loop}.coolers", what, why, "more coolers, chillers, or warmer water")

@@ -11,6 +11,7 @@ import numpy as np
 from firsttoken.facility import power_system
 from firsttoken.facility.model_power import Element, PowerChain
 from firsttoken.facility.power_system import NONE, NOTHING, SERIES, PowerGrid, PowerSystem
+from firsttoken.facility.rack_rows import check_units
 from firsttoken.facility.slots import Sheet, Slots
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.schema import support
@@ -28,8 +29,6 @@ COLLECTIONS = {
     "distribution": power_system.DISTRIBUTION,
 }
 """Fields of `PowerChain`, and the kind of what they hold."""
-
-MOST_UNITS = 100_000
 
 
 def named(given: str | list[str] | None) -> list[str]:
@@ -127,6 +126,7 @@ def compile_power(
         units = (counts or {}).get(name) if detail == "unit" else 1
         if units is None:
             units = most_units(slots, sheet)
+        check_units(sheet, units)
         fed = [order.index(source) for source in sources[name]]
         standby = kind == power_system.STANDBY or (
             bool(fed) and all(groups[source].standby for source in fed)
@@ -141,15 +141,16 @@ def most_units(slots: Slots, sheet: Sheet) -> int:
     Raises
     ------
     TwinError
-        If that is not known before a run.
+        If that is not known before a run, or too many.
     """
     value = sheet.value("count")
     largest = 1.0 if value is None else _largest(slots, value)
-    if not isfinite(largest) or largest > MOST_UNITS:
+    if not isfinite(largest):
         what = "units can be told apart only if their greatest number is known"
         hint = "write a number, a series or a range, or use `detail: group`"
         place = slots.twin.place(sheet.path)
         raise TwinError(Finding(what, "", hint, sheet.at("count"), "count", place=place))
+    check_units(sheet, largest)
     return int(largest + 1e-9)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from firsttoken.facility.power_compile import most_units, named
 from firsttoken.facility.power_system import NONE, Attachment, Floats, PowerSystem
+from firsttoken.facility.rack_rows import check_units
 from firsttoken.facility.slots import Sheet, Slots
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.slots import nearest
@@ -91,6 +92,7 @@ def compile_loads(
             units = (counts or {}).get(name)
             if units is None:
                 units = most_units(slots, sheet) if "count" in sheet.model.model_fields else 1
+            check_units(sheet, units)
             feeds = system.attach(given, getattr(declared, "feeds", None), units)
             found.append(_group(collection, name, units, feeds, sheet))
     return found

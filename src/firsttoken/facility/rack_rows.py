@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Detail = Literal["group", "unit"]
 WHOLE = -1
 """`unit` of a row that stands for its whole group."""
+MOST_UNITS = 100_000
+"""Most units of a group that are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,33 @@ def rack_rows(slots: Slots, detail: Detail) -> tuple[RackRow, ...]:
     Raises
     ------
     TwinError
-        If racks are to be told apart and nobody knows how many there are at most.
+        If racks are to be told apart that are too many, or nobody knows how many.
     """
     found: list[RackRow] = []
     for name, racks in slots.site.racks.items():
-        most = largest(slots, slots.sheet("racks", name), "count")
+        sheet = slots.sheet("racks", name)
+        most = largest(slots, sheet, "count")
+        if detail == "unit":
+            check_units(sheet, most)
         for unit in rows_of(most, detail):
             count = most if unit == WHOLE else 1.0
             found.append(RackRow(name, unit, count, racks.cooled_by, racks.air_by))
     return tuple(found)
+
+
+def check_units(sheet: Sheet, most: float) -> None:
+    """Refuse to tell more units apart than memory and patience take.
+
+    Raises
+    ------
+    TwinError
+        If they are more than `MOST_UNITS`.
+    """
+    if most > MOST_UNITS:
+        what = f"{most:,.0f} units are too many to be told apart"
+        why, hint = f"{MOST_UNITS:,} are the most", "use `detail: group`, or several groups"
+        place, at = sheet.twin.place(sheet.at("count")), sheet.at("count")
+        raise TwinError(Finding(what, why, hint, at, "count", place=place))
 
 
 def rows_of(most: float, detail: Detail) -> range:
