@@ -58,6 +58,11 @@ def _factory(reading: Reading, factory: str, alone: bool) -> Section:
         for kpi in _POINTS
         if (row := figures.get(kpi)) is not None
     ]
+    section.points += [
+        f"{formats.sentence(str(row['sentence']))}."
+        for row in reading.rows("serving_binding", factory=factory)
+        if row["rank"] <= 2
+    ][: 2 * _MOST]
     services = _services(reading, factory, "requests")
     section.cards = [_card(reading, factory, name) for name in services[:_MOST]]
     jobs = _services(reading, factory, "step_time")

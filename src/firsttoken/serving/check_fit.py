@@ -122,6 +122,14 @@ def _hashes(view: View, name: str, row: to.Service) -> None:
         what = f"traces hash blocks of different sizes: {said}"
         hint = "make services of their own of them"
         view.say(f"services.{name}.traffic", what, "one prefix cache holds one size", hint, "trace")
+    for stream in row.streams:
+        known = stream.trace is not None and len(stream.trace.requests.hashes)
+        if known and row.mode == "fluid" and row.engine.prefix_cache:
+            what = "flows do not know which blocks of prompts are in the prefix cache"
+            why = "every prompt is computed as a whole"
+            hint = "take mode `requests`, or `hybrid` for the latencies"
+            path = f"services.{name}.traffic.{stream.name}.trace"
+            view.say(path, what, why, hint, "trace", warning=True)
     for size in set(traces.values()):
         if size % row.engine.block:
             what = f"hashed blocks of {size} tokens do not cover whole KV blocks"
