@@ -149,6 +149,9 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
     """A declared model fills what it leaves out from its part."""
     mine = {"mine": {"part": "qwen3_235b", "experts": 96}}
     changes = {"models": mine, "services.chat.model": "mine"}
+    # 32 experts less of 3 x 4096 x 1536 in each of 94 layers: 56.8 of 235 billion
+    assert "178.3 billion parameters by its shapes" in check(tmp_path, factory(**changes))
+    mine["mine"]["parameters"] = 178e9
     assert check(tmp_path, factory(**changes)) == ""
     changes[PARALLEL] = {"tensor": 64, "expert": 64}
     assert "96 experts do not divide by 64" in check(tmp_path, factory(**changes))
