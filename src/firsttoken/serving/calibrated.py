@@ -101,7 +101,8 @@ def _in_flight(
     output: float,
 ) -> float:
     """Requests in flight of a replica at the mean rate; the most it holds if that is too high."""
-    loads = LOADS[max(service.engine.sequences, 1) >= LOADS]
+    loads = LOADS * float(np.asarray(layout.data))  # of every data rank
+    loads = loads[loads <= service.engine.sequences * float(np.asarray(layout.data))]
     point = aggregated_point(
         architecture_of(service, drawn),
         hardware_of(system.accelerators[service.pool.on], drawn),

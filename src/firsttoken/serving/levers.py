@@ -30,7 +30,7 @@ FULL: Final = 0.98
 WAITS: Final = 0.85
 """Share of the requests in flight from which on more would only wait, if that is enough."""
 
-LOADS: Final = np.unique(np.round(2.0 ** np.arange(0.0, 11.01, 0.25)))
+LOADS: Final = np.unique(np.round(2.0 ** np.arange(0.0, 17.01, 0.25)))
 """Requests in flight of a replica that are looked at."""
 
 HARDWARE: Final[dict[str, tuple[str, ...]]] = {
@@ -100,7 +100,7 @@ def setting_of(system: to.System, service: to.Service, layout: Layout, drawn: to
         prompt,
         max(output, 2.0),
         cached,
-        float(service.engine.sequences),
+        float(service.engine.sequences * np.asarray(layout.data)),
         speed_of(service, drawn),
         *goals_of(service, drawn),
     )
