@@ -63,6 +63,13 @@ def test_a_good_plant_has_no_findings(tmp_path: Path) -> None:
         ("of: row, pumps: 0.5", "of: row, load: 0.5", "error: 'row' has no load"),
         ("of: hall, load: 0", "of: hall, pumps: 0", "error: racks 'hall' have no pumps"),
         (", pumps: 0.5}", "}", "error: nothing happens"),
+        ("supply: 32 degC", "supply: 32 K", "error: -241.1 degC is no supply of 'w'"),
+        ("supply: 40 degC", "supply: 140 degC", "error: 140 degC is no supply of 'row'; sound are"),
+        (
+            "row: {count: 2,",
+            "row: {count: 0,",
+            "error: the racks of 'row' give 800 kW; there is no",
+        ),
         # 10 racks of 80 kW to the liquid
         ("rating: 500 kW", "rating: 390 kW", "give 800 kW; 2 units take 780 kW"),
         ("row: {count: 2,", "row: {count: 2, needed: 1,", "give 800 kW; 1 unit take 500 kW"),

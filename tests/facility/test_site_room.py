@@ -204,6 +204,8 @@ def test_nothing_is_wrong_with_the_examples(tmp_path: Path) -> None:
         ("cdus.cdu.water", "sea", "'sea'"),
         ("ups.a.mtbf", "100 hour", "'mttr' is missing"),
         ("step", "0 s", "must be > 0"),
+        ("step", "1 us", "time steps are too many"),
+        ("cdus.cdu.rating", "0 MW", "must be > 0"),
     ],
 )
 def test_bad_sites_are_findings(tmp_path: Path, path: str, value: Any, what: str) -> None:
@@ -218,6 +220,13 @@ def test_bad_sites_are_findings(tmp_path: Path, path: str, value: Any, what: str
     line = next(row for row in said.splitlines() if what in row)
     assert ": error: " in line
     assert "twin.yaml:" in line or ".csv" in line or ".epw" in line
+
+
+def test_heat_to_the_air_that_nothing_takes(tmp_path: Path) -> None:
+    site = copy.deepcopy(COOLED)
+    site["racks"]["r"] |= {"liquid": 0.8, "air_by": None}
+    said = check(tmp_path, twin_of(site))
+    assert "warning: 20 % of the heat of racks 'r' goes to the air" in said
 
 
 def test_two_loads(tmp_path: Path) -> None:

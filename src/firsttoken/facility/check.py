@@ -33,6 +33,8 @@ COOLING = ("cdus", "air_units", "loops", "dry_coolers", "towers", "chillers")
 LOADS = ("draws", "trace", "jobs")
 MOST = 1 << 30
 """Most bytes of results by report period."""
+MOST_STEPS = 1_000_000_000
+"""Most time steps of a replication: a year of 31.5 ms."""
 COUNTED = 26 * 8
 """Bytes of a report period of a replication."""
 
@@ -228,6 +230,15 @@ def _cooled(view: View) -> None:
         if sheet is not None and both and not sheet.has("liquid"):
             why = "CDUs and air units share its heat"
             view.findings.add(sheet.missing("liquid", why))
+        if sheet is not None and racks.cooled_by is not None and racks.air_by is None:
+            liquid = _certain(view, sheet, "liquid")
+            most = support(liquid)[1] if liquid is not None else 1.0
+            if most < 1.0:
+                what = f"{1.0 - most:.0%} of the heat of racks {name!r} goes to the air".replace(
+                    "%", " %"
+                )
+                why, hint = "nothing takes it away", "name air units in `air_by`"
+                view.warn(f"racks.{name}", what, why, hint, "uncooled")
 
 
 def _weather(view: View) -> None:
@@ -256,8 +267,12 @@ def _size(view: View) -> None:
     """Results by report period must fit into memory."""
     from firsttoken.twin.dates import period_edges
 
-    twin, report = view.twin, view.site.report
+    twin, report, step = view.twin, view.site.report, view.site.step
     span = twin.end - twin.start
+    if isinstance(step, Constant) and span / step.value > MOST_STEPS:
+        what = f"{span / step.value:,.0f} time steps are too many"
+        hint = "lengthen the step, or shorten the horizon"
+        view.say("step", what, f"{MOST_STEPS:,} are the most", hint, "size")
     periods = span / 3600.0 if report == "hour" else len(period_edges(twin.start, twin.end, report))
     if periods * twin.replications * COUNTED > MOST:
         what = f"{twin.replications} replications with {periods:,.0f} report periods are too many"

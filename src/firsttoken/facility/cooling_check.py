@@ -26,6 +26,8 @@ FULL = 1.0 + 1e-6
 ZERO = 273.15
 LITTLE = 0.05
 """Temperature that set-points may be apart from what is possible, K."""
+COLDEST, HOTTEST = ZERO - 20.0, ZERO + 95.0
+"""Set-points that are taken for what is meant."""
 
 
 def check_cooling(twin: Twin, name: str, findings: Findings) -> None:
@@ -34,7 +36,7 @@ def check_cooling(twin: Twin, name: str, findings: Findings) -> None:
     assert isinstance(site, Cooling)
     view = _View(twin, name, findings, site)
     before = len(findings.errors)
-    for look in (_names, _loops, _units, _transients):
+    for look in (_names, _loops, _set_points, _units, _transients):
         look(view)
     if len(findings.errors) == before and (site.cdus or site.air_units):
         _heat(view)
@@ -131,6 +133,18 @@ def _waters(site: Cooling) -> dict[str, str]:
     """The loop of each group of CDUs and air units."""
     cdus = {name: unit.water for name, unit in site.cdus.items()}
     return cdus | {name: unit.water for name, unit in site.air_units.items()}
+
+
+def _set_points(view: _View) -> None:
+    """Set-points are temperatures of water and air."""
+    for group in ("loops", "cdus", "air_units"):
+        for name, unit in getattr(view.site, group).items():
+            supply = unit.supply
+            if not isinstance(supply, Constant) or COLDEST <= supply.value <= HOTTEST:
+                continue
+            what = f"{supply.value - ZERO:.4g} degC is no supply of {name!r}"
+            why = f"sound are {COLDEST - ZERO:.0f} to {HOTTEST - ZERO:.0f} degC"
+            view.say(f"{group}.{name}.supply", what, why, "write '30 degC'; K count from -273 degC")
 
 
 def _units(view: _View) -> None:
@@ -265,9 +279,13 @@ def _exchanger(view: _View, plant: _Plant, group: str, name: str) -> None:
     heat, path = plant.heat.get(name, 0.0), f"{group}.{name}"
     needed = float(plant.system.needed[plant.system.index(name)])
     rating = plant.value(name, "rating") * needed
+    if heat > 0.0 and not plant.units[name]:
+        what = f"the racks of {name!r} give {megawatts(heat)}"
+        view.say(f"{path}.count", what, "there is no unit of it", "raise the count")
+        return
     if heat > rating * FULL:
         what = f"the racks of {name!r} give {megawatts(heat)}"
-        units = f"{needed:g} unit{'s' if needed > 1 else ''}"
+        units = f"{needed:g} unit{'' if needed == 1 else 's'}"
         view.warn(path, what, f"{units} take {megawatts(rating)}", "more units, or larger ones")
     pumped = plant.value(name, "pump_flow") * needed
     wanted = plant.flow.get(name, 0.0)

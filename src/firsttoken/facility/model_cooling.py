@@ -18,6 +18,7 @@ Temperature = Annotated[Value, Quantity("K", above=0, series=False)]
 TemperatureInTime = Annotated[Value, Quantity("K", above=0)]
 Difference = Annotated[Value, Quantity("delta_degC", above=0, series=False)]
 Flow = Annotated[Value, Quantity("m**3/s", above=0, series=False)]
+Heat = Annotated[Value, Quantity("W", above=0, series=False)]
 Volume = Annotated[Value, Quantity("m**3", at_least=0, series=False)]
 Pressure = Annotated[Value, Quantity("Pa", at_least=0, series=False)]
 Number = Annotated[Value, Quantity("", above=0, series=False)]
@@ -29,7 +30,7 @@ class Cooler(Equipment):
     """A unit of cooling equipment; its motors are fed `from` the power chain."""
 
     from_: Supply = Field(None, alias="from", description="Groups that feed its motors.")
-    rating: Power | None = Field(None, description="Heat that one unit takes at its design point.")
+    rating: Heat | None = Field(None, description="Heat that one unit takes at its design point.")
 
 
 class Pumps(Declared):
