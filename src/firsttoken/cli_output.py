@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firsttoken.results.figures import figure, finite, scaled, year_month
+from firsttoken.results.figures import figure, finite, scaled, year_day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -311,7 +311,7 @@ def figures_of(row: Mapping[str, Any]) -> tuple[list[str], str]:
     values = [row[quantile] for quantile in QUANTILES]
     unit = str(row["unit"])
     if unit == "year":  # a date as a decimal year; not known: beyond the horizon
-        return [year_month(value) for value in values], ""
+        return [year_day(value) for value in values], ""
     values, unit = scaled(values, unit)
     return [figure(value) for value in values], unit
 

@@ -224,8 +224,8 @@ def test_money_and_dates_are_written_as_people_do() -> None:
     )
     assert figures_of(row("USD", 0, 0, 0, 0)) == (["0", "0", "0", "0"], "USD")
     nan = float("nan")
-    # Of the year 2027, 0.25 has passed at the end of March; 0.999 lies in December.
-    assert figures_of(row("year", 2027.0, 2027.25, 2027.999, nan)) == (
-        ["2027-01", "2027-04", "2027-12", "beyond"],
+    # Of the year 2027, 91 days and a quarter have passed by 2 April, 6:00; 59 by 1 March.
+    assert figures_of(row("year", 2027 + 59 / 365, 2027.25, 2027.999, nan)) == (
+        ["2027-03-01", "2027-04-02", "2027-12-31", "beyond"],
         "",
     )

@@ -57,6 +57,18 @@ def test_what_stands_when_is_drawn(page: str) -> None:
     assert "by each view" not in said  # there is no reference class
 
 
+def test_dates_of_scenarios_are_days(tmp_path: Path) -> None:
+    """The shell 20 days later brings the first phase from 11 to 31 March."""
+    late = "scenarios:\n  late:\n    overrides: {build.site.activities.shell.duration: 70 day}\n"
+    (tmp_path / "twin.yaml").write_text(TWIN + late)
+    done = api.run(tmp_path, engines=("simulate",), scenarios=("all",), out=tmp_path / "run")
+    assert done.report_path is not None
+    said = text(done.report_path.read_text(encoding="utf-8"))
+    assert "First phase ready 20 days later" in said
+    assert "11 Mar 2026 (11 Mar 2026 – 11 Mar 2026) 31 Mar 2026" in said
+    assert "2.03k" not in said
+
+
 def test_a_twin_without_programmes_has_no_such_section(tmp_path: Path) -> None:
     line = TWIN.partition("build:")[0] + (
         "line:\n  l:\n    stations: {s: {time: 1 hour}}\n"

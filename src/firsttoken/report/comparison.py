@@ -13,6 +13,7 @@ from firsttoken.report.reading import Reading, Row, by, unique
 from firsttoken.report.svg_dots import Dot, Panel, draw_dots
 from firsttoken.report.svg_fan import draw_fan
 from firsttoken.results.compare import ComparedKpi, compare
+from firsttoken.results.figures import year_day
 
 _MOST_PANELS = 6
 _OF_LINES = {
@@ -142,6 +143,11 @@ def _kpi_panels(reading: Reading, names: list[str]) -> list[Panel]:
     panels = []
     for kpi in kept:
         unit = rows[reading.base, kpi]["unit"]
+        if unit == "year":
+            title = formats.sentence(rows[reading.base, kpi]["label"])
+            found = [_year_dot(reading.title(name), rows.get((name, kpi))) for name in names]
+            panels.append(Panel(title, "date", found, _year_tick, dated=True))
+            continue
         shown = "share" if _is_share(kpi, unit) else unit
         known = [rows[name, kpi]["p90"] for name in names if (name, kpi) in rows]
         fitting, size = formats.fitting(shown, max(filter(math.isfinite, known), default=0.0))
@@ -192,6 +198,17 @@ def _kpi_dot(name: str, row: Row | None, unit: str, size: float) -> Dot | None:
     return Dot(at[0], at[1], at[2], said[1], tip)
 
 
+def _year_dot(name: str, row: Row | None) -> Dot | None:
+    """A date that is given as a decimal year."""
+    if row is None:
+        return None
+    days = [year_day(row[q]) if math.isfinite(row[q]) else "" for q in ("p10", "p50", "p90")]
+    at = [formats.ordinal(day) if day else None for day in days]
+    said = [formats.day(day) for day in days]
+    tip = f"{name}: median {said[1]}, P10–P90 {said[0]} – {said[2]}"
+    return Dot(at[0], at[1], at[2], said[1], tip)
+
+
 def _kpi_table(reading: Reading, names: list[str]) -> DataTable:
     """Figures down, scenarios across: medians with P10-P90."""
     rows = {(r["scenario"], r["kpi"]): r for r in reading.figures()}
@@ -214,7 +231,8 @@ def _kpi_table(reading: Reading, names: list[str]) -> DataTable:
 def _kpi_cell(row: Row, unit: str) -> str:
     if unit == "year":
         texts = [
-            f"{row[q]:.1f}" if math.isfinite(row[q]) else "beyond" for q in ("p50", "p10", "p90")
+            formats.day(year_day(row[q])) if math.isfinite(row[q]) else "beyond"
+            for q in ("p50", "p10", "p90")
         ]
     else:
         texts = [formats.quantity(row[q], unit) for q in ("p50", "p10", "p90")]
@@ -226,7 +244,9 @@ def _differences(reading: Reading, names: list[str]) -> DataTable:
     results = reading.results
     compared = [compare((results, names[0]), (results, name)) for name in names[1:]]
     found = [{kpi.kpi: kpi for kpi in comparison.kpis} for comparison in compared]
-    kpis = {k.kpi: k for side in reversed(found) for k in side.values() if k.unit != "year"}
+    kpis = {k.kpi: k for side in reversed(found) for k in side.values()}
+    if any(k.table == "supply_goal_date" for k in kpis.values()):  # the same dates, once
+        kpis = {name: k for name, k in kpis.items() if k.unit != "year"}
     final = f"completed.{reading.final_stage()}."
     shown = [k for k in kpis if k.startswith(final) or not k.startswith("completed.")]
     ranked = sorted(shown, key=lambda k: (kpis[k].table != "supply_goal_date", _rank(reading, k)))
@@ -245,10 +265,15 @@ def _change(kpi: ComparedKpi) -> str:
     difference, relative, unit = kpi.difference, kpi.relative, kpi.unit
     if difference is None:
         return "to beyond horizon" if kpi.a and not kpi.b else "–"
-    if difference == 0 or (relative is not None and abs(relative) < 5e-4):
+    least = 0.5 / 365 if unit == "year" else 0.0
+    if abs(difference) <= least or (
+        unit != "year" and relative is not None and abs(relative) < 5e-4
+    ):
         return "no change"
     sign = "+" if difference > 0 else "−"
     size = abs(difference)
+    if unit == "year":
+        size, unit = 365.2425 * size, "date"
     if unit == "date":
         days = "1 day" if round(size) == 1 else f"{size:.0f} days"
         return f"{days} {'later' if difference > 0 else 'earlier'}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from firsttoken.results.figures import figure, finite, scaled, year_month
+from firsttoken.results.figures import figure, finite, scaled, year_day
 from firsttoken.results.run import Run, ScenarioRecord
 from firsttoken.results.store import Results
 from firsttoken.twin.findings import UsageError
@@ -229,10 +229,10 @@ def _text_row(kpi: ComparedKpi) -> tuple[str, str, str, str, str, str]:
         if kpi.difference is not None:
             difference = f"{kpi.difference:+.0f} day"
     elif unit == "year":  # a date as a decimal year
-        texts = [year_month(float(value)) for value in values]
+        texts = [year_day(float(value)) for value in values]
         unit = relative = ""
         if kpi.difference is not None:
-            difference = f"{12 * kpi.difference:+.1f} month"
+            difference = f"{365.2425 * kpi.difference:+.0f} day"
     else:
         change = math.nan if kpi.difference is None else kpi.difference
         numbers, unit = scaled([*map(float, values), change], unit)

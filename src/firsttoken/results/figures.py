@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -28,12 +29,18 @@ def scaled(values: list[float], unit: str) -> tuple[list[float], str]:
     return values, unit
 
 
-def year_month(value: float) -> str:
-    """The month (2027-03) of a decimal year; `beyond` if it is not known."""
+def year_day(value: float) -> str:
+    """The day (2027-03-14) of a decimal year; `beyond` if it is not known.
+
+    A decimal year is the year and the part of it that is over: 2027.5 is 2 July, noon.
+    """
     if value != value:
         return "beyond"
-    year, month = divmod(int(value * 12), 12)
-    return f"{year}-{month + 1:02d}"
+    first = dt.date(math.floor(value), 1, 1)
+    days = (dt.date(first.year + 1, 1, 1) - first).days
+    # A moment counts for its day, also where rounding puts it just before midnight.
+    over = min(math.floor((value - first.year) * days + 1e-4), days - 1)
+    return (first + dt.timedelta(over)).isoformat()
 
 
 def figure(value: float, sign: str = "") -> str:
