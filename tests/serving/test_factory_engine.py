@@ -171,3 +171,13 @@ def test_quantiles_of_weights() -> None:
     edges = bucket_edges()
     assert weighted_quantile(counts, 0.125) == pytest.approx(0.5 * (edges[1000] + edges[1001]))
     assert edges[2000] < weighted_quantile(counts, 0.9) < edges[2001]
+
+
+def test_replications_of_one_seed_are_not_those_of_the_next() -> None:
+    """Replication 1 of seed 1 is the one that runs alone, and is not replication 0 of seed 2."""
+    system = restless(9, 200, dispersion=2.0)
+    both = simulate(system, 2, 1)
+    alone = simulate(system, 1, 1, number=1)
+    other = simulate(system, 1, 2)
+    np.testing.assert_array_equal(both.rows[1], alone.rows[0])
+    assert not np.array_equal(alone.rows[0], other.rows[0])

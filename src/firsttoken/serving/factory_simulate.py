@@ -112,6 +112,7 @@ def simulate(
     replications: int = 1,
     seed: int = 1,
     *,
+    number: int = 0,
     initial_state: FactoryState | None = None,
     ticks: int | None = None,
     every: int = 1,
@@ -128,6 +129,8 @@ def simulate(
     replications, seed
         Replication r draws its arrivals at (seed, r), of classes with a dispersion; without any
         all replications are the same.
+    number
+        Number of the first replication, where each is a call of its own.
     initial_state
         State to go on from; None: an empty factory at tick 0.
     ticks
@@ -154,7 +157,7 @@ def simulate(
         for r in range(low, high):
             state = _start(system, initial_state)
             counted = tally(system, count, every, first)
-            state = _run(system, state, counted, count, seed, r, cancel)
+            state = _run(system, state, counted, count, seed, number + r, cancel)
             check_books(system, state)
             found[r] = counted, state.books
 

@@ -70,8 +70,9 @@ def serve_fluid(
         return {}
     services = [_service(case, row, corrections[row]) for row in rows]
     compiled = compile_factory(services, _inputs(case, rows), case.system.step)
-    seed = case.seed + case.replication  # the engine's replications would all have one law
-    found = simulate(compiled, 1, seed, threads=1, cancel=cancel)
+    # a call for each replication: its law and its inputs are its own
+    number = case.replication
+    found = simulate(compiled, 1, case.seed, number=number, threads=1, cancel=cancel)
     first = np.cumsum([0, *(len(service.classes) for service in services)])
     return {
         row: _served(case, row, found, number, slice(first[number], first[number + 1]))
