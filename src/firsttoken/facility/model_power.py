@@ -69,7 +69,9 @@ class Equipment(Declared):
         description="Units that carry the load; more are redundant. With fewer the rest trips by "
         "overload, even if no breaker is declared. None: all.",
     )
-    mtbf: Duration | None = Field(None, description="Time between failures of one unit.")
+    mtbf: Annotated[Value, Quantity("s", above=0, series=False)] | None = Field(
+        None, description="Time between failures of one unit."
+    )
     mttr: Duration | None = Field(None, description="Time to repair.")
     cost: Money | None = Field(None, description="Cost of one unit, installed.")
 
