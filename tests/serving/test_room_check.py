@@ -81,6 +81,22 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"accelerators.pool.racks": 1}, "'count' and 'racks' both say how many GPUs", "keep one"),
     ({"accelerators.pool.count": None}, "'count' is missing", "write it"),
     ({"accelerators.pool.mtbf": "5 year"}, "'mtbf' is read with 'mttr' only", "give 'mttr'"),
+    (
+        {"services.chat.replicas": 0},
+        "there is never a replica, 'replicas' gives 0 GPUs and one takes 4",
+        "smaller layout",
+    ),
+    (
+        {"services.chat.replicas": None, "services.chat.gpus": 3},
+        "there is never a replica, 'gpus' gives 3 GPUs and one takes 4",
+        "smaller layout",
+    ),
+    ({"services.chat.replicas": 1000}, "'replicas' asks for 4,000 GPUs", "ask for less"),
+    (
+        {"services.chat.engine": {"name": "vlmm"}},
+        "no measured points of an engine 'vlmm', it counts as fast as the mean of all",
+        "known are ",
+    ),
     # traffic
     ({"services.chat.traffic": {}}, "no requests come", "declare them"),
     ({f"{TRAFFIC}.prompt": None}, "'prompt' is missing", "write it"),

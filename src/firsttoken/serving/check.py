@@ -150,9 +150,22 @@ def _unread(view: View, path: str, service: Service) -> None:
         what = f"routing by {service.routing} without a prefix cache"
         hint = "set `engine.prefix_cache: true`, or route to the least loaded"
         view.say(f"{path}.routing", what, "no KV is used again", hint, "unread")
+    _engine(view, path, service)
     if service.engine.release and not service.engine.name:
         what = "a release without the engine's name"
         view.say(f"{path}.engine.release", what, "", "name it: vllm, sglang, trtllm", "unread")
+
+
+def _engine(view: View, path: str, service: Service) -> None:
+    """A name that no measured point has is as fast as the mean of all; often it is a slip."""
+    from firsttoken.serving.perf_efficiency import ENGINES
+
+    name = service.engine.name
+    if name and name not in ENGINES:
+        what = f"no measured points of an engine {name!r}"
+        why = "it counts as fast as the mean of all"
+        hint = f"known are {', '.join(sorted(ENGINES))}; set `engine.speed` for another"
+        view.say(f"{path}.engine.name", what, why, hint, "reference", warning=True)
 
 
 def _traffic(view: View, path: str, traffic: Traffic) -> None:

@@ -30,6 +30,7 @@ GB = 1e9
 OFF = 0.08
 """Share by which counted parameters may miss those published: vision towers, norms, biases."""
 
+SIZES = ("replicas", "gpus", "share")
 TENSORS = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -73,6 +74,7 @@ def check_fit(view: View, compiled: to.System) -> None:
                 gpus=most_gpus(compiled, gpu, drawn),
             )
             _precision(view, case)
+            _count(view, case, compiled, drawn)
             if replicas.layout is not None:
                 _layout(view, case, replicas.layout)
                 _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
@@ -229,6 +231,35 @@ def _ranks(view: View, case: Case, layout: Layout) -> None:
         what = f"one replica takes {gpus} GPUs"
         why = f"{case.on!r} has {case.gpus:,.0f}"
         view.say(path, what, why, "take a smaller layout, or more GPUs", "size")
+
+
+def _count(view: View, case: Case, compiled: to.System, drawn: to.Floats) -> None:
+    """Sizes that never come to one replica, or to more than the pool has.
+
+    What another room says is known in a run only, and not looked at.
+    """
+    if case.row.kind == to.REST or case.row.layout is None:
+        return
+    field = next(name for name in SIZES if getattr(case.pool, name) is not None)
+    table, number, layout = compiled.series, case.row.number, case.row.layout
+    knots = table.knot_value[table.start[number] : table.start[number + 1]]
+    most, each = float(drawn[knots].max()), float(layout.tensor * layout.pipeline * layout.data)
+    owner = view.factory.accelerators[case.on]
+    size = owner.count if owner.count is not None else owner.racks
+    elsewhere = "ModelPort" in repr(size)
+    if "ModelPort" in repr(getattr(case.pool, field)) or (field == "share" and elsewhere):
+        return
+    gpus = most * {"replicas": each, "gpus": 1.0, "share": case.gpus}[field]
+    if gpus < each:
+        what = (
+            f"there is never a replica, {field!r} gives {gpus:,.0f} GPUs and one takes {each:,.0f}"
+        )
+        hint = "give more, take a smaller layout, or remove the service"
+        view.say(f"{case.path}.{field}", what, "no request would be served", hint, "size")
+    elif gpus > case.gpus >= each and not elsewhere:
+        what = f"{field!r} asks for {gpus:,.0f} GPUs"
+        why = f"{case.on!r} has {case.gpus:,.0f}, and no more can serve"
+        view.say(f"{case.path}.{field}", what, why, "ask for less", "size", warning=True)
 
 
 def _memory(view: View, case: Case, layout: Layout, share: float) -> None:

@@ -176,7 +176,7 @@ def _service_figures(kpis: Kpis, row: int) -> Iterator[Figure]:
     if has_goals(kpis.system.services[row]):
         attained = found[:, of.ATTAINED]
         yield "attained", "requests that reach all goals", "%", 100.0 * ratio(attained, finished)
-        yield "goodput", "requests that reach all goals", "request/s", attained / time
+        yield "goodput", "goodput: requests that reach all goals", "request/s", attained / time
     for number, (name, unit, factor) in enumerate(SHOWN):
         latency = kpis.result.latency[:, row, number] * factor
         for column, share in ((0, "P50"), (2, "P95")):

@@ -135,7 +135,12 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
     busiest = f"{at(columns.flight):.0f} requests in flight of a unit"
     site = f"with a PUE of {question.pue:.2f}"
     return [
-        ("gpus", count * size, "gpu", f"{count:.0f} units of {size:.0f}"),
+        (
+            "gpus",
+            count * size,
+            "gpu",
+            f"{count:.0f} {'unit' if count == 1 else 'units'} of {size:.0f}",
+        ),
         ("units", count, "", f"each {unit_said(answer, row)}"),
         ("in_flight", at(columns.flight) * count, "request", f"at the most {share}"),
         ("tokens", at(answer.total), "token/s", "of output, in the mean"),
@@ -146,7 +151,12 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
         ("tpot", at(columns.tpot) * MILLI, "ms", _goal(question.tpot)),
         ("e2e", at(columns.e2e), "s", _goal(question.e2e)),
         ("power", power / MEGA, "MW", "of GPUs and hosts, in the mean"),
-        ("energy", at(answer.joules) * MEGA, "J", f"of the site for a million tokens, {site}"),
+        (
+            "energy",
+            at(answer.joules) * MEGA,
+            "J",
+            f"of the site for a million output tokens, {site}",
+        ),
         ("cost", at(answer.dollars), "USD", f"for a million output tokens; {_cost(answer)}"),
         ("mfu", 100.0 * utilisation(answer, row), "%", "of the peak in BF16, prompts included"),
         ("looked_at", float(len(columns)), "", f"configurations in {answer.fitted} layouts"),
