@@ -43,7 +43,7 @@ COVER: Final = (0.85, 0.95)
 MOST: Final = 300
 """Points on which the rates are fitted anew (drawn from those that remain): more change little."""
 
-PEERS: Final = """peers, as published: AIConfigurator 0.12 as below; gradient boosting 18 % (unseen
+PEERS: Final = """peers, as published: AIConfigurator 0.12 as above; gradient boosting 18 % (unseen
 GPU) and 29 % (unseen model); BLIS 13-16 %; none publishes intervals."""
 
 
