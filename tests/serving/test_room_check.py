@@ -182,3 +182,22 @@ def test_a_rack_stands_for_its_gpus(tmp_path: Path) -> None:
     assert "experts on 128 GPUs reach beyond the NVLink domain" in said
     said = check(tmp_path, factory(**{"accelerators.pool": racks | {"racks": 1}, **layout}))
     assert "one replica takes 128 GPUs, 'pool' has 72" in said
+
+
+def test_hours_of_computing_are_announced(tmp_path: Path) -> None:
+    """A thousand replications, the default, of a day of 1 s: 86,400 x 1,000 x 0.1 ms are 2.4 h."""
+    fluid = {"services.chat.mode": "fluid"}
+    said = check(tmp_path, factory(**fluid), horizon="1 day", replications=1000)
+    assert "warning: 1000 replications of 1 services in steps of 1 s are many" in said
+    assert "about 2 hours of one core" in said
+    assert check(tmp_path, factory(**fluid), horizon="1 day", replications=20) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("services.chat.traffic.users.rate", "1e12 request/s"), ("accelerators.pool.count", 1e12)],
+)
+def test_rates_and_counts_beyond_the_world(tmp_path: Path, path: str, value: object) -> None:
+    said = check(tmp_path, factory(**{path: value}))
+    assert f"error: {path.rpartition('.')[2]}: " in said
+    assert "is out of range: must be <= " in said

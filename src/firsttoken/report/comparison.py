@@ -317,7 +317,7 @@ def _worst(reading: Reading, names: list[str]) -> str:
         if not lows:
             continue
         name = min(lows, key=lambda n: lows[n])
-        if lows[name] < 0:
+        if lows[name] < -1e-9 * abs(base):  # less than rounding is no loss
             unit = str(rows[names[0], kpi]["unit"])
             if unit.endswith("/week"):
                 loss = formats.quantity(-lows[name], unit.removesuffix("/week"))

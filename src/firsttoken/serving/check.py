@@ -31,6 +31,9 @@ MOST = 1 << 30
 """Most bytes of results by report period."""
 COUNTED = 40 * 8
 """Bytes of a report period of a service and replication."""
+TICK, LONG = 1e-4, 1.0
+"""Seconds of computing that a service takes in a tick of the fluid mode, about, and hours of them
+that are worth a warning."""
 
 
 class View:
@@ -222,6 +225,17 @@ def _size(view: View) -> None:
         view.say("report", what, "their results would take more than 1 GB", hint, "size")
 
 
+def _computing(view: View, step: float) -> None:
+    """Warn of hours of computing, which a default number of replications may bring."""
+    twin = view.twin
+    flows = sum(service.mode != "requests" for service in view.factory.services.values())
+    hours = flows * (twin.end - twin.start) / step * twin.replications * TICK / 3600.0
+    if hours > LONG:
+        what = f"{twin.replications} replications of {flows} services in steps of {step:g} s are many"
+        why = f"they take about {hours:,.0f} hours of one core"
+        view.say("", what, why, "write `replications: 20`, or a longer `step`", "size", warning=True)
+
+
 def _compiled(view: View) -> None:
     """What only compiling shows: layouts, memory, goals, traces."""
     from firsttoken.serving.check_fit import check_fit
@@ -234,6 +248,7 @@ def _compiled(view: View) -> None:
     except TwinError as error:
         view.findings.extend(error.findings)
         return
+    _computing(view, compiled.step)
     check_fit(view, compiled)
     _training(view)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from firsttoken.serving.model_costs import Costs
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
-Count = Annotated[Value, Quantity("each", at_least=0)]
+Count = Annotated[Value, Quantity("each", at_least=0, at_most=1e8)]
 Number = Annotated[Value, Quantity("", at_least=0, series=False)]
 Share = Annotated[Value, Quantity("", at_least=0, at_most=1, series=False)]
 Peak = Annotated[Value, Quantity("FLOP/s", at_least=0, series=False)]

@@ -10,7 +10,7 @@ from firsttoken.serving.model_traffic import Traffic
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 Precision = Literal["bf16", "fp16", "fp8", "int8", "fp4", "int4", "nvfp4", "mxfp4"]
-Count = Annotated[Value, Quantity("each", at_least=0)]
+Count = Annotated[Value, Quantity("each", at_least=0, at_most=1e8)]
 Share = Annotated[Value, Quantity("", at_least=0, at_most=1, series=False)]
 Ratio = Annotated[Value, Quantity("", above=0, series=False)]
 Duration = Annotated[Value, Quantity("s", above=0, series=False)]

@@ -23,7 +23,7 @@ class Traffic(Declared):
     )
     repeat: bool = Field(False, description="Whether the trace begins again after its end.")
     scale: Ratio = default(1, description="Factor on the number of requests.")
-    rate: Annotated[Value, Quantity("each/s", at_least=0)] | None = Field(
+    rate: Annotated[Value, Quantity("each/s", at_least=0, at_most=1e7)] | None = Field(
         None, description="Requests per time, instead of a trace."
     )
     day: list[Factor] = Field(
