@@ -231,9 +231,13 @@ def _computing(view: View, step: float) -> None:
     flows = sum(service.mode != "requests" for service in view.factory.services.values())
     hours = flows * (twin.end - twin.start) / step * twin.replications * TICK / 3600.0
     if hours > LONG:
-        what = f"{twin.replications} replications of {flows} services in steps of {step:g} s are many"
+        what = (
+            f"{twin.replications} replications of {flows} services in steps of {step:g} s are many"
+        )
         why = f"they take about {hours:,.0f} hours of one core"
-        view.say("", what, why, "write `replications: 20`, or a longer `step`", "size", warning=True)
+        view.say(
+            "", what, why, "write `replications: 20`, or a longer `step`", "size", warning=True
+        )
 
 
 def _compiled(view: View) -> None:
