@@ -200,3 +200,6 @@ def test_replicas_follow_the_load() -> None:
     # 10 requests/s of 10 s are 100 sequences: 10 replicas of 20 at half load; then 10: one.
     assert row[590, columns.REPLICAS] == pytest.approx(10.0, abs=1.0)
     assert row[-1, columns.REPLICAS] == pytest.approx(1.0, abs=1.0)
+    # those that serve take 100 W idle and 1 J a step of 10 ms; those off are not the service's
+    power = 200.0 * row[590, columns.REPLICAS]
+    assert row[590, columns.POWER] == pytest.approx(power, rel=0.05)

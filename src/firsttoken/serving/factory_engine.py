@@ -96,7 +96,6 @@ def _drawn(mean: float, dispersion: float, seed: int, replication: int, key: int
 def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, row: int) -> None:
     """Serve tick k of a service in its pools."""
     p, q = f.services.decode[s], f.services.prefill[s]
-    there = f.inputs.replicas[p, k]
     up = _scaled(state, f, s, p, k)
     lost = min(f.inputs.lost[p, k], 1.0)
     if lost > 0.0:
@@ -110,10 +109,10 @@ def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, r
         tally.rows[s, row, PREFILLERS] += able
         limit = _limit(f, q, k, able)
         above = prefill_tick(state, f, tally, work, s, k, row, able, f.inputs.speed[q, k], limit)
-        power += f.inputs.replicas[q, k] * f.pools.idle[q] + above / f.dt
+        power += able * f.pools.idle[q] + above / f.dt
     limit = _limit(f, p, k, up)
     above = decode_tick(state, f, tally, work, s, k, row, up, f.inputs.speed[p, k], limit)
-    power += there * f.pools.idle[p] + above / f.dt
+    power += up * f.pools.idle[p] + above / f.dt
     tally.rows[s, row, POWER] += power
     tally.rows[s, row, REPLICAS] += up
     tally.rows[s, row, WAITING] += waiting_requests(state, f, s, k)

@@ -32,7 +32,7 @@ KV: Final = 7
 STEP: Final = 8
 """Seconds between two tokens of a sequence."""
 POWER: Final = 9
-"""W of all replicas of the service, of its GPUs."""
+"""W of the GPUs of all replicas of the service that serve."""
 REPLICAS: Final = 10
 """Replicas that decode (and prefill, unless others do)."""
 TPOT: Final = 11
