@@ -164,7 +164,10 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
 
 
 def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, float, str, str]]:
-    """Figures of what measured points say about the best."""
+    """Figures of what measured points say about the best; one row where they say nothing."""
+    if np.isnan(known["tpot_low"]):
+        said = "no measured points say more: prefill apart, drafts, or parts of one's own"
+        return [("tpot_calibrated", known["tpot_calibrated"], "ms", said)]
     found = []
     for name in ("ttft", "tpot"):
         low, high = known[f"{name}_low"], known[f"{name}_high"]
@@ -172,9 +175,7 @@ def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, flo
         said = f"calibrated on measured points, {low:.4g} to {high:.4g} ms in 90 %"
         if name == "ttft":
             said += ", with a tenth of the requests at once, as benchmarks begin"
-        if np.isnan(low):
-            said = "no measured points say more: prefill apart, drafts, or parts of one's own"
-        elif low <= goal < high:
+        if low <= goal < high:
             said += "; the goal may be missed"
         elif goal < low:
             said += "; the goal will be missed"
@@ -183,8 +184,6 @@ def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, flo
     tokens = float(answer.total[answer.best]) * whole
     most, least = (tokens / known[f"e2e_{end}"] for end in ("low", "high"))
     said = f"with as many requests in flight; {least:,.0f} to {most:,.0f} in 90 %"
-    if np.isnan(most):
-        said = "no measured points say more"
     found.append(("tokens_calibrated", tokens / known["e2e_calibrated"], "token/s", said))
     return found
 
