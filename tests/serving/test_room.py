@@ -183,6 +183,8 @@ def test_prefill_on_gpus_of_its_own(tmp_path: Path) -> None:
     assert middle(found, "chat.gpus") == 4 * 4 + 6 * 2
     roles = {row["role"]: row["layout"] for row in found["serving_replicas"]}
     assert roles == {"decode": "TP4 EP4", "prefill": "TP2 EP2"}
+    dense = tables(tmp_path, factory(**{"services.chat.model": "qwen3_32b", **EVEN}))
+    assert {row["layout"] for row in dense["serving_replicas"]} == {"TP4"}
     assert middle(found, "chat.tokens") == pytest.approx(400, rel=0.1)
 
 

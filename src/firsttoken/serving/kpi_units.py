@@ -50,6 +50,7 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
         for row, layout in zip((service.pool, service.prefill), chosen, strict=True):
             if row is None or layout is None:
                 continue
+            shown = layout if model.experts else layout._replace(expert=1.0)
             counted = weights.counts(model)
             law = law_of(kpis.system, service, row, layout, drawn)
             one = law.overhead + float(np.interp(1.0, law.tokens, law.seconds))
@@ -62,7 +63,7 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
                 model=service.model,
                 parameters=float(model.parameters or counted.total) / GIGA,
                 active=float(model.active_parameters or counted.active) / GIGA,
-                layout=layout_said(layout._replace(**_arrays(layout)), 0),
+                layout=layout_said(shown._replace(**_arrays(shown)), 0),
                 gpus=law.gpus,
                 weights=float(weights.weight_bytes(model, layout)) / GIGA,
                 kv=law.kv_tokens,
