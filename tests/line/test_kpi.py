@@ -10,10 +10,10 @@ import pytest
 from tests.line.fake_result import COUNTED, FINISHED, HEADER, LINE, WEEK, kpis, result, rows
 
 from firsttoken.line import kpi, kpi_flow
-from firsttoken.line.kpi import Kpis, mixed_quantiles, period_label
+from firsttoken.line.kpi import Kpis, mixed_quantiles
 from firsttoken.line.kpi_rows import amount, figure, percent, spread
 from firsttoken.line.result import QUANTILES
-from firsttoken.twin.dates import parse_date
+from firsttoken.twin.dates import parse_date, period_label
 
 WEEKS = COUNTED / WEEK  # 24 days
 

@@ -26,7 +26,7 @@ from firsttoken.kernel import codes
 from firsttoken.kernel.parameters import SeriesTable
 from firsttoken.kernel.streams import entity_key
 from firsttoken.twin.calendars import parse_shift
-from firsttoken.twin.dates import DAY, WEEK, period_edges
+from firsttoken.twin.dates import DAY, WEEK, report_edges
 from firsttoken.twin.findings import Finding, TwinError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.schema import Declared, quantities
@@ -190,9 +190,7 @@ class Compiler:
 
     def _edges(self) -> system.Floats:
         twin = self.twin
-        edges = np.array(period_edges(twin.start, twin.end, self.declared.report)) - twin.start
-        edges[-1] = twin.end - twin.start
-        return edges
+        return np.array(report_edges(twin.start, twin.end, self.declared.report))
 
     # Tables -------------------------------------------------------------------------------
 

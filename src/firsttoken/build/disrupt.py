@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firsttoken.build import model
 from firsttoken.twin import scenario as said
-from firsttoken.twin.findings import Finding, TwinError
-from firsttoken.twin.parameters import BEGINNING
-from firsttoken.twin.schema import quantities
+from firsttoken.twin.effects import acting, parameter_of, slip_of, span_of
 from firsttoken.twin.slots import nearest
-from firsttoken.twin.twin import Twin, split_path
+from firsttoken.twin.twin import Twin
 
 if TYPE_CHECKING:
     from firsttoken.twin.parameters import ParameterBuilder
@@ -65,15 +64,8 @@ def build_effects(twin: Twin, name: str, declared: model.Build, build: Parameter
         If a disruption aims at something that it cannot act on.
     """
     effects = Effects()
-    for disruption in twin.disruptions:
-        keys = split_path(twin.data, disruption.path)
-        if keys[:2] != ("build", name):
-            continue
-        wrong = problem(declared, disruption, keys[2:])
-        if wrong:
-            what = f"{disruption.kind!r} cannot act on {disruption.path}"
-            raise TwinError(Finding(what, wrong, path=disruption.path, code="disruption"))
-        _add(effects, disruption, keys[2:], build)
+    for disruption, keys in acting(twin, "build", name, partial(problem, declared)):
+        _add(effects, disruption, keys, build)
     return effects
 
 
@@ -81,12 +73,12 @@ def _add(
     effects: Effects, disruption: said.Disruption, target: tuple[str, ...], build: ParameterBuilder
 ) -> None:
     if isinstance(disruption, said.Slip):
-        effects.slips.setdefault(target, []).append(_slip(disruption, build))
+        effects.slips.setdefault(target, []).append(slip_of(disruption, build))
     elif isinstance(disruption, said.Closure):
         effects.slowed.setdefault(target, []).append((*_span(disruption, build), build.constant(0)))
     elif isinstance(disruption, said.LeadTimeChange):
         rows = [
-            NONE if getattr(disruption, key) is None else _row(disruption, key, build)
+            NONE if getattr(disruption, key) is None else parameter_of(disruption, key, build)
             for key in ("factor", "add")
         ]
         first, last = _span(disruption, build)
@@ -96,43 +88,18 @@ def _add(
         effects.slowed.setdefault(target, []).extend(_capacity(disruption, build))
 
 
-def _row(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
-    quantity = quantities(type(disruption))[name]
-    return build.scalar(
-        getattr(disruption, name),
-        f"disruption.{disruption.kind}.{disruption.path}.{name}",
-        quantity.unit,
-        date=quantity.unit == "date",
-    )
-
-
-def _slip(slip: said.Slip, build: ParameterBuilder) -> tuple[int, float]:
-    by = _row(slip, "by", build)
-    if slip.start is None:
-        return by, BEGINNING
-    since = build.fixed(_row(slip, "start", build))
-    if since is None:
-        what = "'from' of a slip must be a certain date"
-        raise TwinError(Finding(what, path=slip.path, code="date"))
-    return by, since
-
-
 def _span(disruption: said.Timed, build: ParameterBuilder) -> tuple[int, int]:
     """Rows of the start and the end; no end: for good."""
-    start = _row(disruption, "start", build)
-    if disruption.duration is not None:
-        return start, build.total(start, _row(disruption, "duration", build))
-    if disruption.until is not None:
-        return start, _row(disruption, "until", build)
-    return start, NONE
+    start, end = span_of(disruption, build)
+    return start, NONE if end is None else end
 
 
 def _capacity(change: said.CapacityChange, build: ParameterBuilder) -> list[tuple[int, int, int]]:
     """(first, last, pace): the factor within the span, then back to 1 in equal steps."""
-    factor = _row(change, "factor", build)
+    factor = parameter_of(change, "factor", build)
     start, end = _span(change, build)
     found = [(start, end, factor)]
-    recovery = _row(change, "recovery", build)
+    recovery = parameter_of(change, "recovery", build)
     if end == NONE or build.fixed(recovery) == 0.0:
         return found
     before = end

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from firsttoken.build import model
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
-from firsttoken.twin.validation import paths_naming
+from firsttoken.twin.validation import is_needed
 
 if TYPE_CHECKING:
     from firsttoken.build.kpi import Kpis
@@ -58,7 +57,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         compiled.users,
         twin.library,
     )
-    if not {"simulate", "explain"} & set(settings.engines) and not _is_needed(twin, name):
+    if not {"simulate", "explain"} & set(settings.engines) and not is_needed(twin, "build", name):
         return Outcome((inputs,))
     from firsttoken.build.kpi import Kpis
     from firsttoken.build.kpi_ports import build_ports
@@ -72,12 +71,6 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     kpis = Kpis(scenario, declared, compiled, simulated, prefix, both)
     tables = [inputs, *build_tables(kpis), *_levers(twin, kpis, settings)]
     return Outcome(tuple(tables), build_ports(kpis))
-
-
-def _is_needed(twin: Twin, name: str) -> bool:
-    """Whether a value of any room is `model(build.<name>.…)`."""
-    pattern = re.compile(rf"model\(\s*build\.{re.escape(name)}\.")
-    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
 
 
 def _simulate(twin: Twin, compiled: System, settings: Settings) -> BuildResult:

@@ -31,7 +31,7 @@ from firsttoken.facility.slots import Slots
 from firsttoken.facility.weather import Climate, read_climate, standard_climate
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.kernel.streams import entity_key
-from firsttoken.twin.dates import period_edges
+from firsttoken.twin.dates import report_edges
 from firsttoken.twin.effects import Effects
 from firsttoken.twin.findings import Finding, Findings, TwinError
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
@@ -107,8 +107,8 @@ def compile_site(twin: Twin, name: str, resolve: Resolve) -> system.System:
         start=twin.start,
         horizon=horizon,
         step=float(min(expected[scalars["step"]], horizon)),
-        edges=_edges(twin, site.report),
-        months=_edges(twin, "month"),
+        edges=np.array(report_edges(twin.start, twin.end, site.report)),
+        months=np.array(report_edges(twin.start, twin.end, "month")),
         targets=_targets(heard, power),
         events=_events(slots, heard, files.utc_offset, expected) if heard else None,
         inputs=build.inputs,
@@ -121,16 +121,6 @@ def _shaving(slots: Slots, power: PowerSystem) -> Ints:
     names = [name for name, item in slots.site.batteries.items() if item.use == "peak"]
     rows = [row for name in names for row in power.rows(name)]
     return np.array(rows, np.int64)
-
-
-def _edges(twin: Twin, report: str) -> Floats:
-    horizon = twin.end - twin.start
-    if report == "hour":
-        edges = np.arange(0.0, horizon - 1e-6, HOUR)
-        return np.append(edges, horizon)
-    found = np.array(period_edges(twin.start, twin.end, report)) - twin.start
-    found[-1] = horizon
-    return found
 
 
 def _rack_fields(slots: Slots) -> dict[str, Ints]:

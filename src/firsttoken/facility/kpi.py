@@ -18,7 +18,7 @@ from firsttoken.facility import simulate_state as of
 from firsttoken.facility.result import SiteResult
 from firsttoken.facility.system import System
 from firsttoken.kernel import statistics
-from firsttoken.twin.dates import iso, to_datetime
+from firsttoken.twin.dates import iso, period_label
 from firsttoken.twin.result_rows import QUANTILES, Rows
 from firsttoken.twin.result_table import ResultTable
 
@@ -183,13 +183,6 @@ def _rack_figures(kpis: Kpis, found: Floats) -> Iterator[Figure]:
     if found[:, of.OVERLOADED].any():
         overloaded = found[:, of.OVERLOADED] / HOUR
         yield "overloaded", "hours with overloaded equipment", "hour", overloaded
-
-
-def period_label(seconds: float, report: str) -> str:
-    """2027, 2027-03, the ISO day, or the hour of a report period's start."""
-    day = to_datetime(seconds)
-    form = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H:%M"}
-    return day.strftime(form[report])
 
 
 def period_table(kpis: Kpis) -> ResultTable:

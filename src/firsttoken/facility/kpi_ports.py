@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from firsttoken.facility import simulate_state as of
-from firsttoken.facility.kpi import Floats, Kpis, ratio
-from firsttoken.twin.values import Constant, Distribution, Scalar, Series, Value
+from firsttoken.facility.kpi import Kpis, ratio
+from firsttoken.twin.samples import in_time
+from firsttoken.twin.values import Value
 
 PORTS: Final = ("power", "it_power", "pue", "heat", "racks", "gpus", "throttle")
 """Mean power taken (W), of IT (W), PUE, heat given to the outside (W); racks and GPUs with supply
@@ -33,29 +34,5 @@ def site_ports(kpis: Kpis) -> dict[str, Value]:
         "gpus": ratio(found[..., of.GPUS], seconds),
         "throttle": ratio(racks, found[..., of.INSTALLED]),
     }
-    return {name: _series(kpis, values) for name, values in samples.items()}
-
-
-def _series(kpis: Kpis, samples: Floats) -> Value:
-    """Samples [R, B] as a step function of time."""
-    knots: list[tuple[Scalar, Scalar]] = []
-    last: Floats | None = None
-    for edge, column in zip(kpis.system.edges[:-1], samples.T, strict=True):
-        known = column[~np.isnan(column)]
-        if not len(known) or (last is not None and np.array_equal(known, last)):
-            continue
-        last = known
-        knots.append((Constant(float(edge + kpis.system.start)), empirical(known)))
-    if not knots:
-        return Constant(0.0)
-    return knots[0][1] if len(knots) == 1 else Series("step", tuple(knots))
-
-
-def empirical(samples: Floats) -> Scalar:
-    """The samples as a distribution; a constant if they are all one."""
-    ordered = np.sort(samples)
-    if ordered[0] == ordered[-1]:
-        return Constant(float(ordered[0]))
-    shares = (np.arange(len(ordered)) + 1) / len(ordered)
-    table = tuple(zip(ordered.tolist(), shares.tolist(), strict=True))
-    return Distribution("empirical", (), table, drawn="once")
+    edges, start = kpis.system.edges, kpis.system.start
+    return {name: in_time(values, edges, start) for name, values in samples.items()}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from firsttoken.facility import model
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
-from firsttoken.twin.validation import paths_naming
+from firsttoken.twin.validation import is_needed
 
 if TYPE_CHECKING:
     from firsttoken.facility.kpi import Kpis
@@ -48,7 +47,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         from firsttoken.facility.plan import plan_tables
 
         tables += plan_tables(twin, name, resolve, settings)
-    wanted = {"simulate", "explain"} & set(settings.engines) or _is_needed(twin, name)
+    wanted = {"simulate", "explain"} & set(settings.engines) or is_needed(twin, "facility", name)
     if (not site.racks and not site.overheads) or not wanted:
         return Outcome(tuple(tables))
     from firsttoken.facility.compile import compile_site
@@ -79,12 +78,6 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     if "explain" in settings.engines:
         tables += _contingencies(twin, name, resolve, settings)
     return Outcome(tuple(tables), site_ports(kpis))
-
-
-def _is_needed(twin: Twin, name: str) -> bool:
-    """Whether a value of any room is `model(facility.<name>.…)`."""
-    pattern = re.compile(rf"model\(\s*facility\.{re.escape(name)}\.")
-    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
 
 
 def _simulate(twin: Twin, site: model.Facility, compiled: System, settings: Settings) -> SiteResult:

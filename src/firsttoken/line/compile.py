@@ -13,7 +13,7 @@ from firsttoken.line.compile_slots import Slots, Table
 from firsttoken.line.compile_stations import Stations
 from firsttoken.line.compile_steps import Steps
 from firsttoken.line.disrupt import build_effects
-from firsttoken.twin.dates import period_edges
+from firsttoken.twin.dates import report_edges
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.twin import Twin
 
@@ -82,7 +82,7 @@ def compile_line(twin: Twin, name: str, resolve: Resolve) -> system.System:
         start=twin.start,
         horizon=twin.end - twin.start,
         warmup=float(expected[warmup]),
-        edges=_edges(twin, line),
+        edges=np.array(report_edges(twin.start, twin.end, line.report)),
         servers=stations.servers,
         marks=steps.marks,
         tools=steps.tools,
@@ -132,13 +132,6 @@ def _names(slots: Slots, stations: Stations, steps: Steps, releases: Releases) -
         maintenances=tuple(stations.maintenance_names),
         sources=tuple(releases.names),
     )
-
-
-def _edges(twin: Twin, line: model.Line) -> Floats:
-    """Edges of the report periods; the last is the horizon."""
-    edges = np.array(period_edges(twin.start, twin.end, line.report)) - twin.start
-    edges[-1] = twin.end - twin.start
-    return edges
 
 
 def _expect_work(tables: system.Tables, expected: Floats) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firsttoken.line import model
 from firsttoken.twin import scenario as said
-from firsttoken.twin.findings import Finding, TwinError
-from firsttoken.twin.schema import quantities
+from firsttoken.twin.effects import acting, parameter_of, slip_of, span_of
 from firsttoken.twin.slots import nearest
-from firsttoken.twin.twin import Twin, split_path
+from firsttoken.twin.twin import Twin
 from firsttoken.twin.values import Constant, Distribution, Value
 
 if TYPE_CHECKING:
@@ -74,15 +74,8 @@ def build_effects(twin: Twin, name: str, line: model.Line, build: ParameterBuild
         If a disruption aims at something that it cannot act on.
     """
     effects = Effects()
-    for disruption in twin.disruptions:
-        keys = split_path(twin.data, disruption.path)
-        if keys[:2] != ("line", name):
-            continue
-        wrong = problem(line, disruption, keys[2:])
-        if wrong:
-            what = f"{disruption.kind!r} cannot act on {disruption.path}"
-            raise TwinError(Finding(what, wrong, path=disruption.path, code="disruption"))
-        targets = [(keys[2], keys[3])] if keys[2:] else [("stations", s) for s in line.stations]
+    for disruption, keys in acting(twin, "line", name, partial(problem, line)):
+        targets = [(keys[0], keys[1])] if keys else [("stations", s) for s in line.stations]
         for target in targets:
             _add(effects, disruption, target, build)
     return effects
@@ -92,7 +85,7 @@ def _add(
     effects: Effects, disruption: said.Disruption, target: Key, build: ParameterBuilder
 ) -> None:
     if isinstance(disruption, said.Slip):
-        effects.slips.setdefault(target, []).append(_slip(disruption, build))
+        effects.slips.setdefault(target, []).append(slip_of(disruption, build))
     elif isinstance(disruption, said.Closure):
         shut = _window(disruption, build.constant(0.0), build)
         effects.factors.setdefault(target, []).append(shut)
@@ -102,42 +95,9 @@ def _add(
         effects.largest.setdefault(target, []).append(disruption.factor)
 
 
-def _parameter(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
-    quantity = quantities(type(disruption))[name]
-    return build.scalar(
-        getattr(disruption, name),
-        f"disruption.{disruption.kind}.{disruption.path}.{name}",
-        quantity.unit,
-        date=quantity.unit == "date",
-    )
-
-
-def _slip(slip: said.Slip, build: ParameterBuilder) -> tuple[int, float]:
-    from firsttoken.twin.parameters import BEGINNING
-
-    by = _parameter(slip, "by", build)
-    if slip.start is None:
-        return by, BEGINNING
-    start = build.fixed(_parameter(slip, "start", build))
-    if start is None:
-        what = "'from' of a slip must be a certain date"
-        raise TwinError(Finding(what, path=slip.path, code="date"))
-    return by, start
-
-
-def _span(disruption: said.Timed, build: ParameterBuilder) -> tuple[int, int | None]:
-    """Parameters of the start and the end; None: for good."""
-    start = _parameter(disruption, "start", build)
-    if disruption.duration is not None:
-        return start, build.total(start, _parameter(disruption, "duration", build))
-    if disruption.until is not None:
-        return start, _parameter(disruption, "until", build)
-    return start, None
-
-
 def _window(disruption: said.Timed, inside: int, build: ParameterBuilder) -> int:
     """Series: the parameter `inside` within the span, else 1."""
-    start, end = _span(disruption, build)
+    start, end = span_of(disruption, build)
     normal = build.constant(1.0)
     knots = [(build.beginning(), normal), (start, inside)]
     if end is not None:
@@ -147,9 +107,9 @@ def _window(disruption: said.Timed, inside: int, build: ParameterBuilder) -> int
 
 def _capacity(change: said.CapacityChange, build: ParameterBuilder) -> int:
     """Series: the factor within the span, then straight back to 1 in the recovery time."""
-    factor, one = _parameter(change, "factor", build), build.constant(1.0)
-    start, end = _span(change, build)
-    recovery = _parameter(change, "recovery", build)
+    factor, one = parameter_of(change, "factor", build), build.constant(1.0)
+    start, end = span_of(change, build)
+    recovery = parameter_of(change, "recovery", build)
     if end is None or build.fixed(recovery) == 0.0:
         return _window(change, factor, build)
     # A line needs a little width to fall: one second.

@@ -10,9 +10,8 @@ import numpy as np
 from firsttoken.kernel import statistics
 from firsttoken.line import model
 from firsttoken.line.forecast import Forecast
-from firsttoken.line.kpi import period_label
 from firsttoken.line.system import System
-from firsttoken.twin.dates import iso, to_datetime
+from firsttoken.twin.dates import iso, period_label, to_datetime
 from firsttoken.twin.result_rows import Rows
 from firsttoken.twin.result_table import ResultTable
 

@@ -23,7 +23,7 @@ from firsttoken.line.kpi_rows import (
     shown_unit,
     spread,
 )
-from firsttoken.twin.dates import iso, quarter, to_datetime
+from firsttoken.twin.dates import iso, period_label
 from firsttoken.twin.result_rows import QUANTILES, Rows
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.units import plural
@@ -35,14 +35,6 @@ _NOISE = 1e-9
 
 Figure = tuple[str, str, str, Samples]
 """(kpi, label, unit, one number a replication)."""
-
-
-def period_label(seconds: float, report: str) -> str:
-    """2027Q1, 2027-03 or the ISO day of a report period's start."""
-    if report == "quarter":
-        return quarter(seconds)
-    day = to_datetime(seconds)
-    return f"{day:%Y-%m}" if report == "month" else f"{day:%Y-%m-%d}"
 
 
 class Kpis:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from firsttoken.line.kpi import Kpis
-from firsttoken.line.kpi_rows import Floats, Samples
-from firsttoken.twin.values import Constant, Distribution, Scalar, Series, Value
+from firsttoken.line.kpi_rows import Floats
+from firsttoken.twin.samples import empirical
+from firsttoken.twin.values import Constant, Scalar, Series, Value
 
 QUARTER = 365.25 / 4 * 86400.0
 _SHORT = 0.5  # of the usual length: a shorter last period is told together with the one before
@@ -53,7 +54,7 @@ def _throughput(kpis: Kpis, mine: np.ndarray) -> Series:
     for b, start in enumerate(starts):
         if b and np.array_equal(rates[:, b], rates[:, b - 1]):
             continue
-        knots.append((Constant(float(start + kpis.system.start)), _empirical(rates[:, b])))
+        knots.append((Constant(float(start + kpis.system.start)), empirical(rates[:, b])))
     return Series("step", tuple(knots))
 
 
@@ -96,14 +97,4 @@ def _lead_time(kpis: Kpis, mine: np.ndarray) -> Value | None:
     if not known.any():
         return None
     spent = (lots * np.nan_to_num(kpis.result.cycle_mean)).sum(axis=1)
-    return _empirical(spent[known] / total[known])
-
-
-def _empirical(samples: Samples) -> Scalar:
-    """The samples as a distribution; a constant if they are all one."""
-    ordered = np.sort(np.asarray(samples, np.float64))
-    if ordered[0] == ordered[-1]:
-        return Constant(float(ordered[0]))
-    shares = (np.arange(ordered.size) + 1) / ordered.size
-    table = tuple(zip(ordered.tolist(), shares.tolist(), strict=True))
-    return Distribution("empirical", (), table, drawn="once")
+    return empirical(spent[known] / total[known])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
 from firsttoken.twin.snapshots import Finder, require_time
-from firsttoken.twin.validation import paths_naming
+from firsttoken.twin.validation import is_needed
 
 if TYPE_CHECKING:
     from firsttoken.line.kpi import Kpis
@@ -58,7 +57,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         compiled.users,
         twin.library,
     )
-    if not {"simulate", "explain"} & set(settings.engines) and not _is_needed(twin, name):
+    if not {"simulate", "explain"} & set(settings.engines) and not is_needed(twin, "line", name):
         return Outcome((inputs,))
     from firsttoken.line.kpi import Kpis
     from firsttoken.line.kpi_ports import line_ports
@@ -72,12 +71,6 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     if "explain" in settings.engines:
         tables += _explanation(twin, line, compiled, simulated, settings)
     return Outcome(tuple(tables), line_ports(kpis))
-
-
-def _is_needed(twin: Twin, name: str) -> bool:
-    """Whether a value of any room is `model(line.<name>.…)`."""
-    pattern = re.compile(rf"model\(\s*line\.{re.escape(name)}\.")
-    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
 
 
 def _simulate(twin: Twin, compiled: System, settings: Settings) -> LineResult:

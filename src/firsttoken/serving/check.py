@@ -215,10 +215,10 @@ def _disruptions(view: View) -> None:
 
 def _size(view: View) -> None:
     """Results by report period must fit into memory."""
-    from firsttoken.serving.compile import report_edges
+    from firsttoken.twin.dates import report_edges
 
     twin, report = view.twin, view.factory.report
-    periods = len(report_edges(twin, report)) - 1
+    periods = len(report_edges(twin.start, twin.end, report)) - 1
     if periods * twin.replications * COUNTED * len(view.factory.services) > MOST:
         what = f"{twin.replications} replications with {periods:,.0f} report periods are too many"
         hint = "report by day or month, or run less replications"
@@ -259,10 +259,13 @@ def _compiled(view: View) -> None:
 
 def _training(view: View) -> None:
     """Layouts, memory and formats of training jobs."""
-    from firsttoken.serving.compile import report_edges
-    from firsttoken.serving.training_compile import compile_training
+    import numpy as np
 
-    edges = report_edges(view.twin, view.factory.report)
+    from firsttoken.serving.training_compile import compile_training
+    from firsttoken.twin.dates import report_edges
+
+    twin = view.twin
+    edges = np.array(report_edges(twin.start, twin.end, view.factory.report))
     for job in view.factory.training:
         try:
             compile_training(

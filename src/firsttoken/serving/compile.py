@@ -12,7 +12,7 @@ from firsttoken.serving.model_service import Choices, Parallel, Pool, Precisions
 from firsttoken.serving.search_prices import energy_price, rent_of
 from firsttoken.serving.slots import Slots
 from firsttoken.serving.system import Architecture, Hardware, Layout
-from firsttoken.twin.dates import period_edges
+from firsttoken.twin.dates import report_edges
 from firsttoken.twin.effects import Effects, build_effects
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
 from firsttoken.twin.schema import support
@@ -57,7 +57,8 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
     price = own.series("energy_price", energy_price(twin))
     parameters, table = build.tables()
     horizon, fixed = twin.end - twin.start, fixed_parameters(parameters)
-    tick, edges = float(min(fixed[step], horizon)), report_edges(twin, factory.report)
+    tick = float(min(fixed[step], horizon))
+    edges = np.array(report_edges(twin.start, twin.end, factory.report))
     return to.System(
         name=name,
         accelerators=accelerators,
@@ -77,16 +78,6 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
         inputs=build.inputs,
         users=build.users,
     )
-
-
-def report_edges(twin: Twin, report: str) -> to.Floats:
-    """Edges of the report periods, s from the start, [B + 1]."""
-    horizon = twin.end - twin.start
-    if report == "hour":
-        return np.append(np.arange(0.0, horizon - 1e-6, HOUR), horizon)
-    found = np.array(period_edges(twin.start, twin.end, report)) - twin.start
-    found[-1] = horizon
-    return found
 
 
 def _port_edges(step: float, tick: float, horizon: float) -> to.Floats:

@@ -18,7 +18,7 @@ from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
 from firsttoken.serving.physics import hardware_of, most_gpus
 from firsttoken.serving.result import FactoryResult, Floats
-from firsttoken.twin.dates import iso, to_datetime
+from firsttoken.twin.dates import iso, period_label
 from firsttoken.twin.result_rows import QUANTILES, Rows
 from firsttoken.twin.result_table import ResultTable
 
@@ -206,13 +206,6 @@ def has_goals(service: to.Service) -> bool:
     """Whether a service promises anything."""
     goals = service.goals
     return any(row != to.NONE for row in (goals.ttft, goals.tpot, goals.e2e))
-
-
-def period_label(seconds: float, report: str) -> str:
-    """2027, 2027-03, the ISO day, or the hour of a report period's start."""
-    day = to_datetime(seconds)
-    form = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H:%M"}
-    return day.strftime(form[report])
 
 
 def period_table(kpis: Kpis) -> ResultTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from firsttoken.serving import model
 from firsttoken.twin.findings import Findings
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
-from firsttoken.twin.validation import paths_naming
+from firsttoken.twin.validation import is_needed
 
 if TYPE_CHECKING:
     from firsttoken.serving.deployment import System
@@ -62,7 +61,7 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         settings.say(f"plan {name}, {scenario}", 0, 0)
         planned = plan_services(compiled)
         tables += tables_of(scenario, planned) if planned else []
-    wanted = {"simulate", "explain"} & set(settings.engines) or _is_needed(twin, name)
+    wanted = {"simulate", "explain"} & set(settings.engines) or is_needed(twin, "serving", name)
     if not wanted or not (compiled.services or compiled.training):
         return Outcome(tuple(tables))
     from firsttoken.serving.kpi import Kpis
@@ -89,12 +88,6 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     jobs = [table for table in tables if table.name == "serving_training"]
     tables += factory_tables(kpis, layouts, jobs, trace=factory.trace)
     return Outcome(tuple(tables), factory_ports(kpis, trained.ports if trained else {}))
-
-
-def _is_needed(twin: Twin, name: str) -> bool:
-    """Whether a value of any room is `model(serving.<name>.…)`."""
-    pattern = re.compile(rf"model\(\s*serving\.{re.escape(name)}\.")
-    return any(paths_naming(twin.data.get(room, {}), pattern) for room in twin.rooms)
 
 
 def _simulate(

@@ -6,14 +6,14 @@ A disruption names a target by its path; `targets` says what that touches.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from firsttoken.supply import model
 from firsttoken.supply.targets import Key, problem, touched
 from firsttoken.twin import scenario as said
-from firsttoken.twin.findings import Finding, TwinError
+from firsttoken.twin.effects import acting, parameter_of, slip_of, span_of
 from firsttoken.twin.parameters import BEGINNING, ParameterBuilder
-from firsttoken.twin.schema import quantities
-from firsttoken.twin.twin import Twin, split_path
+from firsttoken.twin.twin import Twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,8 @@ def build_effects(twin: Twin, name: str, net: model.Network, build: ParameterBui
         If a disruption aims at something that it cannot act on.
     """
     compiler = _EffectCompiler(net, build)
-    for disruption in twin.disruptions:
-        keys = split_path(twin.data, disruption.path)
-        if keys[:2] == ("supply", name):
-            compiler.add(disruption, keys[2:])
+    for disruption, keys in acting(twin, "supply", name, partial(problem, net)):
+        compiler.add(disruption, keys)
     return compiler.effects
 
 
@@ -68,16 +66,6 @@ class _EffectCompiler:
         self.net, self.build, self.effects = net, build, Effects()
 
     def add(self, disruption: said.Disruption, parts: tuple[str, ...]) -> None:
-        wrong = problem(self.net, disruption, parts)
-        if wrong:
-            raise TwinError(
-                Finding(
-                    f"{disruption.kind!r} cannot act on {disruption.path}",
-                    wrong,
-                    path=disruption.path,
-                    code="disruption",
-                )
-            )
         target = (parts[0], parts[1])
         if isinstance(disruption, said.TariffChange):
             self._tariff(disruption, parts[1])
@@ -91,26 +79,11 @@ class _EffectCompiler:
             self._timed(disruption, target)
 
     def _parameter(self, disruption: said.Disruption, name: str) -> int:
-        quantity = quantities(type(disruption))[name]
-        return self.build.scalar(
-            getattr(disruption, name),
-            f"disruption.{disruption.kind}.{disruption.path}.{name}",
-            quantity.unit,
-            date=quantity.unit == "date",
-        )
-
-    def _span(self, disruption: said.Timed) -> tuple[int, int | None]:
-        """Parameters of the start and the end; None: for good."""
-        start = self._parameter(disruption, "start")
-        if disruption.duration is not None:
-            return start, self.build.total(start, self._parameter(disruption, "duration"))
-        if disruption.until is not None:
-            return start, self._parameter(disruption, "until")
-        return start, None
+        return parameter_of(disruption, name, self.build)
 
     def _window(self, disruption: said.Timed, inside: int, outside: float) -> int:
         """Series: the parameter `inside` within the span, else the number `outside`."""
-        start, end = self._span(disruption)
+        start, end = span_of(disruption, self.build)
         normal = self.build.constant(outside)
         knots = [(self.build.constant(BEGINNING), normal), (start, inside)]
         if end is not None:
@@ -146,7 +119,7 @@ class _EffectCompiler:
         """Series: the factor within the span, then straight back to 1 in the recovery time."""
         build = self.build
         factor, one = self._parameter(disruption, "factor"), build.constant(1.0)
-        start, end = self._span(disruption)
+        start, end = span_of(disruption, self.build)
         if end is None:
             return self._window(disruption, factor, 1.0)
         recovery = self._parameter(disruption, "recovery")
@@ -165,14 +138,6 @@ class _EffectCompiler:
         self.effects.tariffs.setdefault(name, []).append((outside, inside, rate))
 
     def _slip(self, slip: said.Slip, target: Key) -> None:
-        by = self._parameter(slip, "by")
-        start = BEGINNING
-        if slip.start is not None:
-            fixed = self.build.fixed(self._parameter(slip, "start"))
-            if fixed is None:
-                raise TwinError(
-                    Finding("'from' of a slip must be a certain date", path=slip.path, code="date")
-                )
-            start = fixed
+        delay = slip_of(slip, self.build)
         for key in touched(self.net, slip, target):
-            self.effects.slips.setdefault(key, []).append((by, start))
+            self.effects.slips.setdefault(key, []).append(delay)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firsttoken.supply.kpi import period_label
 from firsttoken.supply.plan import PlanResult
 from firsttoken.supply.system import Floats, System
+from firsttoken.twin.dates import period_label
 
 DAY = 86400.0
 MONTH = 365.25 / 12 * DAY

@@ -21,7 +21,7 @@ from firsttoken.supply.kpi_rows import (
     demand_rows,
     stage_rows,
 )
-from firsttoken.twin.dates import iso, quarter, to_datetime
+from firsttoken.twin.dates import iso, period_label, to_datetime
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.values import Value
 
@@ -55,14 +55,6 @@ def report_periods(compiled: system.System, net: model.Network) -> tuple[list[st
     """First days and labels of the report periods."""
     starts = (compiled.report_edges[:-1] + compiled.start).tolist()
     return [iso(start) for start in starts], [period_label(start, net.report) for start in starts]
-
-
-def period_label(seconds: float, report: str) -> str:
-    """2027Q1, 2027-03, 2027 or the ISO day of a report period's start."""
-    if report == "quarter":
-        return quarter(seconds)
-    day = to_datetime(seconds)
-    return {"year": f"{day.year}", "month": f"{day:%Y-%m}"}.get(report, f"{day:%Y-%m-%d}")
 
 
 def output_units(compiled: system.System, net: model.Network) -> list[str]:

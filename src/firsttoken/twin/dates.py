@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-DAY = 86400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 WEEK = 7 * DAY
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -77,8 +78,8 @@ def period_edges(start: float, end: float, bucket: str) -> list[float]:
     Parameters
     ----------
     start, end : seconds from 1970-01-01.
-    bucket : day, week, month, quarter or year. Days and weeks count from `start`; months,
-        quarters and years follow the calendar, so the first may be partial.
+    bucket : hour, day, week, month, quarter or year. Hours, days and weeks count from `start`;
+        months, quarters and years follow the calendar, so the first may be partial.
 
     Returns
     -------
@@ -86,8 +87,9 @@ def period_edges(start: float, end: float, bucket: str) -> list[float]:
     buckets stop at `end`.
     """
     edges = [start]
-    if bucket in ("day", "week"):
-        step = DAY if bucket == "day" else WEEK
+    steps = {"hour": HOUR, "day": DAY, "week": WEEK}
+    if bucket in steps:
+        step = steps[bucket]
         while edges[-1] < end - 1e-6:
             edges.append(edges[-1] + step)
         return edges
@@ -99,3 +101,16 @@ def period_edges(start: float, end: float, bucket: str) -> list[float]:
         year, month = divmod(index * months, 12)
         edges.append(min((dt.datetime(year, month + 1, 1) - _EPOCH).total_seconds(), end))
     return edges
+
+
+def report_edges(start: float, end: float, report: str) -> list[float]:
+    """Edges of the report periods, s from `start`; the last is the horizon (see `period_edges`)."""
+    return [*(edge - start for edge in period_edges(start, end, report)[:-1]), end - start]
+
+
+def period_label(seconds: float, report: str) -> str:
+    """2027, 2027Q1, 2027-03, the ISO day, or the hour of a report period's start."""
+    if report == "quarter":
+        return quarter(seconds)
+    form = {"year": "%Y", "month": "%Y-%m", "hour": "%Y-%m-%dT%H:%M"}.get(report, "%Y-%m-%d")
+    return to_datetime(seconds).strftime(form)

@@ -6,7 +6,7 @@ the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from firsttoken.twin import scenario as said
@@ -50,6 +50,26 @@ def build_effects(
         If a disruption aims at something that it cannot act on.
     """
     effects = Effects()
+    for disruption, keys in acting(twin, room, name, wrong):
+        target = (keys[0], keys[1])
+        if isinstance(disruption, said.Slip):
+            effects.slips.setdefault(target, []).append(slip_of(disruption, build))
+        else:
+            assert isinstance(disruption, said.Timed)
+            effects.factors.setdefault(target, []).append(_factor(disruption, build))
+    return effects
+
+
+def acting(
+    twin: Twin, room: str, name: str, wrong: Wrong
+) -> Iterator[tuple[said.Disruption, tuple[str, ...]]]:
+    """Disruptions that aim at one instance, `<room>.<name>`, and the keys below it.
+
+    Raises
+    ------
+    TwinError
+        If one cannot act on what it aims at.
+    """
     for disruption in twin.disruptions:
         keys = split_path(twin.data, disruption.path)
         if keys[:2] != (room, name):
@@ -58,16 +78,11 @@ def build_effects(
         if why:
             what = f"{disruption.kind!r} cannot act on {disruption.path}"
             raise TwinError(Finding(what, why, path=disruption.path, code="disruption"))
-        target = (keys[2], keys[3])
-        if isinstance(disruption, said.Slip):
-            effects.slips.setdefault(target, []).append(_slip(disruption, build))
-        else:
-            assert isinstance(disruption, said.Timed)
-            effects.factors.setdefault(target, []).append(_factor(disruption, build))
-    return effects
+        yield disruption, keys[2:]
 
 
-def _parameter(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
+def parameter_of(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
+    """Parameter of a field of a disruption."""
     quantity = quantities(type(disruption))[name]
     return build.scalar(
         getattr(disruption, name),
@@ -77,30 +92,42 @@ def _parameter(disruption: said.Disruption, name: str, build: ParameterBuilder) 
     )
 
 
-def _slip(slip: said.Slip, build: ParameterBuilder) -> tuple[int, float]:
-    by = _parameter(slip, "by", build)
+def slip_of(slip: said.Slip, build: ParameterBuilder) -> tuple[int, float]:
+    """Parameter of the delay, and from when, in s from the twin's start.
+
+    Raises
+    ------
+    TwinError
+        If it is not certain from when.
+    """
+    by = parameter_of(slip, "by", build)
     if slip.start is None:
         return by, BEGINNING
-    start = build.fixed(_parameter(slip, "start", build))
+    start = build.fixed(parameter_of(slip, "start", build))
     if start is None:
         what = "'from' of a slip must be a certain date"
         raise TwinError(Finding(what, path=slip.path, code="date"))
     return by, start
 
 
+def span_of(disruption: said.Timed, build: ParameterBuilder) -> tuple[int, int | None]:
+    """Parameters of the start and the end; None: for good."""
+    start = parameter_of(disruption, "start", build)
+    if disruption.duration is not None:
+        return start, build.total(start, parameter_of(disruption, "duration", build))
+    if disruption.until is not None:
+        return start, parameter_of(disruption, "until", build)
+    return start, None
+
+
 def _factor(disruption: said.Timed, build: ParameterBuilder) -> int:
     """Series: the share of the units that is left, then straight back to all in the recovery."""
     one = build.constant(1.0)
-    start = _parameter(disruption, "start", build)
-    end: int | None = None
-    if disruption.duration is not None:
-        end = build.total(start, _parameter(disruption, "duration", build))
-    elif disruption.until is not None:
-        end = _parameter(disruption, "until", build)
+    start, end = span_of(disruption, build)
     left, recovery = build.constant(0.0), build.constant(0.0)
     if isinstance(disruption, said.CapacityChange):
-        left = _parameter(disruption, "factor", build)
-        recovery = _parameter(disruption, "recovery", build)
+        left = parameter_of(disruption, "factor", build)
+        recovery = parameter_of(disruption, "recovery", build)
     if end is None or build.fixed(recovery) == 0.0:
         knots = [(build.beginning(), one), (start, left)]
         return build.steps(knots if end is None else [*knots, (end, one)])

@@ -16,7 +16,7 @@ from firsttoken.twin.scenario import KINDS
 from firsttoken.twin.schema import Declared, Quantity
 from firsttoken.twin.slots import describe_slot, fields, is_tagged, nearest, step, strip
 from firsttoken.twin.source import SourceMap
-from firsttoken.twin.twin import child
+from firsttoken.twin.twin import Twin, child
 from firsttoken.twin.values import Constant, Fact, Series, Sum, Value
 
 Model = TypeVar("Model", bound=Declared)
@@ -260,6 +260,12 @@ def paths_naming(data: object, pattern: re.Pattern[str]) -> list[Path]:
         if "(" in key and pattern.search(key):
             found.append((key,))
     return found
+
+
+def is_needed(twin: Twin, room: str, name: str) -> bool:
+    """Whether a value of any room is `model(<room>.<name>.…)`."""
+    pattern = re.compile(rf"model\(\s*{room}\.{re.escape(name)}\.")
+    return any(paths_naming(twin.data.get(other, {}), pattern) for other in twin.rooms)
 
 
 def _facts(value: Value, expected: str, inside: bool = False) -> Iterator[tuple[Fact, str, bool]]:
