@@ -7,6 +7,7 @@ be read: all are found before a run, and all at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firsttoken.facility import model
@@ -16,10 +17,10 @@ from firsttoken.facility.disrupt import problem
 from firsttoken.facility.plan_check import check_design
 from firsttoken.facility.power_check import check_power
 from firsttoken.facility.slots import Sheet, sheet_of
+from firsttoken.twin.effects import check_effects
 from firsttoken.twin.findings import Finding, Findings, TwinError
 from firsttoken.twin.schema import support
 from firsttoken.twin.slots import nearest
-from firsttoken.twin.twin import split_path
 from firsttoken.twin.values import Constant, Fact, ModelPort, Signal, Value
 
 if TYPE_CHECKING:
@@ -253,14 +254,8 @@ def _weather(view: View) -> None:
 
 
 def _disruptions(view: View) -> None:
-    for disruption in view.twin.disruptions:
-        keys = split_path(view.twin.data, disruption.path)
-        if keys[:2] != ("facility", view.name):
-            continue
-        wrong = problem(view.site, disruption, keys[2:])
-        if wrong:
-            what = f"{disruption.kind!r} cannot act on {disruption.path}"
-            view.findings.add(Finding(what, wrong, path=disruption.path, code="disruption"))
+    wrong = partial(problem, view.site)
+    check_effects(view.twin, "facility", view.name, wrong, view.findings)
 
 
 def _size(view: View) -> None:

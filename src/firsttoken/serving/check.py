@@ -6,6 +6,7 @@ reached: all are found before a run, and all at once.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firsttoken.serving import model
@@ -13,11 +14,11 @@ from firsttoken.serving.disrupt import problem
 from firsttoken.serving.model_service import Pool, Service
 from firsttoken.serving.model_traffic import Traffic
 from firsttoken.serving.slots import Slots, pools_of
+from firsttoken.twin.effects import check_effects
 from firsttoken.twin.findings import Finding, Findings, Severity, TwinError
 from firsttoken.twin.parameters import ParameterBuilder
 from firsttoken.twin.schema import quantities
 from firsttoken.twin.sheets import Sheet
-from firsttoken.twin.twin import split_path
 from firsttoken.twin.values import Constant, Fact, ModelPort, Signal, Value
 
 if TYPE_CHECKING:
@@ -203,14 +204,8 @@ def _traffic(view: View, path: str, traffic: Traffic) -> None:
 
 
 def _disruptions(view: View) -> None:
-    for disruption in view.twin.disruptions:
-        keys = split_path(view.twin.data, disruption.path)
-        if keys[:2] != ("serving", view.name):
-            continue
-        wrong = problem(view.factory, disruption, keys[2:])
-        if wrong:
-            what = f"{disruption.kind!r} cannot act on {disruption.path}"
-            view.findings.add(Finding(what, wrong, path=disruption.path, code="disruption"))
+    wrong = partial(problem, view.factory)
+    check_effects(view.twin, "serving", view.name, wrong, view.findings)
 
 
 def _size(view: View) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from firsttoken.twin import scenario as said
-from firsttoken.twin.findings import Finding, TwinError
+from firsttoken.twin.findings import Finding, Findings, TwinError
 from firsttoken.twin.parameters import BEGINNING, ParameterBuilder
 from firsttoken.twin.schema import quantities
 from firsttoken.twin.twin import Twin, split_path
@@ -76,9 +76,22 @@ def acting(
             continue
         why = wrong(disruption, keys[2:])
         if why:
-            what = f"{disruption.kind!r} cannot act on {disruption.path}"
-            raise TwinError(Finding(what, why, path=disruption.path, code="disruption"))
+            raise TwinError(_misplaced(disruption, why))
         yield disruption, keys[2:]
+
+
+def check_effects(twin: Twin, room: str, name: str, wrong: Wrong, findings: Findings) -> None:
+    """Add the disruptions of one instance that cannot act on what they aim at."""
+    for disruption in twin.disruptions:
+        keys = split_path(twin.data, disruption.path)
+        why = wrong(disruption, keys[2:]) if keys[:2] == (room, name) else ""
+        if why:
+            findings.add(_misplaced(disruption, why))
+
+
+def _misplaced(disruption: said.Disruption, why: str) -> Finding:
+    what = f"{disruption.kind!r} cannot act on {disruption.path}"
+    return Finding(what, why, path=disruption.path, code="disruption")
 
 
 def parameter_of(disruption: said.Disruption, name: str, build: ParameterBuilder) -> int:
