@@ -107,3 +107,32 @@ def test_what_only_comes_sooner_is_said_so() -> None:
 )
 def test_short_numbers(number: float, text: str) -> None:
     assert short(number) == text
+
+
+@pytest.mark.parametrize("limit", [40.0, 0.0])
+def test_a_limit_for_a_while_is_told_by_the_rates_of_that_while(limit: float) -> None:
+    # packaging has no limit but in the second quarter; dies come at 200, racks leave at 110 a week,
+    # so that what is not packaged then is not caught up with by the end of the year
+    packages = [np.inf] * 13 + [limit] * 13 + [np.inf] * 26
+    net = Planned(52, width=WEEK)
+    for node in ("die", "package", "rack"):
+        net.node(node)
+    net.activity("fab", {}, {"die": 1.0}, capacity=200.0 / WEEK)
+    pack = profile([p / WEEK for p in packages], WEEK)
+    net.activity("pack", {"die": 1.0}, {"package": 1.0}, capacity=pack)
+    net.activity("assemble", {"package": 2.0}, {"rack": 1.0}, capacity=110.0 / WEEK)
+    net.demand("cloud", "rack", 1000.0 / WEEK, price=4e6, late_cost=1.0)
+    system = in_quarters(net)
+    rows = [r for r in binding(plan(system, objectives=["value"]), system) if r.name == "pack"]
+    weeks = {label: np.sum(system.report == q) for q, label in enumerate(("2026Q1", "2026Q2"))}
+    row = next(r for r in rows if r.label == "2026Q2")
+    assert row.closed is (limit == 0)
+    limited = min(13, weeks["2026Q2"])
+    assert row.share == pytest.approx(limited / weeks["2026Q2"])
+    assert row.capacity == pytest.approx(limit / WEEK * MONTH)
+    # a power of ten below a fifth of 174 a month, or, where nothing is let through, of what runs
+    # over the year (fewer than 200 dies a week come)
+    assert row.step == (10 if limit else 100)
+    # two packages more are a rack more, for all the weeks that the limit lasts
+    assert row.marginal_units == pytest.approx(row.step / MONTH * WEEK * limited / 2)
+    assert row.marginal_usd == pytest.approx(4e6 * row.marginal_units)

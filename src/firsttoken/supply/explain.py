@@ -138,11 +138,14 @@ def _rows(
     worth = (limits.usd > _BINDS * scale) | (limits.net > _BINDS * scale)
     opened = np.maximum.accumulate(limits.capacity > 0, axis=0)
     full = limits.use >= limits.capacity * (1 - _BINDS)
-    binds = worth & full & opened & np.isfinite(limits.capacity)
+    known = np.isfinite(limits.capacity)  # a limit may begin or end with the horizon under way
+    binds = worth & full & opened & known
     kind = _report_kind(system)
     item = _delivered_unit(system)
     for k in np.flatnonzero(binds.any(axis=0)):
-        usual = float(rate[:, k].max())
+        usual = float(rate[known[:, k], k].max())
+        if usual <= 0:  # closed for a while, without limit before and after
+            usual = float(limits.use[:, k].sum() / lengths.sum() * MONTH) or 5.0
         step = 10.0 ** np.floor(np.log10(0.2 * usual))
         for q in np.unique(report[binds[:, k]]):
             inside = report == q
@@ -153,6 +156,7 @@ def _rows(
             if abs(gains[0]) <= _BINDS * scale * float(weight.sum()):
                 gains[0] = 0.0  # the solver's last digits
             span = float(lengths[inside, 0].sum())
+            limited = inside & known[:, k]
             row = Binding(
                 kind=limits.kind,
                 name=limits.names[k],
@@ -162,7 +166,8 @@ def _rows(
                 label=label,
                 share=float(lengths[mine, 0].sum()) / span,
                 closed=bool(np.all(limits.capacity[mine, k] <= 0)),
-                capacity=float(limits.capacity[inside, k].sum()) / span * MONTH,
+                capacity=float(limits.capacity[limited, k].sum() / lengths[limited, 0].sum())
+                * MONTH,
                 step=float(step),
                 capacity_unit=limits.units[k],
                 marginal_usd=gains[0],
