@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from firsttoken import api
 from firsttoken.supply.model import Network
 from firsttoken.twin.dates import parse_date
 from firsttoken.twin.findings import Findings
+from firsttoken.twin.library import Library
 from firsttoken.twin.loading import load_twin
 from firsttoken.twin.values import Constant, Fact
 
 from .conftest import Bench
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_a_sound_twin(bench: Bench) -> None:
@@ -214,6 +222,32 @@ def test_the_hash_is_that_of_the_content(bench: Bench) -> None:
     assert bench.sound().hash == first
     bench.edit("yield: 0.95", "yield: 0.96")
     assert bench.sound().hash != first
+
+
+def test_the_hash_follows_the_files_that_are_named(tmp_path: Path) -> None:
+    # a rule of dispatch that one scenario names, by its function
+    folder = Path(shutil.copytree(EXAMPLES / "mini-fab", tmp_path / "fab"))
+
+    def hashes() -> list[str]:
+        twin = api.load(folder)
+        return [twin.hash, twin.with_scenario("last-buffer-first").hash]
+
+    first = hashes()
+    with (folder / "rules.py").open("a") as rules:
+        rules.write("# changed\n")
+    second = hashes()
+    assert second[0] == first[0]
+    assert second[1] != first[1]
+
+
+def test_the_hash_follows_the_parts_that_are_named() -> None:
+    # the twin names racks, and these name their accelerators
+    twin = api.load(EXAMPLES / "token-factory")
+    for fact, follows in (("gb300.bandwidth", True), ("a100_sxm.bandwidth", False)):
+        facts = dict(twin.library.facts)
+        facts[fact] = tuple(replace(row, value=0.9 * row.value) for row in facts[fact])
+        changed = replace(twin, library=Library(facts, twin.library.parts))
+        assert (changed.hash != twin.hash) is follows
 
 
 def test_the_hash_follows_the_facts_that_are_named(bench: Bench) -> None:

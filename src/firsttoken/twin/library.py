@@ -231,6 +231,19 @@ class Library:
             raise FactError(f"part({part_id}) is unknown", nearest(part_id, list(self.parts)))
         return part
 
+    def within(self, names: Iterable[str]) -> list[Part]:
+        """The parts among `names`, all that they consist of or name as an attribute, by id."""
+        found: dict[str, Part] = {}
+        ahead = list(names)
+        while ahead:
+            part = self.parts.get(ahead.pop())
+            if part is not None and part.id not in found:
+                found[part.id] = part
+                rows = (self.facts.get(f"{part.id}.{name}", ()) for name in part.attributes)
+                ahead.extend(part.bom)
+                ahead.extend(row.text for vintages in rows for row in vintages)
+        return [found[name] for name in sorted(found)]
+
     def last_known(self) -> float | None:
         """The latest `known_from` of all facts; None without facts."""
         days = [row.known_from for rows in self.facts.values() for row in rows]

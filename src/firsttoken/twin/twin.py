@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FACT = re.compile(r"fact\(\s*([^()\s]+)\s*\)")
 _EMPIRICAL = re.compile(r"empirical\(\s*([^(),]+?)\s*,")
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_FILE = re.compile(r"(.{1,250}\.[A-Za-z]\w{0,9})(?::\w+)?")
 
 
 class Header(Declared):
@@ -129,14 +131,19 @@ class Twin:
     def hash(self) -> str:
         """SHA-256 of everything that a result can depend on, in hex.
 
-        That is the data with the scenario's overrides, its disruptions, the facts that the
-        twin names as known at `as_of`, and the files that its empirical distributions read.
+        That is the data with the scenario's overrides, its disruptions, the facts and parts
+        that the twin names as known at `as_of`, and the files that it names: samples, traces,
+        weather, prices, rules.
         """
         body = {key: self.data[key] for key in self.data if key in self.registry}
         settings = [self.name, self.start, self.end, self.seed, self.replications]
         text = json.dumps([settings, body, self.disruptions], default=_plain)
         digest = hashlib.sha256(text.encode())
-        for fact_id in sorted(set(_FACT.findall(text))):
+        texts = {json.loads(quoted) for quoted in set(_TEXT.findall(text))}
+        facts = {
+            f"{part.id}.{name}" for part in self.library.within(texts) for name in part.attributes
+        }
+        for fact_id in sorted(facts.union(_FACT.findall(text))):
             try:
                 rows = self.library.known(fact_id, self.as_of)
             except FactError:
@@ -146,6 +153,10 @@ class Twin:
                 digest.update(json.dumps([*known, row.interpolate]).encode())
         for file in sorted(set(_EMPIRICAL.findall(text))):
             digest.update(self.files.get(file, "").encode())
+        for found in filter(None, map(_FILE.fullmatch, sorted(texts))):
+            file = self.folder / found[1]
+            if file.is_file():
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()
 
 
