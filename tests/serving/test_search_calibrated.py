@@ -10,6 +10,7 @@ import pytest
 from firsttoken.serving.calibration import Calibration
 from firsttoken.serving.calibration_points import Observation
 from firsttoken.serving.parts import library_architecture, library_hardware
+from firsttoken.serving.perf_efficiency import NONE
 from firsttoken.serving.perf_point import aggregated_point
 from firsttoken.serving.search import Question, search
 from firsttoken.serving.search_calibrated import Named, bands, named
@@ -72,9 +73,29 @@ def test_bands_follow_the_measurements(calibration: Calibration) -> None:
     assert np.median(slower) == pytest.approx(SLOWER, rel=0.25)
 
 
-def test_what_is_not_known_is_nan(calibration: Calibration) -> None:
+def test_pools_apart_are_as_much_slower_as_was_measured(calibration: Calibration) -> None:
+    """Every step measured takes 1.3 times the model's: so do those of both pools."""
     answer = search(QUESTION)
-    apart = np.flatnonzero(answer.columns.apart)[:3]
-    assert np.isnan(bands(answer, apart, calibration).tpot.median).all()
+    apart = np.flatnonzero(answer.columns.apart)[:6]
+    found = bands(answer, apart, calibration)
+    for name in ("ttft", "tpot", "e2e"):
+        low, middle, high = (getattr(getattr(found, name), x) for x in ("low", "median", "high"))
+        assert (low < middle).all()
+        assert (middle < high).all()
+        slower = middle / getattr(answer.columns, name)[apart]
+        assert np.median(slower) == pytest.approx(SLOWER, rel=0.25)
+
+
+def test_declared_speed_counts_beside_the_measurements(calibration: Calibration) -> None:
+    """Software twice as fast as what was measured takes half the time."""
+    half = NONE._replace(**{name: 0.5 for name in NONE._fields if name != "wait"})
+    plain = search(replace(QUESTION, apart=False))
+    quick = replace(plain, question=replace(plain.question, corrections=half))
+    rows = np.array([plain.best])
+    one, two = bands(plain, rows, calibration), bands(quick, rows, calibration)
+    assert two.tpot.median == pytest.approx(one.tpot.median / 2)
+
+
+def test_what_is_not_known_is_nan(calibration: Calibration) -> None:
     drafts = search(replace(QUESTION, apart=False, accepted=0.8, drafted=1.0))
     assert np.isnan(bands(drafts, np.array([drafts.best]), calibration).ttft.high).all()

@@ -10,11 +10,12 @@ import numpy as np
 
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
+from firsttoken.serving.calibrated_pools import corrections_of, pool_factors
 from firsttoken.serving.calibration import LIBRARY, shipped
 from firsttoken.serving.calibration_points import PRECISIONS, Observation
 from firsttoken.serving.calibration_prior import prior
 from firsttoken.serving.perf_memory import replica_gpus
-from firsttoken.serving.perf_point import aggregated_point
+from firsttoken.serving.perf_point import Before, Point, aggregated_point, disaggregated_point
 from firsttoken.serving.physics import (
     architecture_of,
     engine_of,
@@ -36,31 +37,28 @@ def calibrated(system: to.System, layouts: Sequence[Layouts]) -> to.System:
     """The system with what measured points say of its services.
 
     Calibration predicts the time per output token at the mean load of a replica; what that is over
-    the physics at the same point corrects every step.  Services with prefill of its own, and models
-    and GPUs that are not as in the library, stay as the physics has them.
+    the physics at the same point corrects every step; pools that prefill and decode apart are
+    corrected each by itself.  Models and GPUs that are not as in the library stay as the physics
+    has them.
     """
     drawn = fixed_parameters(system.parameters)
     services = tuple(
-        replace(service, calibrated=_of(system, service, own, drawn))
-        for service, (own, _) in zip(system.services, layouts, strict=True)
+        replace(service, calibrated=_of(system, service, both, drawn))
+        for service, both in zip(system.services, layouts, strict=True)
     )
     return replace(system, services=services)
 
 
 def _of(
-    system: to.System, service: to.Service, layout: Layout, drawn: to.Floats
+    system: to.System, service: to.Service, layouts: Layouts, drawn: to.Floats
 ) -> to.Calibrated | None:
-    told = service.engine.error != to.NONE and service.prefill is None and service.streams
+    told, layout = service.engine.error != to.NONE and service.streams, layouts[0]
     if not told or not (LIBRARY / "serving_points.csv").is_file():
         return None
     whose = named(question_of(system, service, drawn))
     if whose is None:
         return None
     prompt, output, _ = mean_lengths(service, drawn)
-    ranks = {
-        name: float(np.asarray(getattr(layout, name)))
-        for name in ("tensor", "pipeline", "data", "expert_tensor", "expert")
-    }
     bits = float(np.asarray(layout.weight_bits))
     point = Observation(
         id=service.name,
@@ -72,9 +70,13 @@ def _of(
         pools=0.0,
         isl=prompt,
         osl=max(output, 2.0),
-        concurrency=_in_flight(system, service, layout, drawn, prompt, output),
-        **ranks,
+        concurrency=1.0
+        if layouts[1] is not None
+        else _in_flight(system, service, layout, drawn, prompt, output),
+        **_ranks(layout),
     )
+    if layouts[1] is not None:
+        return _apart(system, service, layout, layouts[1], drawn, point)
     found = shipped().predict([point])
     ttft, tpot = (
         (float(part.median[0]), float(part.low[0]), float(part.high[0]))
@@ -89,6 +91,70 @@ def _of(
         tpot=tpot,
         concurrency=point.concurrency,
         known=bool(found.known[0]),
+    )
+
+
+def _ranks(layout: Layout) -> dict[str, float]:
+    names = ("tensor", "pipeline", "data", "expert_tensor", "expert")
+    return {name: float(np.asarray(getattr(layout, name))) for name in names}
+
+
+def _apart(
+    system: to.System,
+    service: to.Service,
+    own: Layout,
+    early: Layout,
+    drawn: to.Floats,
+    point: Observation,
+) -> to.Calibrated | None:
+    """Pools that decode (`own`) and prefill (`early`), each corrected by itself.
+
+    `point` is that of a replica that decodes; latencies are those at the mean rate, with the errors
+    of both pools at once.
+    """
+    row = service.prefill
+    assert row is not None
+    gpu, other = (hardware_of(system.accelerators[each.on], drawn) for each in (service.pool, row))
+    whose = named(replace(question_of(system, service, drawn), hardware=other))
+    if whose is None:
+        return None
+    workers = replicas_of(system, service.pool, own, drawn)
+    ranks = service.engine.sequences * float(np.asarray(own.data)) * workers
+    loads = np.unique(np.round(np.geomspace(1.0, max(ranks, 2.0), 40)))
+
+    def at(flight: to.Floats, prefill: float = 1.0, decode: float = 1.0) -> Point:
+        return disaggregated_point(
+            *(architecture_of(service, drawn), gpu, early, own),
+            *(replicas_of(system, row, early, drawn), workers),
+            *(point.isl, point.osl, flight),
+            engine=engine_of(service.engine),
+            corrections=corrections_of(decode),
+            cached=mean_lengths(service, drawn)[2],
+            before=Before(other if row.on != service.pool.on else gpu, corrections_of(prefill)),
+        )
+
+    served = np.maximum.accumulate(np.asarray(at(loads).tokens)) / point.osl
+    flight = float(np.interp(mean_rate(system, service, drawn), served, loads))
+    each = point._replace(concurrency=max(flight / workers, 1.0))
+    found = pool_factors(
+        [Observation(**{**each._asdict(), **_ranks(early), "gpu": whose.gpu})], [each]
+    )
+    ends = [
+        at(np.array([flight]), float(a[0]), float(b[0]))
+        for a, b in zip(found.prefill, found.decode, strict=True)
+    ]
+    ttft, tpot = (tuple(float(getattr(end, name)[0]) for end in ends) for name in ("ttft", "tpot"))
+    speeds = [
+        (1.0 / float(f.median[0]), math.log(float(f.high[0] / f.low[0])) / (2.0 * NORMAL))
+        for f in (found.prefill, found.decode)
+    ]
+    return to.Calibrated(
+        *speeds[1],
+        ttft=(ttft[0], ttft[1], ttft[2]),
+        tpot=(tpot[0], tpot[1], tpot[2]),
+        concurrency=each.concurrency,
+        known=bool(found.known[0]),
+        prefill=speeds[0],
     )
 
 
@@ -113,7 +179,7 @@ def _in_flight(
         engine=engine_of(service.engine),
     )
     served = np.maximum.accumulate(np.asarray(point.tokens)) / output
-    share = mean_rate(system, service, drawn) / replicas_of(system, service, layout, drawn)
+    share = mean_rate(system, service, drawn) / replicas_of(system, service.pool, layout, drawn)
     return float(np.interp(share, served, loads))
 
 
@@ -130,9 +196,9 @@ def mean_rate(system: to.System, service: to.Service, drawn: to.Floats) -> float
     return total
 
 
-def replicas_of(system: to.System, service: to.Service, layout: Layout, drawn: to.Floats) -> float:
-    """Replicas of a service at first, at least one."""
-    row, gpus = service.pool, float(replica_gpus(layout))
+def replicas_of(system: to.System, row: to.Replicas, layout: Layout, drawn: to.Floats) -> float:
+    """Replicas of one kind at first, at least one."""
+    gpus = float(replica_gpus(layout))
     pool = system.accelerators[row.on]
     there = first_level(system, pool.number, drawn)
     if pool.per_rack != to.NONE:

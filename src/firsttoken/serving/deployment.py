@@ -112,6 +112,7 @@ class Calibrated:
     ttft, tpot : median and ends of the 90 % interval at the point looked at, s.
     concurrency : requests in flight of a replica there.
     known : whether GPU and model were both calibrated on.
+    prefill : speed and spread of replicas that only prefill; None: there are none.
     """
 
     speed: float
@@ -120,6 +121,7 @@ class Calibrated:
     tpot: tuple[float, float, float]
     concurrency: float
     known: bool
+    prefill: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

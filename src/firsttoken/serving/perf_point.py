@@ -57,6 +57,13 @@ class Point(NamedTuple):
     fits: Floats
 
 
+class Before(NamedTuple):
+    """GPUs of the workers that prefill, and factors on the terms of their steps."""
+
+    hardware: Hardware
+    corrections: Corrections
+
+
 def aggregated_point(
     architecture: Architecture,
     hardware: Hardware,
@@ -131,23 +138,28 @@ def disaggregated_point(
     accepted: Numbers = 0.0,
     drafted: Numbers = 0.0,
     burst: Numbers = 0.0,
+    before: Before | None = None,
 ) -> Point:
     """Steady state of pools that prefill and decode apart (DistServe, OSDI 2024).
 
     `concurrency` counts the requests in flight over both pools.  Waiting for prefill is that of
     a closed queue of `prefill_workers` servers; decoding runs without interference.
+    `before`: GPUs and corrections of the prefill workers; None: as those that decode.
     """
     ask, users = demand(isl, osl, cached, accepted, drafted), np.asarray(concurrency, dtype=float)
     workers, pools = np.asarray(prefill_workers, float), np.asarray(decode_workers, float)
-    before = Replica(architecture, hardware, prefill, engine, corrections, rates)
+    other = before or Before(hardware, corrections)
+    early = Replica(architecture, other.hardware, prefill, engine, other.corrections, rates)
     after = Replica(architecture, hardware, decode, engine, corrections, rates)
     ranks = np.asarray(prefill.data, dtype=float)
-    own = before.wave(ranks, ask)
+    own = early.wave(ranks, ask)
     servers = workers * ranks * prefill.pipeline
-    wave = before.wave(users / workers, ask) + before.cold(users)
+    wave = early.wave(users / workers, ask) + early.cold(users)
     room = kv_capacity(architecture, hardware, decode, ask.context, users / pools)
     most = np.maximum(np.floor(room / ask.context), 1.0) * pools
-    passed = before.entry + handover_seconds(architecture, hardware, prefill, decode, ask.prompt)
+    apart = other.hardware is not hardware
+    handover = handover_seconds(architecture, hardware, prefill, decode, ask.prompt, apart=apart)
+    passed = early.entry + handover
     running = np.minimum(users * 0.9, most)
     calm = tpot = life = own
     for _ in range(ROUNDS):
@@ -164,7 +176,7 @@ def disaggregated_point(
     share = np.asarray(burst)
     ttft = (1.0 - share) * calm + share * np.maximum(passed + wave, calm) + full
     fits = room >= ask.prompt + ask.output
-    fits = fits & (kv_capacity(architecture, hardware, prefill, ask.prompt) >= ask.prompt)
+    fits = fits & (kv_capacity(architecture, other.hardware, prefill, ask.prompt) >= ask.prompt)
     return _made(gpus, ttft, tpot, ask, users / (life + full), running, fits)
 
 
@@ -174,14 +186,17 @@ def handover_seconds(
     prefill: Layout,
     decode: Layout,
     tokens: Numbers,
+    *,
+    apart: bool = False,
 ) -> Floats:
     """Seconds in which the KV of `tokens` passes from a prefill to a decode worker, f8[n].
 
-    The GPUs of a sequence send side by side, over NVLink where both workers lie in one domain.
+    The GPUs of a sequence send side by side, over NVLink where both workers lie in one domain,
+    unless they are `apart`.
     """
     size = kv_bytes(architecture, decode.kv_bits, tokens) * tokens
     both = replica_gpus(prefill) + replica_gpus(decode)
-    near = both <= np.asarray(hardware.domain)
+    near = (both <= np.asarray(hardware.domain)) & (not apart)
     rate = np.maximum(np.where(near, hardware.link, hardware.network), 1.0)
     senders = np.minimum(
         prefill.tensor * np.asarray(prefill.pipeline), decode.tensor * np.asarray(decode.pipeline)

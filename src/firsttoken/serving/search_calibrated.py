@@ -11,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firsttoken.serving.calibrated_pools import corrections_of, pool_factors
 from firsttoken.serving.calibration import Calibration, Prediction, shipped
 from firsttoken.serving.calibration_points import PRECISIONS, Observation
 from firsttoken.serving.parts import architecture, hardware
 from firsttoken.serving.parts import shipped as library
+from firsttoken.serving.perf_efficiency import Corrections
+from firsttoken.serving.perf_point import Before, Point, disaggregated_point
 from firsttoken.serving.search import Answer, Question
-from firsttoken.serving.system import Layout
+from firsttoken.serving.system import Floats, Layout
 from firsttoken.twin.library import Library
 
 Ints = NDArray[np.int64]
@@ -25,7 +28,7 @@ Ints = NDArray[np.int64]
 class Bands(NamedTuple):
     """Latencies of some rows of an answer at the busiest time, s; NaN where they are not known.
 
-    Not known are units whose prefill is apart, and GPUs and models that are not as in the library.
+    Not known are GPUs and models that are not as in the library, drafts, and known prompts.
 
     Attributes
     ----------
@@ -82,20 +85,96 @@ def bands(answer: Answer, rows: Ints, calibration: Calibration | None = None) ->
     nothing = np.full(len(rows), np.nan)
     result = [Prediction(*(nothing.copy() for _ in range(3))) for _ in range(3)]
     whose = named(question)
-    asked = [k for k, row in enumerate(rows) if not columns.apart[row]]
-    if whose is None or not asked or question.drafted or question.cached:
+    if whose is None or question.drafted or question.cached:
         return Bands(*result)
-    points = [_point(answer, int(rows[k]), whose) for k in asked]
-    found = (calibration or shipped()).predict(points)
-    for kept, predicted in zip(result, (found.ttft, found.tpot, found.e2e), strict=True):
-        for target, values in zip(kept, predicted, strict=True):
-            target[asked] = values
+    apart = np.array([bool(columns.apart[row]) for row in rows], dtype=bool)
+    for asked, predict in ((~apart, _together), (apart, _apart)):
+        places = np.flatnonzero(asked)
+        if not len(places):
+            continue
+        found = predict(answer, rows[places], whose, calibration or shipped())
+        for kept, predicted in zip(result, found, strict=True):
+            for target, values in zip(kept, predicted, strict=True):
+                target[places] = values
     return Bands(*result)
 
 
-def _point(answer: Answer, row: int, whose: Named) -> Observation:
+def _together(answer: Answer, rows: Ints, whose: Named, calibration: Calibration) -> Bands:
+    """Replicas that prefill and decode: as they were measured."""
+    layout, flight = answer.columns.layout, answer.columns.flight
+    points = [_point(answer, int(row), whose, layout, float(flight[row])) for row in rows]
+    found = calibration.predict(points)
+    slower = float(np.asarray(answer.question.corrections.dense))  # of a declared `speed`
+    return Bands(
+        *(
+            Prediction(*(value * slower for value in part))
+            for part in (found[0], found[1], found[2])
+        )
+    )
+
+
+def _apart(answer: Answer, rows: Ints, whose: Named, calibration: Calibration) -> Bands:
+    """Units of two pools: the performance model with each pool corrected.
+
+    Ends of intervals are those of both pools at once, as the software of both is one.
+    """
+    columns = answer.columns
+    flight = columns.flight / np.maximum(columns.workers, 1.0)
+    before = [_point(answer, int(row), whose, columns.prefill, 1.0) for row in rows]
+    after = [
+        _point(answer, int(r), whose, columns.layout, max(float(flight[r]), 1.0)) for r in rows
+    ]
+    found = pool_factors(before, after, calibration)
+    ends = [
+        _unit(answer, rows, early, late)
+        for early, late in zip(found.prefill, found.decode, strict=True)
+    ]
+    return Bands(
+        *(
+            Prediction(*(np.asarray(getattr(point, name)) for point in ends))
+            for name in ("ttft", "tpot", "e2e")
+        )
+    )
+
+
+def _unit(answer: Answer, rows: Ints, prefill: Floats, decode: Floats) -> Point:
+    """Units whose pools take so much longer for a step than by physics."""
     question, columns = answer.question, answer.columns
-    layout = Layout(*(float(np.asarray(field)[row]) for field in columns.layout))
+    slower = question.corrections
+    each = [
+        Corrections(
+            **{
+                name: np.asarray(value) * getattr(corrections_of(factor), name)
+                for name, value in slower._asdict().items()
+            }
+        )
+        for factor in (prefill, decode)
+    ]
+    early, late = (
+        Layout(*(np.asarray(field)[rows] for field in layout))
+        for layout in (columns.prefill, columns.layout)
+    )
+    return disaggregated_point(
+        question.architecture,
+        question.hardware,
+        early,
+        late,
+        columns.prefill_workers[rows],
+        columns.workers[rows],
+        question.prompt,
+        question.output,
+        columns.flight[rows],
+        engine=question.engine,
+        corrections=each[1],
+        before=Before(question.hardware, each[0]),
+    )
+
+
+def _point(
+    answer: Answer, row: int, whose: Named, layouts: Layout, concurrency: float
+) -> Observation:
+    question, columns = answer.question, answer.columns
+    layout = Layout(*(float(np.asarray(field)[row]) for field in layouts))
     bits = question.formats[columns.format[row]].weights
     precision = min(PRECISIONS, key=lambda name: abs(PRECISIONS[name] - bits))
     return Observation(
@@ -113,5 +192,5 @@ def _point(answer: Answer, row: int, whose: Named) -> Observation:
         pools=0.0,
         isl=question.prompt,
         osl=question.output,
-        concurrency=float(columns.flight[row]),
+        concurrency=concurrency,
     )

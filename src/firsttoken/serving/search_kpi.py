@@ -166,14 +166,14 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
 def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, float, str, str]]:
     """Figures of what measured points say about the best; one row where they say nothing."""
     if np.isnan(known["tpot_low"]):
-        said = "no measured points say more: prefill apart, drafts, or parts of one's own"
+        said = "no measured points say more: drafts, known prompts, or parts of one's own"
         return [("tpot_calibrated", known["tpot_calibrated"], "ms", said)]
     found = []
     for name in ("ttft", "tpot"):
         low, high = known[f"{name}_low"], known[f"{name}_high"]
         goal = getattr(answer.question, name) * MILLI
         said = f"calibrated on measured points, {low:.4g} to {high:.4g} ms in 90 %"
-        if name == "ttft":
+        if name == "ttft" and not answer.columns.apart[answer.best]:
             said += ", with a tenth of the requests at once, as benchmarks begin"
         if low <= goal < high:
             said += "; the goal may be missed"
