@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firsttoken import api
 from firsttoken.facility.market import CARBON, PRICE, read_market
 from firsttoken.facility.weather import Climate, read_climate, standard_climate
 from firsttoken.facility.weather_files import pressure_at
@@ -219,6 +220,17 @@ def test_bad_files_are_findings(
     assert f"{name}:{where}: error" in said if where else f"{name}: error" in said
 
 
+def test_a_file_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:
+    twin = tmp_path / "twin.yaml"
+    twin.write_text(
+        "twin: site\nstart: 2026-01-01\nhorizon: 1 day\n"
+        "facility:\n  x:\n    weather: none.csv\n    racks: {all: {count: 1, power: 10 kW}}\n"
+    )
+    found = [str(f) for f in api.check(twin) if "none.csv" in f.what]
+    assert len(found) == 1
+    assert found[0].startswith(f"{twin}:6: error: cannot read none.csv")
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     climate, said = read(tmp_path, "none.epw")
     assert climate is None
@@ -226,6 +238,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 # Prices -------------------------------------------------------------------------------------
+
+
+def test_hours_that_stand_twice_are_told(tmp_path: Path) -> None:
+    # as local time writes them in autumn: the first of each counts
+    rows = hourly("2026-01-01T00", 17520).splitlines()
+    again = rows[31].split(",")
+    rows.insert(32, f"{again[0]},-40,60")
+    (tmp_path / "twice.csv").write_text("\n".join(rows) + "\n")
+    climate, text = read(tmp_path, "twice.csv")
+    assert "twice.csv:33: warning: twice.csv has 1 of its times twice" in text
+    assert climate is not None
+    assert climate.years[:, 0].min() > 283.0
 
 
 def test_mean_prices_and_carbon(shared_data: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from firsttoken.chain.ports import Resolver, check_references, instances, order
 from firsttoken.kernel.replicate import usable_cores
-from firsttoken.twin.findings import Findings, UsageError
+from firsttoken.twin.findings import Finding, Findings, UsageError
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.room import Settings
 from firsttoken.twin.twin import Twin
@@ -33,9 +33,18 @@ class Execution:
 
 def check_twin(twin: Twin, findings: Findings) -> None:
     """Add everything that the rooms find wrong with a loaded twin."""
-    check_references(twin, findings)
+    found = Findings()
+    check_references(twin, found)
     for room, name in instances(twin):
-        twin.registry[room].check(twin, name, findings)
+        twin.registry[room].check(twin, name, found)
+    findings.extend(_placed(twin, finding) for finding in found)
+
+
+def _placed(twin: Twin, finding: Finding) -> Finding:
+    """What is wrong with a whole file stands at the line of the twin that names the file."""
+    if finding.place.line or not finding.path:
+        return finding
+    return replace(finding, place=twin.place(finding.path))
 
 
 def check_scenarios(twin: Twin, findings: Findings) -> None:

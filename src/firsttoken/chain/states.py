@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firsttoken.chain.ports import Resolver, check_references, instances, order, references
+from firsttoken.chain.ports import Resolver, instances, order, references
+from firsttoken.chain.run import check_twin
 from firsttoken.twin.dates import DAY, iso, parse_date
 from firsttoken.twin.findings import Findings, UsageError
 from firsttoken.twin.room import Settings
@@ -111,9 +112,7 @@ def _with_states(twin: Twin, settings: Settings) -> Iterator[tuple[str, str, Res
         what = "only lines and sites have states to save and start from"
         raise UsageError(f"{twin.name} has no line and no site: {what}")
     findings = Findings()
-    check_references(twin, findings)
-    for room, name in instances(twin):
-        twin.registry[room].check(twin, name, findings)
+    check_twin(twin, findings)
     findings.raise_if_errors()
     wanted = _wanted(twin, able)
     resolver = Resolver(twin)

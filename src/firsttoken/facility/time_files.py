@@ -85,8 +85,8 @@ def read_text(path: Path, findings: Findings, at: str) -> str | None:
         what, hint = str(error), "pack it again: xz file.csv"
     except UnicodeDecodeError:
         what, hint = "it is not UTF-8", "save it as UTF-8"
-    found = Finding(f"cannot read {path.name}: {what}", "", hint, at, "file")
-    findings.add(Finding(found.what, "", hint, at, "file", place=Place(str(path))))
+    what = f"cannot read {path.name}: {what}"
+    findings.add(Finding(what, "", hint, at, "file", place=Place(str(path))))
     return None
 
 

@@ -23,7 +23,7 @@ from firsttoken.facility.time_files import (
     read_time_file,
     report,
 )
-from firsttoken.twin.findings import Findings
+from firsttoken.twin.findings import Finding, Findings, Place
 
 Floats = NDArray[np.float64]
 
@@ -178,6 +178,13 @@ def _read_csv(
         hint = "add a column relative_humidity, dew_point or wet_bulb"
         report(findings, path, 1, what, "", hint, at, "weather")
         return None
+    again = np.flatnonzero(np.diff(found.time) == 0)
+    if again.size:
+        what = f"{path.name} has {again.size} of its times twice"
+        why = "the first of each counts"
+        hint = "write standard time all year, or drop the rows that repeat"
+        place = Place(str(path), int(found.lines[again[0] + 1]))
+        findings.add(Finding(what, why, hint, at, "weather", "warning", place))
     return _hourly(found, altitude or 0.0)
 
 
