@@ -52,3 +52,29 @@ def test_a_model_that_nobody_measured_stays_with_the_physics(tmp_path: Path) -> 
     changes = {**MEASURED, "models": mine, "services.chat.model": "mine"}
     found = tables(tmp_path, factory(**changes), horizon="1 minute")
     assert "serving_calibration" not in found
+
+
+POOLS = {
+    **MEASURED,
+    "accelerators.pool": {"part": "h200_sxm", "count": 16},
+    "services.chat.prefill": {"parallel": {"tensor": 4}, "replicas": 2},
+}
+
+
+def test_pools_apart_are_corrected_each_by_itself(tmp_path: Path) -> None:
+    """The bands of the simulation lie in the interval that is told; what binds is told too."""
+    found = tables(
+        tmp_path, factory(**POOLS), replications=24, horizon="3 minute", engines=("explain",)
+    )
+    told = {row["metric"]: row for row in found["serving_calibration"]}
+    assert set(told) == {"tpot", "speed", "prefill_speed"}
+    for row in told.values():
+        assert row["low"] < row["value"] < row["high"]
+        assert row["known"]
+    tpot = next(r for r in found["serving_summary"] if r["kpi"] == "x.chat.tpot_p50")
+    assert tpot["p50"] == pytest.approx(told["tpot"]["value"], rel=0.15)
+    assert told["tpot"]["low"] < tpot["p10"] < tpot["p90"] < told["tpot"]["high"]
+    assert "a replica that decodes, with 2 that prefill for it" in str(
+        found["serving_binding"][0]["sentence"]
+    )
+    assert {"prefill", "decode"} <= {row["lever"] for row in found["serving_levers"]}

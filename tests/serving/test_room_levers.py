@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from firsttoken.serving.levers import Setting, levers, point_of, served, shares
+from firsttoken.serving.levers import Prefill, Setting, busy, levers, point_of, served, shares
 from firsttoken.serving.parts import library_architecture, library_hardware
 from firsttoken.serving.perf_efficiency import GENERIC
 from firsttoken.serving.system import Layout
@@ -74,3 +74,48 @@ def test_memory_ends_the_load_of_long_contexts() -> None:
     # 4 x (0.9 x 80 - 17.6) GB over 163,840 B a token, 61,000 tokens a sequence
     room = 4 * (0.9 * 80e9 - 17.6e9) / 163_840 / 61_000
     assert found.flight <= room * 1.05
+
+
+def apart(replicas: float, **more: float) -> Setting:
+    """The same model with prefill on replicas of its own."""
+    before = Prefill(LLAMA.hardware, LLAMA.layout, replicas, 1.0)
+    return LLAMA._replace(prefill=before, **more)
+
+
+def test_few_replicas_that_prefill_end_the_load() -> None:
+    """A closed queue of one server hands out one prompt each service time (utilisation law)."""
+    tight = apart(0.5, prompt=8000.0, output=100.0, sequences=256.0)
+    found = served(tight)
+    assert found.bound == "prefill"
+    # a prompt alone, of many replicas: its service time, and some ms of front end and handover
+    alone = apart(64.0, prompt=8000.0, output=2.0, sequences=256.0)
+    seconds = float(point_of(alone, np.array([1.0])).ttft[0])
+    assert found.tokens / 100.0 == pytest.approx(0.5 / seconds, rel=0.15)
+    assert busy(tight, found.tokens) == pytest.approx(1.0, abs=0.06)
+    more = by_name(tight, 10.0)
+    assert more["prefill"][0] == pytest.approx(0.1, abs=0.02)
+    assert more["decode"][0] == pytest.approx(0.0, abs=0.02)
+    assert more["arithmetic"][0] > more["bandwidth"][0]
+
+
+def test_enough_replicas_that_prefill_leave_the_batch_as_the_end() -> None:
+    wide = apart(4.0, sequences=64.0)
+    found = served(wide)
+    assert found.bound == "sequences"
+    more = by_name(wide, 32.0)
+    assert more["prefill"][0] == pytest.approx(0.0, abs=0.01)
+    assert more["decode"][0] == pytest.approx(0.1, abs=0.01)
+    assert more["sequences"][0] > 0.02
+
+
+def test_pools_twice_as_fast_serve_twice_as_much() -> None:
+    slow = apart(0.5, prompt=8000.0, output=100.0, sequences=256.0)
+    quick = slow._replace(speed=2.0, prefill=slow.prefill and slow.prefill._replace(speed=2.0))
+    assert served(quick).tokens == pytest.approx(2.0 * served(slow).tokens, rel=0.05)
+
+
+def test_drafts_that_are_right_bring_tokens() -> None:
+    """Of one token drafted 80 % right: up to 1.8 tokens a step (Leviathan et al., ICML 2023)."""
+    plain = float(point_of(LLAMA, np.array([1.0])).tpot[0])
+    drafts = LLAMA._replace(accepted=0.8, drafted=1.0)
+    assert 1.4 < plain / float(point_of(drafts, np.array([1.0])).tpot[0]) <= 1.8

@@ -143,14 +143,14 @@ def _apart(
         at(np.array([flight]), float(a[0]), float(b[0]))
         for a, b in zip(found.prefill, found.decode, strict=True)
     ]
-    ttft, tpot = (tuple(float(getattr(end, name)[0]) for end in ends) for name in ("ttft", "tpot"))
+    tpot = [float(end.tpot[0]) for end in ends]
     speeds = [
         (1.0 / float(f.median[0]), math.log(float(f.high[0] / f.low[0])) / (2.0 * NORMAL))
         for f in (found.prefill, found.decode)
     ]
     return to.Calibrated(
         *speeds[1],
-        ttft=(ttft[0], ttft[1], ttft[2]),
+        ttft=(math.nan, math.nan, math.nan),  # how prompts queue for pools is not measured
         tpot=(tpot[0], tpot[1], tpot[2]),
         concurrency=each.concurrency,
         known=bool(found.known[0]),

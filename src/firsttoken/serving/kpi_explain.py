@@ -10,7 +10,16 @@ import numpy as np
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import result as of
 from firsttoken.serving.kpi import Kpis, ratio
-from firsttoken.serving.levers import Lever, Served, levers, served, setting_of, shares
+from firsttoken.serving.levers import (
+    Lever,
+    Prefill,
+    Served,
+    levers,
+    served,
+    setting_of,
+    shares,
+)
+from firsttoken.serving.perf_memory import replica_gpus
 from firsttoken.serving.plan import Layouts
 from firsttoken.twin.result_table import ResultTable
 
@@ -35,6 +44,8 @@ LEVERS: Final = {
     "overhead": "10 % less host work",
     "speed": "software 10 % faster",
     "sequences": "10 % more sequences in a batch",
+    "prefill": "10 % more replicas that prefill",
+    "decode": "10 % more replicas that decode",
     "ttft_goal": "10 % more time to the first token",
     "tpot_goal": "10 % more time per output token",
     "e2e_goal": "10 % more time for a request",
@@ -45,6 +56,7 @@ BOUNDS: Final = {
     "e2e": "its goal for the time of a request",
     "memory": "the KV cache that its memory holds",
     "speed": "its speed: more requests in flight would only wait",
+    "prefill": "the replicas that prefill: more requests in flight would only wait for them",
     "sequences": "the sequences that its engine takes (`engine.sequences`)",
 }
 NOTABLE: Final = 0.002
@@ -74,12 +86,10 @@ def explain_tables(kpis: Kpis, layouts: Sequence[Layouts]) -> list[ResultTable]:
     )
     drawn = fixed_parameters(kpis.system.parameters)
     head = {"scenario": kpis.scenario, "factory": kpis.name}
-    for row, (service, (own, prefill)) in enumerate(
-        zip(kpis.system.services, layouts, strict=True)
-    ):
-        if not service.streams or prefill is not None:
-            continue  # the steady state of both pools together has no single replica
-        setting = setting_of(kpis.system, service, own, drawn)
+    for row, (service, both) in enumerate(zip(kpis.system.services, layouts, strict=True)):
+        if not service.streams:
+            continue
+        setting = setting_of(kpis.system, service, both, drawn, _early(kpis, row, both))
         flight = _flight(kpis, row)
         limit = served(setting)
         told = {**head, "service": service.name}
@@ -90,7 +100,7 @@ def explain_tables(kpis: Kpis, layouts: Sequence[Layouts]) -> list[ResultTable]:
         load = _load(kpis, row, limit)
         binding.add(
             **told, rank=1, name=limit.bound, share=load, binds=load >= 1.0,
-            sentence=f"{service.name}: {limit_said(limit, load)}",
+            sentence=f"{service.name}: {limit_said(limit, load, setting.prefill)}",
         )  # fmt: skip
         for rank, lever in enumerate([x for x in each if x.served >= NOTABLE][:3], 2):
             binding.add(
@@ -111,6 +121,19 @@ def _flight(kpis: Kpis, row: int) -> float:
     return float(np.nan_to_num(np.nanmean(batch) if np.isfinite(batch).any() else 1.0, nan=1.0))
 
 
+def _early(kpis: Kpis, row: int, both: Layouts) -> float:
+    """Replicas that prefill for each that decodes, in the mean; 1 where none decodes."""
+    own, other = both
+    if other is None:
+        return 1.0
+    found = kpis.total[:, row].mean(axis=0)
+    decoding = float(found[of.REPLICA_SECONDS])
+    left = float(found[of.GPU_SECONDS]) - decoding * float(np.asarray(replica_gpus(own)))
+    if decoding <= 0.0 or left <= 0.0:
+        return 1.0
+    return left / float(np.asarray(replica_gpus(other))) / decoding
+
+
 def _load(kpis: Kpis, row: int, limit: Served) -> float:
     """Output tokens over what the replicas serve within the goals."""
     found = kpis.total[:, row]
@@ -120,12 +143,15 @@ def _load(kpis: Kpis, row: int, limit: Served) -> float:
     return float(np.nanmean(each) / limit.tokens)
 
 
-def limit_said(limit: Served, load: float) -> str:
-    """Where a replica's load ends."""
+def limit_said(limit: Served, load: float, early: Prefill | None = None) -> str:
+    """Where a replica's load ends; `early`: the replicas that prefill for it."""
     if limit.tokens <= 0:
         return f"not even one request reaches {BOUNDS[limit.bound]}"
+    who = "a replica"
+    if early is not None:
+        who = f"a replica that decodes, with {early.replicas:.3g} that prefill for it,"
     return (
-        f"a replica serves up to {limit.tokens:,.0f} output tokens/s with {limit.flight:,.0f} "
+        f"{who} serves up to {limit.tokens:,.0f} output tokens/s with {limit.flight:,.0f} "
         f"requests in flight; what ends it is {BOUNDS[limit.bound]}; {100 * load:.0f} % of that "
         "is asked of it in the mean"
     )

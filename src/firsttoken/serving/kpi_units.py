@@ -145,22 +145,25 @@ def calibration_tables(kpis: Kpis) -> list[ResultTable]:
     rows = kpis.rows(
         "serving_calibration",
         "Latencies of a service at the mean load of a replica as measured points predict them, "
-        "with their 90 % interval, and the speed of its software over that of the physics.",
+        "with their 90 % interval, and the speed of its software over that of the physics (of "
+        "replicas that prefill alone: `prefill_speed`).",
         ("service", "metric"),
         *("unit", "low", "value", "high", "in_flight", "known"),
     )
     for service in kpis.system.services:
         found = service.calibrated
-        if found is None:
+        if found is None or service.engine.tables:
             continue
-        wide = np.exp(NORMAL * found.spread)
-        speed = (found.speed, found.speed / wide, found.speed * wide)
-        told = (
+        told = [
             ("ttft", "s", 1.0, found.ttft),
             ("tpot", "ms", MILLI, found.tpot),
-            ("speed", "", 1.0, speed),
-        )
+            ("speed", "", 1.0, _band(found.speed, found.spread)),
+        ]
+        if found.prefill is not None:
+            told.append(("prefill_speed", "", 1.0, _band(*found.prefill)))
         for metric, unit, factor, (value, low, high) in told:
+            if not np.isfinite(value):
+                continue
             rows.add(
                 scenario=kpis.scenario,
                 factory=kpis.name,
@@ -175,6 +178,12 @@ def calibration_tables(kpis: Kpis) -> list[ResultTable]:
             )
     table = rows.table()
     return [table] if len(table) else []
+
+
+def _band(speed: float, spread: float) -> tuple[float, float, float]:
+    """Median and ends of the 90 % interval of a lognormal speed."""
+    wide = float(np.exp(NORMAL * spread))
+    return speed, speed / wide, speed * wide
 
 
 def trace_table(kpis: Kpis) -> ResultTable:

@@ -12,13 +12,17 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from firsttoken.serving import deployment as to
+from firsttoken.serving.calibrated_pools import corrections_of
 from firsttoken.serving.case import goals_of
 from firsttoken.serving.laws import speed_of
-from firsttoken.serving.perf_efficiency import Engine
+from firsttoken.serving.perf_efficiency import RATES, Engine
 from firsttoken.serving.perf_memory import kv_capacity
-from firsttoken.serving.perf_point import Point, aggregated_point
+from firsttoken.serving.perf_point import Before, Point, aggregated_point, disaggregated_point
+from firsttoken.serving.perf_replica import Replica, demand
+from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.perf_step import Terms, step_terms
 from firsttoken.serving.physics import architecture_of, engine_of, hardware_of, mean_lengths
+from firsttoken.serving.plan import Layouts
 from firsttoken.serving.system import Architecture, Hardware, Layout
 
 STEP: Final = 1.1
@@ -43,8 +47,24 @@ HARDWARE: Final[dict[str, tuple[str, ...]]] = {
 """Fields of the hardware by the name of the lever."""
 
 
+class Prefill(NamedTuple):
+    """Replicas that only prefill, beside one that decodes: how many, and how fast."""
+
+    hardware: Hardware
+    layout: Layout
+    replicas: float
+    speed: float
+
+
 class Setting(NamedTuple):
-    """A replica, what is asked of it, and its goals (s; infinite: none)."""
+    """A replica, what is asked of it, and its goals (s; infinite: none).
+
+    Attributes
+    ----------
+    accepted, drafted : drafts of a step, and those that are right.
+    replicas : how many there are; 1, but for what more of them would bring.
+    prefill : replicas that prefill, where this one only decodes; None: it does both.
+    """
 
     architecture: Architecture
     hardware: Hardware
@@ -58,6 +78,10 @@ class Setting(NamedTuple):
     ttft: float
     tpot: float
     e2e: float
+    accepted: float = 0.0
+    drafted: float = 0.0
+    replicas: float = 1.0
+    prefill: Prefill | None = None
 
 
 class Served(NamedTuple):
@@ -66,8 +90,8 @@ class Served(NamedTuple):
     Attributes
     ----------
     tokens : output tokens/s; flight : requests in flight.
-    bound : what ends it: `ttft`, `tpot`, `e2e`, `memory`, `sequences`, or `speed` where more
-        requests in flight would only wait.
+    bound : what ends it: `ttft`, `tpot`, `e2e`, `memory`, `sequences`; where more requests in
+        flight would only wait: `prefill` if for the replicas that prefill, else `speed`.
     """
 
     tokens: float
@@ -89,34 +113,68 @@ class Lever(NamedTuple):
     pace: float
 
 
-def setting_of(system: to.System, service: to.Service, layout: Layout, drawn: to.Floats) -> Setting:
-    """One replica of a service, every parameter as drawn."""
+def setting_of(
+    system: to.System,
+    service: to.Service,
+    layouts: Layouts,
+    drawn: to.Floats,
+    early: float = 1.0,
+) -> Setting:
+    """One replica of a service, every parameter as drawn.
+
+    Parameters
+    ----------
+    layouts : of the replicas that serve or decode, and of those that prefill.
+    early : replicas that prefill for each that decodes.
+    """
+    own, other = layouts
     prompt, output, cached = mean_lengths(service, drawn)
+    hardware = hardware_of(system.accelerators[service.pool.on], drawn)
+    engine, before, accepted = service.engine, None, 0.0
+    if other is not None and service.prefill is not None:
+        on = service.prefill.on
+        first = hardware if on == service.pool.on else hardware_of(system.accelerators[on], drawn)
+        before = Prefill(first, other, early, speed_of(service, drawn, "prefill"))
+    if engine.drafted:
+        accepted = float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
     return Setting(
         architecture_of(service, drawn),
-        hardware_of(system.accelerators[service.pool.on], drawn),
-        layout,
-        engine_of(service.engine),
+        hardware,
+        own,
+        engine_of(engine),
         prompt,
         max(output, 2.0),
         cached,
-        float(service.engine.sequences * np.asarray(layout.data)),
+        float(engine.sequences * np.asarray(own.data)),
         speed_of(service, drawn),
         *goals_of(service, drawn),
+        accepted=accepted,
+        drafted=float(engine.drafted),
+        prefill=before,
     )
 
 
 def point_of(setting: Setting, flight: to.Floats) -> Point:
     """Steady states at loads, latencies and tokens at the software's speed."""
+    asked = (setting.prompt, setting.output, flight)
+    early = setting.prefill
+    if early is not None:
+        return disaggregated_point(
+            *(setting.architecture, setting.hardware, early.layout, setting.layout),
+            *(early.replicas, setting.replicas, *asked),
+            engine=setting.engine,
+            corrections=corrections_of(1.0 / setting.speed),
+            cached=setting.cached,
+            before=Before(early.hardware, corrections_of(1.0 / early.speed)),
+            accepted=setting.accepted,
+            drafted=setting.drafted,
+        )
     found = aggregated_point(
-        setting.architecture,
-        setting.hardware,
-        setting.layout,
-        setting.prompt,
-        setting.output,
-        flight,
+        *(setting.architecture, setting.hardware, setting.layout, *asked),
         engine=setting.engine,
         cached=setting.cached,
+        accepted=setting.accepted,
+        drafted=setting.drafted,
     )
     faster = {name: getattr(found, name) / setting.speed for name in ("ttft", "tpot", "e2e")}
     return found._replace(tokens=found.tokens * setting.speed, **faster)
@@ -124,13 +182,26 @@ def point_of(setting: Setting, flight: to.Floats) -> Point:
 
 def served(setting: Setting) -> Served:
     """The most tokens/s within the goals, in straight lines between the loads looked at."""
-    loads = np.append(LOADS[setting.sequences > LOADS], setting.sequences)
+    sequences = setting.sequences * setting.replicas
+    # of a pool that decodes as many again may be with those that prefill
+    last = sequences if setting.prefill is None else 2.0 * sequences
+    loads = np.append(LOADS[last > LOADS], last)
     point = point_of(setting, loads)
     most, bound = float(loads[-1]), "sequences"
     context = setting.prompt + setting.output / 2.0
-    room = float(kv_capacity(setting.architecture, setting.hardware, setting.layout, context, most))
-    if room / context < most:
-        most, bound = max(room / context, 0.0), "memory"
+    room = setting.replicas * float(
+        kv_capacity(
+            *(setting.architecture, setting.hardware, setting.layout, context),
+            most / setting.replicas,
+        )
+    )
+    if setting.prefill is not None:
+        most = _reach(point.running, loads, sequences)
+        held = _reach(point.running, loads, 0.999 * room / context)
+    else:
+        held = room / context
+    if held < most:
+        most, bound = max(held, 0.0), "memory"
     for name in ("ttft", "tpot", "e2e"):
         latency = np.maximum.accumulate(np.asarray(getattr(point, name), np.float64))
         goal = getattr(setting, name)
@@ -145,8 +216,35 @@ def served(setting: Setting) -> Served:
     tokens = float(np.interp(most, loads, made))
     enough = float(np.interp(FULL * tokens, made, loads))
     if enough < WAITS * most and bound in ("sequences", "memory"):
-        return Served(tokens, enough, "speed")
+        full = busy(setting, tokens) > FULL - 0.05
+        return Served(tokens, enough, "prefill" if full else "speed")
     return Served(tokens, most, bound)
+
+
+def _reach(running: to.Floats, loads: to.Floats, limit: float) -> float:
+    """Requests in flight at which so many decode; the last load if they never do."""
+    rising = np.maximum.accumulate(np.asarray(running, np.float64))
+    if rising[-1] < limit:
+        return float(loads[-1])
+    return float(np.interp(limit, rising, loads))
+
+
+def busy(setting: Setting, tokens: float) -> float:
+    """Share of the time for which replicas that prefill work at output tokens/s; 0: there are none.
+
+    A prompt occupies one data rank of one stage for as long as it takes alone.
+    """
+    early = setting.prefill
+    if early is None:
+        return 0.0
+    factor = corrections_of(1.0 / early.speed)
+    replica = Replica(
+        setting.architecture, early.hardware, early.layout, setting.engine, factor, RATES
+    )
+    ask = demand(setting.prompt, setting.output, setting.cached, 0.0, 0.0)
+    ranks = np.asarray(early.layout.data, np.float64)
+    places = float(ranks * np.asarray(early.layout.pipeline)) * early.replicas
+    return tokens / setting.output * float(replica.wave(ranks, ask)) / places
 
 
 def levers(setting: Setting, flight: float) -> Iterator[Lever]:
@@ -160,17 +258,29 @@ def levers(setting: Setting, flight: float) -> Iterator[Lever]:
 
 
 def _changes(setting: Setting) -> Iterator[tuple[str, Setting]]:
+    early = setting.prefill
     for name, fields in HARDWARE.items():
-        more = {field: getattr(setting.hardware, field) * STEP for field in fields}
-        yield name, setting._replace(hardware=setting.hardware._replace(**more))
+        gpu = _more(setting.hardware, fields)
+        first = early and early._replace(
+            hardware=gpu if early.hardware is setting.hardware else _more(early.hardware, fields)
+        )
+        yield name, setting._replace(hardware=gpu, prefill=first)
     less = setting.engine._replace(overhead=np.asarray(setting.engine.overhead) / STEP)
     yield "overhead", setting._replace(engine=less)
-    yield "speed", setting._replace(speed=setting.speed * STEP)
+    quick = early and early._replace(speed=early.speed * STEP)
+    yield "speed", setting._replace(speed=setting.speed * STEP, prefill=quick)
     yield "sequences", setting._replace(sequences=setting.sequences * STEP)
+    if early is not None:
+        yield "prefill", setting._replace(prefill=early._replace(replicas=early.replicas * STEP))
+        yield "decode", setting._replace(replicas=setting.replicas * STEP)
     for goal in ("ttft", "tpot", "e2e"):
         value = getattr(setting, goal)
         if np.isfinite(value):
             yield f"{goal}_goal", setting._replace(**{goal: value * STEP})
+
+
+def _more(hardware: Hardware, fields: tuple[str, ...]) -> Hardware:
+    return hardware._replace(**{field: getattr(hardware, field) * STEP for field in fields})
 
 
 def shares(setting: Setting, flight: float) -> dict[str, float]:

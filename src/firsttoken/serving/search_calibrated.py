@@ -28,7 +28,8 @@ Ints = NDArray[np.int64]
 class Bands(NamedTuple):
     """Latencies of some rows of an answer at the busiest time, s; NaN where they are not known.
 
-    Not known are GPUs and models that are not as in the library, drafts, and known prompts.
+    Not known are GPUs and models that are not as in the library, drafts, and known prompts; and the
+    time to the first token of units whose prefill is apart: how their prompts queue is not.
 
     Attributes
     ----------
@@ -129,12 +130,12 @@ def _apart(answer: Answer, rows: Ints, whose: Named, calibration: Calibration) -
         _unit(answer, rows, early, late)
         for early, late in zip(found.prefill, found.decode, strict=True)
     ]
-    return Bands(
-        *(
-            Prediction(*(np.asarray(getattr(point, name)) for point in ends))
-            for name in ("ttft", "tpot", "e2e")
-        )
+    tpot, e2e = (
+        Prediction(*(np.asarray(getattr(point, name)) for point in ends))
+        for name in ("tpot", "e2e")
     )
+    nothing = np.full(len(rows), np.nan)
+    return Bands(Prediction(nothing, nothing, nothing), tpot, e2e)
 
 
 def _unit(answer: Answer, rows: Ints, prefill: Floats, decode: Floats) -> Point:

@@ -171,9 +171,13 @@ def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, flo
     found = []
     for name in ("ttft", "tpot"):
         low, high = known[f"{name}_low"], known[f"{name}_high"]
+        if np.isnan(low):
+            said = "no measured points say how prompts queue for pools apart"
+            found.append((f"{name}_calibrated", low, "ms", said))
+            continue
         goal = getattr(answer.question, name) * MILLI
         said = f"calibrated on measured points, {low:.4g} to {high:.4g} ms in 90 %"
-        if name == "ttft" and not answer.columns.apart[answer.best]:
+        if name == "ttft":
             said += ", with a tenth of the requests at once, as benchmarks begin"
         if low <= goal < high:
             said += "; the goal may be missed"
