@@ -12,6 +12,7 @@ from firsttoken.serving.model_service import Choices, Parallel, Pool, Precisions
 from firsttoken.serving.search_prices import energy_price, rent_of
 from firsttoken.serving.slots import Slots
 from firsttoken.serving.system import Architecture, Hardware, Layout
+from firsttoken.serving.tables_compile import with_tables
 from firsttoken.twin.dates import report_edges
 from firsttoken.twin.effects import Effects, build_effects
 from firsttoken.twin.parameters import ParameterBuilder, Resolve
@@ -59,7 +60,7 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
     horizon, fixed = twin.end - twin.start, fixed_parameters(parameters)
     tick = float(min(fixed[step], horizon))
     edges = np.array(report_edges(twin.start, twin.end, factory.report))
-    return to.System(
+    compiled = to.System(
         name=name,
         accelerators=accelerators,
         services=services,
@@ -78,6 +79,7 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
         inputs=build.inputs,
         users=build.users,
     )
+    return with_tables(slots, compiled)
 
 
 def _port_edges(step: float, tick: float, horizon: float) -> to.Floats:
@@ -198,6 +200,7 @@ def _engine(slots: Slots, name: str) -> to.Engine:
         overlap=float(engine.overlap),
         drafted=drafted,
         acceptance=acceptance,
+        tables=engine.tables or "",
     )
 
 

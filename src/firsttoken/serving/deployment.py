@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from firsttoken.kernel.parameters import ParameterTable, SeriesTable
 from firsttoken.serving.requests_system import Requests
 from firsttoken.serving.system import Layout
+from firsttoken.serving.tables import Tables
 from firsttoken.twin.parameters import Input
 
 Floats = NDArray[np.float64]
@@ -91,6 +92,7 @@ class Replicas:
     layout : of a replica, with bits of weights and KV; None: still to be found.
     bits : bits of weights, experts, KV and operands.
     kind, number : how many, and the series that tells it.
+    tables : measured operators in place of the physics; None: physics.
     """
 
     role: str
@@ -100,6 +102,7 @@ class Replicas:
     kind: int
     number: int
     scaling: Scaling | None
+    tables: Tables | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Calibrated:
     Attributes
     ----------
     speed : factor on the speed of the physics; spread : standard deviation of its logarithm.
-    ttft, tpot : median and ends of the 90 % interval at the point looked at, s.
+    ttft, tpot : median and ends of the 90 % interval at the point looked at, s; NaN: not known.
     concurrency : requests in flight of a replica there.
     known : whether GPU and model were both calibrated on.
     prefill : speed and spread of replicas that only prefill; None: there are none.
@@ -132,6 +135,7 @@ class Engine:
     ----------
     speed, memory, acceptance : parameters; error : of how many standard deviations the speed is off
         its calibration; NONE: measured points are not looked at.
+    tables : whose measured operators stand in place of the physics; empty: nobody's.
     """
 
     name: str
@@ -146,6 +150,7 @@ class Engine:
     overlap: float
     drafted: int
     acceptance: int
+    tables: str = ""
 
 
 @dataclass(frozen=True)

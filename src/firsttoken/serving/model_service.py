@@ -54,6 +54,11 @@ class Engine(Declared):
 
     name: str = Field("", description="vllm, sglang, trtllm, ...; empty: the mean of all.")
     release: str = Field("", description="Its release; empty: the newest that is known.")
+    tables: Literal["aiconfigurator"] | None = Field(
+        None,
+        description="Times of operators measured under this engine, in place of the physics and "
+        "its calibration; none: physics. `aiconfigurator` needs the extra `aisim`.",
+    )
     speed: Ratio = default(
         1, description="Speed as a multiple of what calibration predicts: a better release."
     )

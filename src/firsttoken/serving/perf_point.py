@@ -24,6 +24,7 @@ from firsttoken.serving.perf_memory import kv_capacity, replica_gpus
 from firsttoken.serving.perf_replica import Demand, Replica, demand
 from firsttoken.serving.perf_weights import kv_bytes
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, Numbers
+from firsttoken.serving.tables import Tables
 
 ROUNDS: Final = 24
 """Rounds of the fixed point; it halves its distance each round."""
@@ -58,10 +59,11 @@ class Point(NamedTuple):
 
 
 class Before(NamedTuple):
-    """GPUs of the workers that prefill, and factors on the terms of their steps."""
+    """GPUs of the workers that prefill, factors on the terms of their steps, measured operators."""
 
     hardware: Hardware
     corrections: Corrections
+    tables: Tables | None = None
 
 
 def aggregated_point(
@@ -79,6 +81,7 @@ def aggregated_point(
     accepted: Numbers = 0.0,
     drafted: Numbers = 0.0,
     burst: Numbers = 0.0,
+    tables: Tables | None = None,
 ) -> Point:
     """Steady state of one replica that both prefills and decodes, arrays broadcast.
 
@@ -92,8 +95,9 @@ def aggregated_point(
         (speculative decoding, multi-token prediction; see `perf_speculation`); 0: none.
     burst : share of the requests that begin all at once (the first wave of a benchmark that
         sends ten times its concurrency: 0.1; waves that stay in step: 1).
+    tables : measured operators in place of the physics of a step; None: physics.
     """
-    replica = Replica(architecture, hardware, layout, engine, corrections, rates)
+    replica = Replica(architecture, hardware, layout, engine, corrections, rates, tables)
     ask, users = demand(isl, osl, cached, accepted, drafted), np.asarray(concurrency, dtype=float)
     room = kv_capacity(architecture, hardware, layout, ask.context, users)
     served = np.minimum(users, np.maximum(np.floor(room / ask.context), 1.0))
@@ -139,18 +143,20 @@ def disaggregated_point(
     drafted: Numbers = 0.0,
     burst: Numbers = 0.0,
     before: Before | None = None,
+    tables: Tables | None = None,
 ) -> Point:
     """Steady state of pools that prefill and decode apart (DistServe, OSDI 2024).
 
     `concurrency` counts the requests in flight over both pools.  Waiting for prefill is that of
     a closed queue of `prefill_workers` servers; decoding runs without interference.
-    `before`: GPUs and corrections of the prefill workers; None: as those that decode.
+    `before`: GPUs, corrections and tables of the prefill workers; None: as those that decode.
     """
     ask, users = demand(isl, osl, cached, accepted, drafted), np.asarray(concurrency, dtype=float)
     workers, pools = np.asarray(prefill_workers, float), np.asarray(decode_workers, float)
-    other = before or Before(hardware, corrections)
-    early = Replica(architecture, other.hardware, prefill, engine, other.corrections, rates)
-    after = Replica(architecture, hardware, decode, engine, corrections, rates)
+    other = before or Before(hardware, corrections, tables)
+    first, then = (other.hardware, prefill), (hardware, decode)
+    early = Replica(architecture, *first, engine, other.corrections, rates, other.tables)
+    after = Replica(architecture, *then, engine, corrections, rates, tables)
     ranks = np.asarray(prefill.data, dtype=float)
     own = early.wave(ranks, ask)
     servers = workers * ranks * prefill.pipeline

@@ -144,6 +144,7 @@ def question_of(
         energy=level(system.energy_price),
         pue=level(system.pue),
         objective=cast("Literal['throughput', 'cost', 'energy']", choices.objective),
+        tables=service.pool.tables,
     )
 
 

@@ -76,6 +76,10 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
 
         settings.say(f"calibrate {name}, {scenario}", 0, 0)
         compiled = calibrated(compiled, layouts)
+    if any(service.engine.tables for service in compiled.services):
+        from firsttoken.serving.tables_pace import paced
+
+        compiled = paced(compiled, layouts)
     trained = None
     if compiled.training:
         from firsttoken.serving.training_run import run_training
@@ -121,7 +125,7 @@ def factory_tables(
     kpis: Kpis, layouts: Sequence[Layouts], jobs: Sequence[ResultTable], *, trace: bool
 ) -> list[ResultTable]:
     """All tables of a simulated token factory; `jobs` are those of training's figures."""
-    from firsttoken.serving import kpi, kpi_explain, kpi_units
+    from firsttoken.serving import kpi, kpi_explain, kpi_units, tables_kpi
 
     tables = [
         kpi.summary_table(kpis, jobs),
@@ -131,6 +135,7 @@ def factory_tables(
         kpi_units.replica_table(kpis, layouts),
         kpi_units.pool_table(kpis),
         *kpi_units.calibration_tables(kpis),
+        *tables_kpi.tables_tables(kpis, layouts),
         *kpi_explain.explain_tables(kpis, layouts),
     ]
     if trace:

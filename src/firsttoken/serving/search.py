@@ -21,6 +21,7 @@ from firsttoken.serving.perf_efficiency import ACTIVATIONS, GENERIC, NONE, Corre
 from firsttoken.serving.search_point import Columns, Load, aggregated, disaggregated, fitting, join
 from firsttoken.serving.search_space import Format, layouts, supported
 from firsttoken.serving.system import Architecture, Floats, Hardware
+from firsttoken.serving.tables import Tables
 
 Ints = NDArray[np.int64]
 Objective = Literal["throughput", "cost", "energy"]
@@ -54,6 +55,7 @@ class Question:
     rent : USD/s of a GPU without energy; energy : USD/J; pue : energy of the site over IT's.
     objective : what counts among those that reach the goals: most tokens (or fewest GPUs for
         `rate`), least USD or least J for a token.
+    tables : measured operators in place of the physics; None: physics.
     """
 
     architecture: Architecture
@@ -82,6 +84,7 @@ class Question:
     energy: float = 0.0
     pue: float = 1.0
     objective: Objective = "throughput"
+    tables: Tables | None = None
 
     @property
     def load(self) -> Load:
@@ -98,6 +101,7 @@ class Question:
             self.corrections,
             self.sequences,
             NormalDist().inv_cdf(min(max(self.share, 0.5), 0.9999)),
+            self.tables,
         )
 
     @property
@@ -250,6 +254,8 @@ def _reason(answer: Answer) -> str:
     question, columns = answer.question, answer.columns
     if not question.formats:
         return "the GPU multiplies none of the number formats; allow bf16"
+    if answer.fitted == 0 and question.tables is not None and question.tables.why():
+        return f"of the layouts that fit, the tables hold none: {question.tables.why()}"
     if answer.fitted == 0:
         return _too_large(question)
     fit = np.minimum(question.gpus, question.watts / answer.watts) >= columns.gpus

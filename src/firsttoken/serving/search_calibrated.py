@@ -85,7 +85,8 @@ def bands(answer: Answer, rows: Ints, calibration: Calibration | None = None) ->
     question, columns = answer.question, answer.columns
     nothing = np.full(len(rows), np.nan)
     result = [Prediction(*(nothing.copy() for _ in range(3))) for _ in range(3)]
-    whose = named(question)
+    # corrections are ratios to the physics: they say nothing of times from tables
+    whose = named(question) if question.tables is None else None
     if whose is None or question.drafted or question.cached:
         return Bands(*result)
     apart = np.array([bool(columns.apart[row]) for row in rows], dtype=bool)

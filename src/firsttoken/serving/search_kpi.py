@@ -167,6 +167,9 @@ def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, flo
     """Figures of what measured points say about the best; one row where they say nothing."""
     if np.isnan(known["tpot_low"]):
         said = "no measured points say more: drafts, known prompts, or parts of one's own"
+        tables = answer.question.tables
+        if tables is not None:
+            said = f"times of {tables.source.origin}: {tables.source.entry}; not calibrated"
         return [("tpot_calibrated", known["tpot_calibrated"], "ms", said)]
     found = []
     for name in ("ttft", "tpot"):

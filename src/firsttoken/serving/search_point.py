@@ -26,6 +26,7 @@ from firsttoken.serving.perf_point import Point, aggregated_point, disaggregated
 from firsttoken.serving.perf_replica import Demand, Replica, demand
 from firsttoken.serving.search_space import Layouts, crossed
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
+from firsttoken.serving.tables import Tables
 
 Ints = NDArray[np.int64]
 
@@ -51,6 +52,7 @@ class Load:
     accepted, drafted : tokens of a step that are drafted, and of them those accepted, in the mean.
     sequences : most requests in flight of a data rank.
     quantile : z of the share of the time in which goals must hold; 0: on average.
+    tables : measured operators in place of the physics; None: physics.
     """
 
     architecture: Architecture
@@ -64,6 +66,7 @@ class Load:
     corrections: Corrections = NONE
     sequences: float = math.inf
     quantile: float = 0.0
+    tables: Tables | None = None
 
     @property
     def context(self) -> float:
@@ -77,9 +80,8 @@ class Load:
 
     def on(self, layout: Layout) -> Replica:
         """The replicas of layouts side by side."""
-        return Replica(
-            self.architecture, self.hardware, layout, self.engine, self.corrections, RATES
-        )
+        models = (self.architecture, self.hardware, layout)
+        return Replica(*models, self.engine, self.corrections, RATES, self.tables)
 
 
 class Columns(NamedTuple):
@@ -129,10 +131,16 @@ def join(parts: list[Columns]) -> Columns:
 
 
 def fitting(load: Load, found: Layouts) -> Layouts:
-    """The layouts that hold the weights and at least one request on every data rank."""
+    """The layouts that hold the weights and at least one request on every data rank.
+
+    With tables of measured operators: of these the ones that the tables hold.
+    """
     room = kv_capacity(load.architecture, load.hardware, found.layout, load.context, 1.0)
     needed = (load.prompt + load.output) * np.asarray(found.layout.data)
-    return found.take(np.flatnonzero(room >= needed))
+    fit = found.take(np.flatnonzero(room >= needed))
+    if load.tables is None or not len(fit):
+        return fit
+    return fit.take(np.flatnonzero(load.tables.held(fit.layout)))
 
 
 def aggregated(load: Load, found: Layouts) -> Columns:
@@ -156,6 +164,7 @@ def aggregated(load: Load, found: Layouts) -> Columns:
             cached=load.cached,
             accepted=load.accepted,
             drafted=load.drafted,
+            tables=load.tables,
         )
 
     busiest = point(flight)
@@ -345,6 +354,7 @@ def _paired(
             cached=load.cached,
             accepted=load.accepted,
             drafted=load.drafted,
+            tables=load.tables,
         )
 
     busiest = point(flight)
