@@ -19,7 +19,7 @@ from firsttoken.build.simulate import BuildResult
 from firsttoken.build.system import FIRST, LAST, System
 from firsttoken.kernel.statistics import probability_interval, quantiles
 from firsttoken.twin.dates import DAY, iso, quarter, to_datetime
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import PROBABILITIES, QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Samples = NDArray[Any]
 
-PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
 _DATES = ("p10", "p50", "p80", "p90")
 _YEAR = 365.2425 * DAY
 _MW = 1e-6
@@ -100,13 +99,6 @@ def decimal_year(seconds: float) -> float:
     first = day.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     following = first.replace(year=first.year + 1)
     return day.year + (day - first) / (following - first)
-
-
-def spread(samples: Samples) -> dict[str, Any]:
-    """P10, P50, P80, P90 and mean over the last axis of [..., R]."""
-    values = np.moveaxis(np.asarray(samples, np.float64), -1, 0)
-    found = [*quantiles(values, PROBABILITIES), values.mean(axis=0)]
-    return dict(zip(QUANTILES, found, strict=True))
 
 
 # Headline figures -----------------------------------------------------------------------------
@@ -333,7 +325,7 @@ def curve_table(kpis: Kpis) -> ResultTable:
             period=starts,
             label=labels,
             unit=unit,
-            **spread(samples.T),
+            **spread(samples),
         )
     return rows.table({"period": "date"})
 

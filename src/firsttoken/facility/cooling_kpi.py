@@ -11,11 +11,10 @@ from firsttoken.facility.cooling_count import BINS, COLDEST, RUNNING, TAKEN, WID
 from firsttoken.facility.cooling_optimise import SLACK, SetPointResult, optimise_set_points
 from firsttoken.facility.cooling_system import Floats
 from firsttoken.facility.cooling_transient import RackNumbers, TransientResult, run_transient
-from firsttoken.facility.kpi import spread
 from firsttoken.facility.rack_rows import WHOLE
 from firsttoken.kernel.parameters import evaluate_series, fixed_parameters
 from firsttoken.twin.dates import to_datetime
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ import numpy as np
 
 from firsttoken.facility.grid_measures import Measures
 from firsttoken.facility.grid_quality import Floats, GridResult, GridSystem
-from firsttoken.facility.kpi import spread
 from firsttoken.facility.slots import NONE
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 KWH: Final = 3.6e6

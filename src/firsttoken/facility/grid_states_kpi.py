@@ -15,9 +15,9 @@ from firsttoken.facility.grid_states import (
     statuses,
 )
 from firsttoken.facility.grid_targets import BREACHED, SEVERE, UNDER
-from firsttoken.facility.kpi import HOUR, Kpis, ratio, spread
+from firsttoken.facility.kpi import HOUR, Kpis, ratio
 from firsttoken.twin.dates import to_datetime
-from firsttoken.twin.result_rows import QUANTILES
+from firsttoken.twin.result_rows import QUANTILES, spread
 from firsttoken.twin.result_table import ResultTable
 
 

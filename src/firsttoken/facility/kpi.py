@@ -17,14 +17,12 @@ from firsttoken.facility import model
 from firsttoken.facility import simulate_state as of
 from firsttoken.facility.result import SiteResult
 from firsttoken.facility.system import System
-from firsttoken.kernel import statistics
 from firsttoken.twin.dates import iso, period_label
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 Floats = NDArray[np.float64]
 
-PROBABILITIES: Final = (0.1, 0.5, 0.8, 0.9)
 HOUR: Final = 3600.0
 KWH: Final = 3.6e6
 MWH: Final = 3.6e9
@@ -33,18 +31,6 @@ _LITTLE: Final = 1e-9
 
 Figure = tuple[str, str, str, Floats]
 """(kpi, label, unit, one number a replication)."""
-
-
-def spread(samples: Floats) -> dict[str, Floats]:
-    """P10, P50, P80, P90 and mean over axis 0 of [R, ...]; NaN where a replication has none."""
-    values = np.asarray(samples, np.float64)
-    known = ~np.isnan(values).any(axis=0)
-    found = np.full((len(QUANTILES), *values.shape[1:]), np.nan)
-    if known.any():
-        chosen = values[:, known]
-        found[:-1, known] = statistics.quantiles(chosen, PROBABILITIES)
-        found[-1, known] = chosen.mean(axis=0)
-    return dict(zip(QUANTILES, found, strict=True))
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from firsttoken.facility import simulate_state as of
-from firsttoken.facility.kpi import MWH, Floats, Kpis, spread
+from firsttoken.facility.kpi import MWH, Floats, Kpis
 from firsttoken.facility.weather import HOUR, Climate
-from firsttoken.twin.result_rows import QUANTILES
+from firsttoken.twin.result_rows import QUANTILES, spread
 from firsttoken.twin.result_table import Column, ResultTable
 from firsttoken.twin.values import Constant
 

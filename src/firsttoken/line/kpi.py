@@ -21,10 +21,9 @@ from firsttoken.line.kpi_rows import (
     one,
     ratio,
     shown_unit,
-    spread,
 )
 from firsttoken.twin.dates import iso, period_label
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.units import plural
 

@@ -10,9 +10,9 @@ from firsttoken.kernel import statistics
 from firsttoken.kernel.sketch import bucket_edges
 from firsttoken.line import result, system
 from firsttoken.line.kpi import Kpis, order_due
-from firsttoken.line.kpi_rows import HOUR, WEEK, Floats, Samples, mean, one, ratio, spread
+from firsttoken.line.kpi_rows import HOUR, WEEK, Floats, Samples, mean, one, ratio
 from firsttoken.twin.dates import iso
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 ALL = "all"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firsttoken.kernel import statistics
-from firsttoken.twin.result_rows import QUANTILES
+from firsttoken.twin.result_rows import spread
 
 Floats = NDArray[np.float64]
 Samples = NDArray[Any]
@@ -16,33 +16,12 @@ Samples = NDArray[Any]
 
 HOUR = 3600.0
 WEEK = 604800.0
-_PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
 _SHOWN = {"W": ("kW", 1e-3), "m**3/s": ("L/min", 6e4), "each": ("each", 1.0)}
 
 
 def shown_unit(unit: str) -> tuple[str, float]:
     """The unit in which a pool or budget is shown, and how many of it are one of SI."""
     return _SHOWN[unit]
-
-
-def spread(samples: Samples) -> dict[str, Floats]:
-    """P10, P50, P80, P90 and mean over axis 0 of [R, n]: five arrays [n].
-
-    Replications in which a number is not known (NaN) do not count; NaN where none is known.
-    """
-    values = np.asarray(samples, np.float64)
-    found = np.full((len(QUANTILES), values.shape[1]), np.nan)
-    whole = ~np.isnan(values).any(axis=0)
-    if whole.any():
-        found[:-1, whole] = statistics.quantiles(values[:, whole], _PROBABILITIES)
-        with np.errstate(invalid="ignore"):
-            found[-1, whole] = values[:, whole].mean(axis=0)
-    for column in np.flatnonzero(~whole):
-        known = values[~np.isnan(values[:, column]), column]
-        if known.size:
-            found[:-1, column] = statistics.quantiles(known, _PROBABILITIES)
-            found[-1, column] = known.mean()
-    return dict(zip(QUANTILES, found, strict=True))
 
 
 def one(samples: Samples) -> dict[str, float]:

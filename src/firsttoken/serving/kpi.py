@@ -12,17 +12,15 @@ from typing import Final
 
 import numpy as np
 
-from firsttoken.kernel import statistics
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
 from firsttoken.serving.physics import hardware_of, most_gpus
 from firsttoken.serving.result import FactoryResult, Floats
 from firsttoken.twin.dates import iso, period_label
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
-PROBABILITIES: Final = (0.1, 0.5, 0.8, 0.9)
 MEGA: Final = 1e6
 MWH: Final = 3.6e9
 MILLI: Final = 1e3
@@ -37,18 +35,6 @@ SHOWN: Final[tuple[tuple[str, str, float], ...]] = (
     ("e2e", "s", 1.0),
 )
 """Latencies, with the unit in which they are told."""
-
-
-def spread(samples: Floats) -> dict[str, Floats]:
-    """P10, P50, P80, P90 and mean over axis 0 of [R, ...]; NaN where a replication has none."""
-    values = np.asarray(samples, np.float64)
-    known = ~np.isnan(values).any(axis=0)
-    found = np.full((len(QUANTILES), *values.shape[1:]), np.nan)
-    if known.any():
-        chosen = values[:, known]
-        found[:-1, known] = statistics.quantiles(chosen, PROBABILITIES)
-        found[-1, known] = chosen.mean(axis=0)
-    return dict(zip(QUANTILES, found, strict=True))
 
 
 def ratio(part: Floats, whole: Floats | float) -> Floats:

@@ -11,12 +11,12 @@ from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
 from firsttoken.serving import perf_weights as weights
 from firsttoken.serving import result as of
-from firsttoken.serving.kpi import MILLI, Kpis, ratio, spread
+from firsttoken.serving.kpi import MILLI, Kpis, ratio
 from firsttoken.serving.laws import law_of
 from firsttoken.serving.physics import architecture_of
 from firsttoken.serving.plan import Layouts
 from firsttoken.serving.search_kpi import layout_said
-from firsttoken.twin.result_rows import Rows
+from firsttoken.twin.result_rows import Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 GIGA: Final = 1e9
@@ -196,7 +196,7 @@ def trace_table(kpis: Kpis) -> ResultTable:
         *("scenario", "factory", "service", "time", "power", "tokens", "replicas", "sequences"),
     )
     course = kpis.result.course
-    time = np.arange(course.shape[1]) * kpis.result.tick
+    time = kpis.result.begin + np.arange(course.shape[1]) * kpis.result.tick
     for row, name in enumerate(kpis.services):
         rows.extend(
             len(time),

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 
 from firsttoken.serving import training_state as of
-from firsttoken.serving.kpi import Figure, ratio, spread
+from firsttoken.serving.kpi import Figure, ratio
 from firsttoken.serving.training_simulate import TrainingResult, TrainingSystem, power_of
 from firsttoken.serving.training_state import Floats
 from firsttoken.twin.dates import iso, to_datetime
-from firsttoken.twin.result_rows import QUANTILES, Rows
+from firsttoken.twin.result_rows import QUANTILES, Rows, spread
 from firsttoken.twin.result_table import ResultTable
 
 HOUR: Final = 3600.0

@@ -22,6 +22,7 @@ from firsttoken.supply.kpi_rows import (
     stage_rows,
 )
 from firsttoken.twin.dates import iso, period_label, to_datetime
+from firsttoken.twin.result_rows import PROBABILITIES, spread
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.values import Value
 
@@ -31,19 +32,7 @@ if TYPE_CHECKING:
 Samples = NDArray[np.floating[Any]]
 """Amounts by replication first; engines store most of them in single precision."""
 
-_PROBABILITIES = (0.1, 0.5, 0.8, 0.9)
 ALL_DEMANDS = "all demands"
-
-
-def spread(samples: Samples) -> list[dict[str, float]]:
-    """P10, P50, P80, P90 and mean over axis 0 of float64[R, n], one dict a column."""
-    found = statistics.quantiles(samples, _PROBABILITIES)
-    with np.errstate(invalid="ignore"):
-        means: system.Floats = np.asarray(np.mean(samples, axis=0, dtype=np.float64))
-    return [
-        dict(zip(QUANTILES, (*found[:, i].tolist(), float(means[i])), strict=True))
-        for i in range(samples.shape[1])
-    ]
 
 
 def share_of(part: system.Floats, whole: system.Floats) -> system.Floats:
@@ -130,13 +119,14 @@ class Kpis:
 
     def _timed(self, rows: Rows, samples: Samples, **fixed: Any) -> None:
         """One row a report period with the spread of float64[R, Q]."""
-        for q, found in enumerate(spread(samples)):
+        found = spread(samples)
+        for q, period in enumerate(self.periods):
             rows.add(
                 scenario=self.scenario,
-                period=self.periods[q],
+                period=period,
                 label=self.labels[q],
                 **fixed,
-                **found,
+                **{key: float(values[q]) for key, values in found.items()},
             )
 
     # Tables -------------------------------------------------------------------------------
@@ -150,7 +140,7 @@ class Kpis:
             *("scenario", "kpi", "label", "unit", *QUANTILES),
         )
         for kpi, label, unit, samples in self._key_figures():
-            (found,) = spread(samples[:, None])
+            found = {key: float(value) for key, value in spread(samples).items()}
             finite = {key: value if np.isfinite(value) else np.nan for key, value in found.items()}
             rows.add(scenario=self.scenario, kpi=kpi, label=label, unit=unit, **finite)
         return rows.table()
@@ -358,7 +348,7 @@ class Kpis:
             self._timed(rows, self.result.goal[:, last, g].astype(np.float64), **fixed)
             reached = self.result.goal_date[:, g]
             ordered = np.where(np.isnan(reached), np.inf, reached)
-            found = statistics.quantiles(ordered, _PROBABILITIES)
+            found = statistics.quantiles(ordered, PROBABILITIES)
             days = [iso(t + self.system.start) if np.isfinite(t) else "" for t in found]
             dates.add(
                 scenario=self.scenario,

@@ -9,10 +9,11 @@ import numpy as np
 
 from firsttoken.kernel import statistics
 from firsttoken.supply import system
-from firsttoken.supply.kpi import Samples, spread
+from firsttoken.supply.kpi import Samples
 from firsttoken.supply.kpi_rows import Rows, binding_rows
 from firsttoken.twin.dates import iso, parse_date
 from firsttoken.twin.parameters import Input
+from firsttoken.twin.result_rows import spread
 from firsttoken.twin.result_table import ResultTable
 from firsttoken.twin.units import plural
 
@@ -192,7 +193,7 @@ def observation_table(kpis: Kpis) -> ResultTable:
             if q is None:
                 continue
             low, middle, high = kpis.resolve(value, "each")
-            band = {key: found[q][key] for key in ("p10", "p50", "p90")}
+            band = {key: float(found[key][q]) for key in ("p10", "p50", "p90")}
             rows.add(
                 scenario=kpis.scenario,
                 observation=name,
