@@ -72,12 +72,13 @@ def use_of_step(
     kv_tokens: Numbers,
     pairs: Numbers,
     seconds: Numbers,
+    queries: Numbers = 1.0,
 ) -> Use:
     """How busy a rank is in a step, arrays broadcast.
 
     Parameters
     ----------
-    tokens, sequences, kv_tokens, pairs : as of `perf_step.step_terms`.
+    tokens, sequences, kv_tokens, pairs, queries : as of `perf_step.step_terms`.
     seconds : length of the step.
     """
     a = architecture
@@ -90,7 +91,7 @@ def use_of_step(
         weights.token_flops(a) * tokens
         + 2.0 * n.head * sequences
         + weights.pair_flops(a) * pairs
-        + np.where(np.asarray(a.kv_rank) > 0, latent, grouped)
+        + np.where(np.asarray(a.kv_rank) > 0, latent, grouped) * queries
     )
     hit = experts_hit(a.experts, a.active, tokens) / np.maximum(a.experts, 1.0)
     spread = layout.expert_tensor * layout.expert * layout.pipeline
@@ -124,9 +125,10 @@ def step_joules(
     kv_tokens: Numbers,
     pairs: Numbers,
     seconds: Numbers,
+    queries: Numbers = 1.0,
 ) -> Floats:
     """Energy of a step above rest over all GPUs of a replica, J, f8[n]; see `use_of_step`."""
     work = (tokens, sequences, kv_tokens, pairs)
-    use = use_of_step(architecture, hardware, layout, *work, seconds)
+    use = use_of_step(architecture, hardware, layout, *work, seconds, queries)
     above = gpu_power(hardware, use) - np.asarray(hardware.idle)
     return np.asarray(replica_gpus(layout) * above * seconds)

@@ -6,8 +6,8 @@ import math
 
 from firsttoken.serving import deployment as to
 from firsttoken.serving.perf_efficiency import ACTIVATIONS
-from firsttoken.serving.perf_law import step_law
-from firsttoken.serving.physics import architecture_of, engine_of, hardware_of
+from firsttoken.serving.perf_law import CONTEXT, step_law
+from firsttoken.serving.physics import architecture_of, engine_of, hardware_of, mean_lengths
 from firsttoken.serving.system import Layout, StepLaw
 
 
@@ -26,19 +26,48 @@ def law_of(
     share = float(drawn[service.engine.memory]) / (1.0 - ACTIVATIONS)
     hardware = hardware._replace(memory=hardware.memory * share)
     model = architecture_of(service, drawn)
-    law = step_law(model, hardware, layout, engine=engine_of(service.engine))
-    # each draft runs one more layer; heads of drafts are those of the model
-    drafts = 1.0 + service.engine.drafted / float(model.layers)
-    return faster(law, speed_of(service, drawn) / drafts)
+    queries = 1.0 + service.engine.drafted
+    known, context = row.tables, CONTEXT
+    if known is not None:
+        prompt, output, _ = mean_lengths(service, drawn)
+        context = prompt + output / 2.0
+    law = step_law(
+        *(model, hardware, layout),
+        engine=engine_of(service.engine),
+        context=context,
+        queries=queries,
+        tables=known,
+    )
+    speed = speed_of(service, drawn, row.role)
+    # times from tables are no multiples of the physics
+    return faster(law, speed if known is None else speed / _paced(service, row.role)[0])
 
 
-def speed_of(service: to.Service, drawn: to.Floats) -> float:
-    """Speed of a service's software over that of the physics, in one replication."""
-    speed, known = float(drawn[service.engine.speed]), service.calibrated
+def speed_of(service: to.Service, drawn: to.Floats, role: str = "serve") -> float:
+    """Speed of a service's software over that of the physics, in one replication.
+
+    Parameters
+    ----------
+    role : of the replicas: `serve`, `prefill` or `decode`.
+    """
+    declared, known = float(drawn[service.engine.speed]), service.calibrated
     if known is None:
-        return speed
-    # fast software is as likely as slow: the logarithm of the error is normal
-    return speed * known.speed * math.exp(-known.spread * float(drawn[service.engine.error]))
+        return declared
+    speed, spread = _paced(service, role)
+    # fast software is as likely as slow: the logarithm of the error is normal; both pools run the
+    # same software, so they share it
+    error = float(drawn[service.engine.error]) if spread > 0.0 else 0.0
+    return declared * speed * math.exp(-spread * error)
+
+
+def _paced(service: to.Service, role: str) -> tuple[float, float]:
+    """Speed over that of the physics, and its spread, as they are known of a service."""
+    known = service.calibrated
+    if known is None:
+        return 1.0, 0.0
+    if role == "prefill" and known.prefill is not None:
+        return known.prefill
+    return known.speed, known.spread
 
 
 def faster(law: StepLaw, speed: float) -> StepLaw:

@@ -155,7 +155,8 @@ class Engine(NamedTuple):
         and each thousand kernels: they are compiled and tuned on first use.
     overlap : share of the smaller of exchange and the other operators that runs beside the other:
         two half batches take turns (SGLang's two-batch overlap, DeepSeek-V3, arXiv:2412.19437,
-        section 3.4); 0: none.
+        section 3.4); 0: none, and whole batches.  0.67 is what SGLang's gains say (see
+        docs/explanation/serving-performance.md).
     slots : sequences that may run at a time (`max_num_seqs`, `max_batch_size`), each data rank.
     """
 

@@ -10,10 +10,15 @@ from firsttoken.serving.perf_efficiency import DENSE_KERNELS, Corrections, Engin
 from firsttoken.serving.perf_speculation import draft_seconds
 from firsttoken.serving.perf_step import Terms, kernels, step_seconds, step_terms
 from firsttoken.serving.system import Architecture, Hardware, Layout, Numbers
+from firsttoken.serving.tables import Tables
 
 BALANCED: Final = 0.25
 """Share of the requests in flight that engines gather for a balanced prefill over data ranks
 (fitted prior; TensorRT-LLM's `attention_dp_config` waits up to tens of steps)."""
+
+
+BATCHES: Final = 2.0
+"""Batches that take turns where the exchange of one runs beside the work of the other."""
 
 
 class Demand(NamedTuple):
@@ -63,7 +68,12 @@ class Piece(NamedTuple):
 
 
 class Replica(NamedTuple):
-    """A model on its GPUs, under an engine."""
+    """A model on its GPUs, under an engine.
+
+    Attributes
+    ----------
+    tables : measured operators in place of the physics of a step; None: physics.
+    """
 
     architecture: Architecture
     hardware: Hardware
@@ -71,6 +81,7 @@ class Replica(NamedTuple):
     engine: Engine
     corrections: Corrections
     rates: Rates
+    tables: Tables | None = None
 
     @property
     def entry(self) -> Any:
@@ -135,8 +146,15 @@ class Replica(NamedTuple):
 
     def uncovered(self, terms: Terms) -> Any:
         """Seconds of a step that no CUDA graph covers: host work may take longer than the GPU."""
-        host = np.asarray(self.engine.host) * kernels(self.architecture)
+        parts = np.where(np.asarray(self.engine.overlap) > 0, BATCHES, 1.0)
+        host = np.asarray(self.engine.host) * kernels(self.architecture) * parts
         return np.maximum(step_seconds(terms), host)
+
+    def parts(self, tokens: Any, busiest: Any = None) -> Any:
+        """Batches that take turns within a step of `tokens`, f8[n]; 1 without overlap."""
+        own = np.asarray(tokens) / self.layout.data if busiest is None else np.asarray(busiest)
+        taking_turns = np.asarray(self.engine.overlap) > 0
+        return np.where(taking_turns, np.clip(own, 1.0, BATCHES), 1.0)
 
     def terms(
         self,
@@ -147,22 +165,29 @@ class Replica(NamedTuple):
         busiest: Any = None,
         queries: Any = 1.0,
     ) -> Terms:
-        """Terms of a step, host work and overlap included (see `step_terms`)."""
+        """Terms of a step, host work and overlap included (see `step_terms`).
+
+        Half batches that take turns run every operator twice: weights are read again, kernels
+        are launched again, products are smaller.
+        """
+        parts = self.parts(tokens, busiest)
         host = host_seconds(self.engine, self.layout, sequences)
-        terms = step_terms(
-            self.architecture,
-            self.hardware,
-            self.layout,
-            tokens,
-            sequences,
-            kv,
-            pairs,
-            self.corrections,
-            host,
-            self.rates,
-            busiest,
-            queries,
-        )
-        others = step_seconds(terms._replace(exchange=0.0, launch=0.0, overhead=0.0))
+        work = (tokens / parts, sequences / parts, kv / parts, pairs / parts)
+        own = None if busiest is None else busiest / parts
+        half = self._operators(work, host / parts, own, queries)
+        terms = Terms(*(parts * term for term in half))
+        others = step_seconds(terms._replace(exchange=0.0, overhead=0.0))
         hidden = np.asarray(self.engine.overlap) * np.minimum(terms.exchange, others)
         return terms._replace(exchange=terms.exchange - hidden)
+
+    def _operators(
+        self, work: tuple[Any, Any, Any, Any], host: Any, busiest: Any, queries: Any
+    ) -> Terms:
+        """Terms of one batch: measured where there are tables, else of physics."""
+        if self.tables is None:
+            models = (self.architecture, self.hardware, self.layout)
+            constants = (self.corrections, host, self.rates)
+            return step_terms(*models, *work, *constants, busiest, queries)
+        measured = self.tables.terms(self.layout, *work, busiest, queries)
+        factors = zip(measured._replace(overhead=host), self.corrections, strict=False)
+        return Terms(*(np.asarray(term) * factor for term, factor in factors))
