@@ -81,10 +81,20 @@ class LanguageModel(Declared):
     )
     rope_size: Number = default(0, description="MLA: width of the decoupled positional part.")
     q_rank: Number = default(0, description="MLA: latent width of queries.")
+    shared_kv: Number = default(
+        0, description="1: the latent itself is key and value of every head."
+    )
+    out_rank: Number = default(
+        0, description="Latent width of the output projection; 0: one matrix."
+    )
+    out_groups: Number = default(0, description="Groups of heads with such a latent of their own.")
     window: Number = default(0, description="Sliding window in tokens; 0: none.")
     windowed: Share = default(0, description="Share of the layers with a window.")
     linear: Share = default(
         0, description="Share of the layers whose state does not grow with the context."
+    )
+    linear_width: Number = default(
+        0, description="Inner width of such a layer; 0: that of the attention's heads."
     )
     ffn: Number = default(0, description="Inner width of a dense feed-forward layer.")
     gated: Number = default(1, description="3 matrices (1) or 2 (0) in a feed-forward layer.")

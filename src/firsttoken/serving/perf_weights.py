@@ -15,8 +15,12 @@ import numpy as np
 from firsttoken.serving.system import Architecture, Floats, Layout, Numbers
 
 LINEAR_WIDTHS: Final = 3.5
-"""Matrices of a layer with a fixed state, each hidden x (heads x head_size): Mamba-2 has 3 (arXiv:
-2405.21060), a gated delta net with fewer key than value heads 3.5 (Qwen3-Next model card)."""
+"""Matrices of a layer with a fixed state, each hidden x (heads x head_size): a gated delta net with
+fewer key than value heads (Qwen3-Next model card)."""
+
+MAMBA_WIDTHS: Final = 3.0
+"""Matrices of a Mamba-2 layer, each hidden x `linear_width`: gate, input and output (arXiv:
+2405.21060); those of the states and steps, below a tenth of them, are left out."""
 
 LINEAR_STATE: Final = 128
 """Numbers of state for each channel of such a layer (both families use 128)."""
@@ -60,25 +64,33 @@ class Counts(NamedTuple):
 
 
 def attention_parameters(architecture: Architecture) -> Any:
-    """Parameters of the projections of one attention layer, f8[n]; MLA where `kv_rank` is set."""
+    """Parameters of the projections of one attention layer, f8[n]; MLA where `kv_rank` is set.
+
+    With `out_rank` the output passes a latent of each group of heads (DeepSeek-V4, config.json:
+    `o_lora_rank`, `o_groups`).
+    """
     a = architecture
     queries = np.where(
         np.asarray(a.q_rank) > 0,
         a.hidden * a.q_rank + a.q_rank * a.heads * a.head_size,
         a.hidden * a.heads * a.head_size,
     )
-    latent = a.hidden * (a.kv_rank + a.rope_size) + a.kv_rank * a.heads * (
-        a.head_size - a.rope_size + a.value_size
-    )
+    expanded = a.kv_rank * a.heads * (a.head_size - a.rope_size + a.value_size)
+    latent = a.hidden * (a.kv_rank + a.rope_size) + (1.0 - a.shared_kv) * expanded
     grouped = a.hidden * a.kv_heads * (a.head_size + a.value_size)
     keys = np.where(np.asarray(a.kv_rank) > 0, latent, grouped)
-    return queries + keys + a.heads * a.value_size * a.hidden
+    mixed = a.heads * a.value_size
+    grouped_out = mixed * a.out_rank + a.out_groups * a.out_rank * a.hidden
+    out = np.where(np.asarray(a.out_rank) > 0, grouped_out, mixed * a.hidden)
+    return queries + keys + out
 
 
 def linear_parameters(architecture: Architecture) -> Any:
     """Parameters of the projections of one layer with a fixed state, f8[n]."""
     a = architecture
-    return LINEAR_WIDTHS * a.hidden * a.heads * a.head_size
+    delta = LINEAR_WIDTHS * a.hidden * a.heads * a.head_size
+    mamba = MAMBA_WIDTHS * a.hidden * a.linear_width
+    return np.where(np.asarray(a.linear_width) > 0, mamba, delta)
 
 
 def moe_layers(architecture: Architecture) -> Any:
@@ -173,7 +185,8 @@ def kv_rank_bytes(architecture: Architecture, layout: Layout, context: Numbers =
 def state_bytes(architecture: Architecture) -> Floats:
     """Bytes of fixed state that a sequence holds over all ranks, f8[n] (0 without such layers)."""
     a = architecture
-    width = a.heads * a.head_size * LINEAR_STATE
+    inner = np.where(np.asarray(a.linear_width) > 0, a.linear_width, a.heads * a.head_size)
+    width = inner * LINEAR_STATE
     return np.asarray(a.layers * a.linear * width * STATE_BYTES)
 
 

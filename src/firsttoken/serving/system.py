@@ -25,8 +25,12 @@ class Architecture(NamedTuple):
     value_size : width of a value head (MLA: differs from `head_size`).
     kv_rank, rope_size, q_rank : MLA's latent width of keys and values, width of the decoupled
         positional part, latent width of queries; 0: no MLA (grouped-query attention).
+    shared_kv : 1 where the latent itself is key and value of every head (no up-projection).
+    out_rank, out_groups : latent width of the output projection and groups of heads that have one
+        each; 0: one matrix.
     window, windowed : sliding window in tokens and share of the layers that use one; 0: none.
     linear : share of the layers whose state does not grow with the context (Mamba, delta nets).
+    linear_width : inner width of such a layer (Mamba-2); 0: that of the attention's heads.
     ffn : inner width of a dense (gated) feed-forward layer.
     gated : 3 matrices (1) or 2 (0) in a feed-forward layer.
     experts, active, shared, expert_ffn : experts of a MoE layer, those a token uses, those all
@@ -47,9 +51,13 @@ class Architecture(NamedTuple):
     kv_rank: Numbers
     rope_size: Numbers
     q_rank: Numbers
+    shared_kv: Numbers
+    out_rank: Numbers
+    out_groups: Numbers
     window: Numbers
     windowed: Numbers
     linear: Numbers
+    linear_width: Numbers
     ffn: Numbers
     gated: Numbers
     experts: Numbers
