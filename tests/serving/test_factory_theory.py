@@ -115,7 +115,7 @@ def test_a_backlog_is_waited_for_in_order() -> None:
     capacity = row[10:100, columns.STARTED].mean()
     done = 120 * 200.0 / capacity
     assert 90.0 < capacity < 110.0
-    served = np.flatnonzero(row[:, columns.STARTED] > 1e-6)
+    served = np.flatnonzero(row[:, columns.STARTED] > 0.01 * capacity)
     assert served[-1] == pytest.approx(done, abs=3)
     last = row[served[-2], columns.TTFT] / row[served[-2], columns.STARTED]
     assert last == pytest.approx(done - 120.0, rel=0.03)
@@ -131,7 +131,7 @@ def test_the_low_priority_waits_for_the_high() -> None:
     result = simulate(system, 1, 1, threads=1)
     high, low = result.books[0]
     assert system.class_names == ("s.high", "s.low")
-    assert high[columns.BEGUN] == pytest.approx(70.0 * 300)
+    assert high[columns.BEGUN] == pytest.approx(70.0 * 300, rel=1e-3)  # but for those in hand
     assert low[columns.BEGUN] == pytest.approx(30.0 * 300, rel=0.05)
 
 

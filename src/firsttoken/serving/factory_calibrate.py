@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firsttoken.serving.factory_compile import by_priority, compile_factory
+from firsttoken.serving.factory_compile import by_priority, compile_factory, delay_ratios
 from firsttoken.serving.factory_simulate import FactoryResult, simulate, snapshot
 from firsttoken.serving.factory_state import (
     ANSWERED,
@@ -359,7 +359,12 @@ def corrected(system: System, corrections: Corrections) -> System:
         tpot=corrections.tpot,
         ttft=corrections.ttft,
     )
-    return system._replace(factory=system.factory._replace(services=services))
+    kinds = system.factory.classes
+    rest, own = delay_ratios(
+        corrections.ttft, kinds.first, kinds.share, kinds.prompt, kinds.prompt_group
+    )
+    kinds = kinds._replace(rest_ratio=rest, own_ratio=own)
+    return system._replace(factory=system.factory._replace(services=services, classes=kinds))
 
 
 def _cuts(tokens: Floats) -> Floats:

@@ -14,6 +14,7 @@ from firsttoken.serving.factory_system import (
     Factory,
     Floats,
     Inputs,
+    Ints,
     Pool,
     Pools,
     Service,
@@ -21,6 +22,7 @@ from firsttoken.serving.factory_system import (
     System,
 )
 from firsttoken.serving.factory_tables import (
+    WEIGHTS,
     batch_grid,
     extra_table,
     fill_table,
@@ -140,26 +142,37 @@ def _classes(
         law, chunk = pools[prefill[s]].law, pools[prefill[s]].chunk
         grid = batch[prefill[s]] * pools[prefill[s]].width
         found = kind.lengths
-        prompt = float(found.share @ found.prompt)
+        asked = float(found.share @ found.prompt)
         context = float(found.share @ (found.prompt + found.cached))
         rows = prompts_of(found)
         pairs = rows[:, 0] * (rows[:, 1] + 0.5 * rows[:, 0])
         moved = 0.0 if services[s].prefill is None else context * law.kv_bytes / law.link
         output = float(found.share @ found.output)
         means.append(
-            (prompt, context, output, float(pairs.sum() / max(rows[:, 0].sum(), 1.0)), moved)
+            (asked, context, output, float(pairs.sum() / max(rows[:, 0].sum(), 1.0)), moved)
         )
         extra, own = extra_table(law, chunk, grid, rows[:, 0], pairs)
         tables.append((*fill_table(law, chunk, grid, rows[:, 0]), extra, own))
     columns = np.array(means).T
+    first = np.cumsum([0, *(len(part.share) for part in bins)]).astype(np.int64)
+    share = np.concatenate([part.share / part.share.sum() for part in bins])
+    prompt = np.concatenate([part.prompt for part in bins])
+    groups = np.concatenate(
+        [
+            np.searchsorted(services[s].corrections.prompts, kind.lengths.prompt)
+            for s, kind in classes
+        ]
+    )
+    spreads = np.concatenate([service.corrections.ttft for service in services])
+    rest, long = delay_ratios(spreads, first, share, prompt, groups)
     return Classes(
         service=np.array([s for s, _ in classes]),
         queue=np.array([queues[s, kind.priority] for s, kind in classes]),
-        first=np.cumsum([0, *(len(part.share) for part in bins)]).astype(np.int64),
-        prompt=np.concatenate([part.prompt for part in bins]),
+        first=first,
+        prompt=prompt,
         cached=np.concatenate([part.cached for part in bins]),
         output=np.concatenate([part.output for part in bins]),
-        share=np.concatenate([part.share / part.share.sum() for part in bins]),
+        share=share,
         mean_prompt=columns[0],
         mean_context=columns[1],
         mean_output=columns[2],
@@ -177,13 +190,32 @@ def _classes(
                 for s, kind in classes
             ]
         ),
-        prompt_group=np.concatenate(
-            [
-                np.searchsorted(services[s].corrections.prompts, kind.lengths.prompt)
-                for s, kind in classes
-            ]
-        ),
+        prompt_group=groups,
+        second=np.add.reduceat(share * prompt**2, first[:-1]),
+        rest_ratio=rest,
+        own_ratio=long,
     )
+
+
+def delay_ratios(
+    ttft: Floats, first: Ints, share: Floats, prompt: Floats, group: Ints
+) -> tuple[Floats, Floats]:
+    """Mean TTFT over the law's by class and row of the corrections, f8[C, L] each.
+
+    Parameters
+    ----------
+    ttft : of the corrections, [L, GROUPS, QUANTS]; others : of the bins, see `Classes`.
+
+    Returns
+    -------
+    tuple
+        In the mean over requests, and over the computed tokens of their prompts; 1: not known.
+    """
+    mean = np.nan_to_num(ttft @ np.array(WEIGHTS), nan=1.0)
+    many = np.add.reduceat(share * mean[:, group], first[:-1], axis=1)
+    tokens = np.add.reduceat(share * prompt, first[:-1])
+    long = np.add.reduceat(share * prompt * mean[:, group], first[:-1], axis=1)
+    return many.T.copy(), np.where(tokens > 0.0, long / np.maximum(tokens, 1e-300), many).T.copy()
 
 
 def _services(services: Sequence[Service], prefill: list[int]) -> Services:

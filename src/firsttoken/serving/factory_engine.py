@@ -52,9 +52,11 @@ def run_ticks(
 @compiled_inner
 def _outlived(state: State, k: int) -> bool:
     """Whether a curve is about to be written over where it is still needed."""
-    oldest = k - state.phi.shape[1] + 3
+    window = state.phi.shape[1]
+    oldest = k - window + 3
     for j in range(len(state.pointer)):
-        if state.pointer[j] < oldest:
+        # who is slow has been there for longer than the mean
+        if 3 * state.pointer[j] < 3 * k - window:
             return True
     for q in range(len(state.position)):
         if min(state.position[q], state.admitted[q]) < oldest:
@@ -115,7 +117,7 @@ def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, r
     power += up * f.pools.idle[p] + above / f.dt
     tally.rows[s, row, POWER] += power
     tally.rows[s, row, REPLICAS] += up
-    tally.rows[s, row, WAITING] += waiting_requests(state, f, s, k)
+    tally.rows[s, row, WAITING] += waiting_requests(state, f, work, s, k)
 
 
 @compiled_inner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 from firsttoken.kernel.compiled import compiled_inner
@@ -18,11 +19,13 @@ class Work(NamedTuple):
     finish : f8[C], requests that end; made, given : f8[C], tokens decoded, and all tokens of the
         answers that end.
     place : f8[Q], positions that the queues move to.
-    limits : f8[4], what may start: prompt tokens, requests, KV tokens (with those of the tick);
-        by how much `phi` moves in the tick.
+    limits : f8[5], what may start: prompt tokens, requests, KV tokens (with those of the tick);
+        by how much `phi` moves in the tick; mean time to first token, in ticks.
     measure : f8[5], see `measure`.
     good, delay, wait : f8[C], of the requests that start: share that reaches the goal of TTFT,
         mean TTFT, mean time in the queue.
+    part, own : f8[C], shares of the classes in the prompts that start, and s of the steps of one.
+    hand : f8[C], prompts that are in their own steps at the end of the tick.
     beside : f8[2], seconds that prefills add to a replica's steps in a second, and the sum of their
         squares.
     quant : f8[QUANTS], points of a distribution.
@@ -39,6 +42,9 @@ class Work(NamedTuple):
     good: Floats
     delay: Floats
     wait: Floats
+    part: Floats
+    own: Floats
+    hand: Floats
     beside: Floats
     quant: Floats
 
@@ -47,6 +53,7 @@ TOKENS: Final = 0
 REQUESTS: Final = 1
 KV: Final = 2
 AHEAD: Final = 3
+LAG: Final = 4
 """Limits of what may start in a tick."""
 
 BATCH: Final = 0
@@ -95,7 +102,8 @@ def take(
 ) -> None:
     """Serve the queues of service s in the order of priority, each first come, first served.
 
-    Fills `work.start` and `work.place`; takes what starts from `work.limits`.
+    Fills `work.start` and `work.place`; takes what starts from `work.limits`.  Of what is in hand
+    a share starts in the tick, as `factory_delay` says; the rest is on its way to the first token.
 
     Parameters
     ----------
@@ -126,6 +134,12 @@ def _take_queue(
     work: Work,
 ) -> float:
     """Move one queue on, from arrivals tick to arrivals tick, until a limit is met."""
+    due = math.inf
+    if limits[LAG] > 0.0:
+        due = 0.0
+        for c in range(low, high):
+            due += curve_at(curve, c, end) - curve_at(curve, c, place)
+        due /= 1.0 + limits[LAG]
     while place < end:
         stop = min(float(int(place) + 1), end)
         tokens, requests, kv = 0.0, 0.0, 0.0
@@ -141,6 +155,8 @@ def _take_queue(
             share = min(share, limits[REQUESTS] / requests)
         if kv > limits[KV]:
             share = min(share, limits[KV] / kv)
+        if requests > due:
+            share = min(share, due / requests)
         share = max(share, 0.0)
         goal = place + share * (stop - place)
         for c in range(low, high):
@@ -148,6 +164,7 @@ def _take_queue(
         limits[TOKENS] -= share * tokens
         limits[REQUESTS] -= share * requests
         limits[KV] -= share * kv
+        due -= share * requests
         if share < 1.0:
             return goal
         place = stop

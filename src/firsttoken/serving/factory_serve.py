@@ -6,17 +6,20 @@ import math
 from typing import Final, NamedTuple
 
 from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.serving.factory_delay import delay_of, settle_flow, stage_of
 from firsttoken.serving.factory_flow import (
     AHEAD,
     BATCH,
     CONTEXT,
     KV,
+    LAG,
     MADE,
     REQUESTS,
     TOKENS,
     Work,
     measure,
     take,
+    waiting,
 )
 from firsttoken.serving.factory_state import State
 from firsttoken.serving.factory_step import between, correction_place, real_step, settle, step_of
@@ -92,15 +95,17 @@ def pace_of(
     speed: float,
     limit: float,
     prompt: float,
+    there: float,
     batch: float,
     context: float,
     work: Work,
 ) -> Pace:
-    """The mean step of a replica.
+    """The mean step of a replica; fills the delay of `work.limits`.
 
     Parameters
     ----------
-    limit : most power of one replica; prompt : prompt tokens/s that one is to prefill.
+    limit : most power of one replica; prompt : prompt tokens/s that one is to prefill, if seats
+        or memory say so; there : else, those in hand over the s of the tick.
     batch, context : sequences and KV tokens of one, means over time.
     """
     p = f.services.decode[s]
@@ -119,7 +124,21 @@ def pace_of(
     plain, _ = step_of(f, s, p, work.mix, seen, kv, 0.0, limit, speed)
     most = max(f.pools.chunk[p] - seen * f.pools.width[p], 1.0)
     full, _, _ = real_step(f, s, p, work.mix, seen, kv, most, limit, speed, one)
-    filled, seconds, joules, load = settle(f, s, p, work.mix, seen, kv, prompt, limit, speed, one)
+    if f.services.prefill[s] != p:
+        filled, seconds, joules, load = settle(f, s, p, work.mix, seen, kv, 0.0, limit, speed, one)
+    else:
+        stage = stage_of(f, s, seen, plain, speed, work)
+        if prompt >= 0.0:
+            filled, seconds, joules, load = settle(
+                f, s, p, work.mix, seen, kv, prompt, limit, speed, one
+            )
+            rate = filled / (seconds * max(stage.tokens, 1e-9))
+            delay = delay_of(f, s, work, stage, rate, filled / most, seconds, full, load)
+            work.limits[LAG] = delay / f.dt
+        else:
+            filled, seconds, joules, load, work.limits[LAG] = settle_flow(
+                f, s, p, work, stage, seen, kv, there, limit, speed, one
+            )
     row, share = correction_place(f, s, load)
     fix = between(f.services.pace, row, share)
     return Pace(
@@ -172,13 +191,17 @@ def find_pace(
     """
     for m in range(3):
         work.limits[m] = math.inf
-    work.limits[AHEAD] = 0.0
+    work.limits[AHEAD], work.limits[LAG] = 0.0, 0.0
+    there = 0.0
+    if f.services.prefill[s] == f.services.decode[s]:
+        there, _ = waiting(f, state.arrived, state.position, s, end)
+        there /= f.dt * replicas
     take_next(state, f, s, end, work)
     rate = last = state.pace[s]
     some = 0.0
     pace = Pace(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
     for turn in range(ROUNDS):
-        pace = _round(state, f, s, k, replicas, speed, limit, rate, work)
+        pace = _round(state, f, s, k, replicas, speed, limit, rate, there, work)
         take_next(state, f, s, end, work)
         new = 1.0 / pace.token
         before, some = some, started(f, s, work)
@@ -187,7 +210,7 @@ def find_pace(
             break
         last = new
         rate = new if turn < DAMPED else 0.5 * (rate + new)
-    limited = work.limits[REQUESTS] <= NOTHING or work.limits[KV] <= NOTHING
+    limited = is_limited(work)
     measure(state, f, s, k, rate * f.dt, work)
     state.pace[s] = rate
     return Pace(
@@ -205,6 +228,12 @@ def find_pace(
 
 
 @compiled_inner
+def is_limited(work: Work) -> bool:
+    """Whether memory or the largest batch kept requests from starting."""
+    return bool(work.limits[REQUESTS] <= NOTHING or work.limits[KV] <= NOTHING)
+
+
+@compiled_inner
 def _round(
     state: State,
     f: Factory,
@@ -214,6 +243,7 @@ def _round(
     speed: float,
     limit: float,
     rate: float,
+    there: float,
     work: Work,
 ) -> Pace:
     """The pace that follows if `phi` rises at a rate, and what may start then."""
@@ -224,8 +254,10 @@ def _round(
     measure(state, f, s, k, ahead, work)
     batch = work.measure[MADE] / ahead / replicas
     context = 0.5 * (state.context[s] + work.measure[CONTEXT]) / replicas
-    prompt = set_mix(f, s, work) / (f.dt * replicas) if shared else 0.0
-    pace = pace_of(state, f, s, replicas, speed, limit, prompt, batch, context, work)
+    prompt = set_mix(f, s, work) / (f.dt * replicas)
+    if not is_limited(work):
+        prompt = -1.0
+    pace = pace_of(state, f, s, replicas, speed, limit, prompt, there, batch, context, work)
     tokens = math.inf
     if shared:
         most = max(f.pools.chunk[p] - pace.batch * f.pools.width[p], 1.0)

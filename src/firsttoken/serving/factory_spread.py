@@ -18,7 +18,8 @@ from typing import Final
 
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.kernel.sketch import bucket
-from firsttoken.serving.factory_flow import Work, begun, curve_at, trace_back
+from firsttoken.serving.factory_delay import NEVER
+from firsttoken.serving.factory_flow import LAG, Work, begun, curve_at, trace_back
 from firsttoken.serving.factory_serve import Pace
 from firsttoken.serving.factory_state import (
     ANSWERED,
@@ -35,9 +36,10 @@ from firsttoken.serving.factory_state import (
 )
 from firsttoken.serving.factory_step import correction_place, part_of_law
 from firsttoken.serving.factory_system import (
+    GROUPS,
+    LEVELS,
     QUANTS,
     SHAPES,
-    Classes,
     Factory,
     Floats,
 )
@@ -46,8 +48,6 @@ from firsttoken.serving.factory_tables import LARGEST_SHAPE, SMALLEST_SHAPE, WEI
 RATIO: Final = math.log(LARGEST_SHAPE / SMALLEST_SHAPE)
 SYMMETRIC: Final = 1e-6
 """Least skewness, that of the largest shapes."""
-NEVER: Final = 0.95
-"""Utilisation beyond which the wait within a tick grows no more: the backlog is counted apart."""
 
 
 @compiled_inner
@@ -155,7 +155,8 @@ def count_ended(
             tick, share = trace_back(state, s, k, max(middle - steps, 0.0), phi, state.pointer[j])
             since = tick + share
             took = max((now - since) * f.dt, 1e-9) if steps >= 0.5 else 0.0
-            fixed = _by_table(f, s, j, took / steps / pace.token * pace.load, took, work)
+            load = took / max(steps, 1.0) / pace.token * pace.load
+            fixed = _by_table(state, f, work, s, j, k, load, took, steps)
             if not fixed:
                 slowest = pace.full * pace.token / pace.seconds
                 _by_moments(state, f, work, s, since, now, took, steps, relax, slowest)
@@ -163,15 +164,89 @@ def count_ended(
 
 
 @compiled_inner
-def _by_table(f: Factory, s: int, j: int, load: float, took: float, work: Work) -> bool:
-    """Fill `work.quant` with decoding times as the request mode has them; False: not known."""
+def move_clocks(state: State, f: Factory, s: int, k: int, ahead: float, load: float) -> None:
+    """Move the clocks of service s on by tick k, in which `phi` moves by `ahead`.
+
+    A sequence that is r times slower than the mean gets 1 / r of its tokens.
+    """
+    window = state.phi.shape[1]
+    now, then = k % window, (k + 1) % window
     row, share = correction_place(f, s, load)
     table = f.services.tpot
-    g = f.classes.output_group[j]
-    if math.isnan(table[row, g, 0]) or took <= 0.0:
+    after = row + 1 if share > 0.0 else row
+    known = not math.isnan(table[row, 0, 0])
+    for g in range(GROUPS):
+        for m in range(len(LEVELS)):
+            i = LEVELS[m]
+            slow = 1.0
+            if known:
+                slow = table[row, g, i] + share * (table[after, g, i] - table[row, g, i])
+            place = (s * GROUPS + g) * len(LEVELS) + m
+            state.clock[place, then] = state.clock[place, now] + ahead / slow
+
+
+@compiled_inner
+def _by_table(
+    state: State,
+    f: Factory,
+    work: Work,
+    s: int,
+    j: int,
+    k: int,
+    load: float,
+    took: float,
+    steps: float,
+) -> bool:
+    """Fill `work.quant` with decoding times as the request mode has them; False: not known.
+
+    Who is slow stays so through changes of the load: each level of the spread has lived through
+    its own past, a slow one through a longer one.
+
+    Parameters
+    ----------
+    load : mean over the life of requests; took : their mean time; steps : their tokens.
+    """
+    table = f.services.tpot
+    row, share = correction_place(f, s, load)
+    if math.isnan(table[row, 0, 0]) or took <= 0.0:
         return False
-    fill_between(table, row, share, g, took, work.quant)
+    g = f.classes.output_group[j]
+    fill_between(table, row, share, g, 1.0, work.quant)
+    place = (s * GROUPS + g) * len(LEVELS)
+    below, low = 0.0, 0.0
+    for m in range(len(LEVELS)):
+        top = work.quant[LEVELS[m]]
+        high = (k + 0.5 - _since(state, place + m, k, steps, j, m)) * f.dt
+        if m == 0:
+            below, low = top, high
+            work.quant[LEVELS[0]] = high
+            continue
+        rise = (high - low) / (top - below) if top > below else 0.0
+        for i in range(LEVELS[m - 1] + 1, LEVELS[m]):
+            work.quant[i] = low + rise * (work.quant[i] - below)
+        work.quant[LEVELS[m]] = high
+        below, low = top, high
     return True
+
+
+@compiled_inner
+def _since(state: State, row: int, k: int, steps: float, j: int, m: int) -> float:
+    """Moment in ticks at which a clock stood `steps` before the middle of tick k.
+
+    Parameters
+    ----------
+    row : of the clock; j, m : bin and level, whose last moment is where to begin to look.
+    """
+    window = state.phi.shape[1]
+    clock = state.clock[row]
+    goal = 0.5 * (clock[k % window] + clock[(k + 1) % window]) - steps
+    tick = max(state.past[j, m], k - window + 2)
+    while tick < k and clock[(tick + 1) % window] <= goal:
+        tick += 1
+    state.past[j, m] = tick
+    low, high = clock[tick % window], clock[(tick + 1) % window]
+    share = (goal - low) / (high - low) if high > low else 0.0
+    return float(tick + min(max(share, 0.0), 1.0))
 
 
 @compiled_inner
@@ -286,7 +361,7 @@ def count_begun(
         if work.start[c] > 0.0:
             queue = 0.0
             if classes.mean_prompt[c] > 0.0:
-                queue = _second(classes, c) / (2.0 * classes.mean_prompt[c]) / room
+                queue = classes.second[c] / (2.0 * classes.mean_prompt[c]) / room
                 queue *= pace.full * busy / (1.0 - busy)
             # The step under way is the longer the likelier it is met; who came in it as well is
             # prefilled in the same next step.
@@ -330,9 +405,13 @@ def _first_tokens(
         g = f.classes.prompt_group[j]
         fill_between(f.services.ttft, place, between, g, mean + own, work.quant)
         own = 0.0
+    # What the flow knows of the time in hand: more than at a steady load after a burst, or less.
+    steady = work.limits[LAG] * f.dt
+    more = max(work.wait[c] - steady, 0.0)
+    less = min(work.wait[c] / steady, 1.0) if steady > 0.0 else 1.0
     average = 0.0
     for i in range(QUANTS):
-        work.quant[i] += work.wait[c] + own
+        work.quant[i] = (work.quant[i] + own) * less + more
         average += WEIGHTS[i] * work.quant[i]
     return average
 
@@ -353,12 +432,3 @@ def _own_seconds(f: Factory, s: int, j: int, pace: Pace, speed: float) -> float:
     if rest > 0.0:
         own += part_of_law(pools, p, pools.seconds, batch + rest) - base
     return float(own / speed + max(math.ceil(prompt / room), 1.0) * pace.plain)
-
-
-@compiled_inner
-def _second(classes: Classes, c: int) -> float:
-    """Second moment of the computed tokens of a prompt."""
-    total = 0.0
-    for j in range(classes.first[c], classes.first[c + 1]):
-        total += classes.share[j] * classes.prompt[j] * classes.prompt[j]
-    return total

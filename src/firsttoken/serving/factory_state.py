@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from firsttoken.kernel.sketch import BUCKETS
-from firsttoken.serving.factory_system import Floats, Ints, System
+from firsttoken.serving.factory_system import GROUPS, LEVELS, Floats, Ints, System
 
 # Columns of what is reported by service and tick.
 ARRIVED: Final = 0
@@ -104,6 +104,7 @@ CURVES: Final = (
     "noise",
     "skew",
     "drift",
+    "clock",
 )
 """Fields of the state that are curves."""
 
@@ -124,7 +125,10 @@ class State(NamedTuple):
     phi : f8[S, R]; plain : f8[S, R], seconds of decoding without the prefill of others.
     noise, skew, drift : f8[S, R], cumulative second and third moment of what prefills add, and
         cumulative squared deviation of the pace between replicas.
+    clock : f8[S x GROUPS x LEVELS, R], tokens given to a sequence as slow as a level of the spread
+        of TPOT, by group of outputs.
     position, admitted : f8[Q], tick up to whose arrivals (prefills) a queue has been served.
+    past : i8[J, LEVELS], tick in which those began, of each level, that ended last.
     pointer : i8[J], tick in which the sequences began that end now; began, swept : f8[J],
         `started` and `area` there.
     survived : f8[S], share of the curves' sequences that is still there (others were thrown out).
@@ -152,8 +156,10 @@ class State(NamedTuple):
     noise: Floats
     skew: Floats
     drift: Floats
+    clock: Floats
     position: Floats
     admitted: Floats
+    past: Ints
     pointer: Ints
     began: Floats
     swept: Floats
@@ -213,8 +219,10 @@ def begin(system: System, window: int) -> State:
         noise=curves(services),
         skew=curves(services),
         drift=curves(services),
+        clock=curves(services * GROUPS * len(LEVELS)),
         position=np.zeros(queues),
         admitted=np.zeros(queues),
+        past=np.zeros((bins, len(LEVELS)), dtype=np.int64),
         pointer=np.zeros(bins, dtype=np.int64),
         began=np.zeros(bins),
         swept=np.zeros(bins),

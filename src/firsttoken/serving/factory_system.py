@@ -31,6 +31,9 @@ SHAPES: Final = 64
 QUANTS: Final = 24
 """Shapes and points of the table of gamma quantiles."""
 
+LEVELS: Final = (0, 4, 8, 14, 18, 23)
+"""Points of the spread of TPOT that are followed through the life of requests."""
+
 GROUPS: Final = 6
 """Groups of outputs, and of prompts, by which corrections are kept."""
 
@@ -235,7 +238,8 @@ class Classes(NamedTuple):
     ----------
     queue : row of the queue that it waits in: one of every priority of a service.
     first : first bin of each, [C + 1]; bins `prompt`, `cached`, `output`, `share` [J].
-    mean_prompt, mean_context, mean_output : means of the bins, tokens.
+    mean_prompt, mean_context, mean_output : means of the bins, tokens; second : mean square of the
+        computed tokens of prompts.
     pairs : attended pairs a computed prompt token.
     transfer : s in which the KV of a prompt moves to the pool that decodes.
     fill : seconds that a step with y prefill tokens takes longer, [C, BATCHES, FILLS], by batch
@@ -244,6 +248,8 @@ class Classes(NamedTuple):
     own : seconds of the steps of a prompt alone in a replica without queue, mean and second
         moment, [C, BATCHES, 2].
     output_group, prompt_group : i8[J], groups of the corrections that bins belong to.
+    rest_ratio, own_ratio : f8[C, rows of corrections], mean of `ttft` over the requests of a class,
+        and over the computed tokens of their prompts; 1 where it is not known.
     """
 
     service: Ints
@@ -266,6 +272,9 @@ class Classes(NamedTuple):
     own: Floats
     output_group: Ints
     prompt_group: Ints
+    second: Floats
+    rest_ratio: Floats
+    own_ratio: Floats
 
 
 class Services(NamedTuple):

@@ -6,19 +6,22 @@ import math
 from typing import Final
 
 from firsttoken.kernel.compiled import compiled_inner
+from firsttoken.serving.factory_delay import regularity, settle_apart, stage_of, used_share
 from firsttoken.serving.factory_flow import (
     AHEAD,
     BATCH,
     CONTEXT,
     ENDED,
+    LAG,
     Work,
     curve_at,
     keep,
     take,
+    waiting,
 )
 from firsttoken.serving.factory_flow import MADE as DECODE
 from firsttoken.serving.factory_serve import FEWEST, Pace, find_pace, set_mix
-from firsttoken.serving.factory_spread import count_begun, count_ended
+from firsttoken.serving.factory_spread import count_begun, count_ended, move_clocks
 from firsttoken.serving.factory_state import (
     BEGUN,
     DECODED,
@@ -70,6 +73,7 @@ def decode_tick(
         end = max(end - _transfer(f, s) / f.dt, 0.0)
     pace = find_pace(state, f, s, k, replicas, speed, limit, end, work)
     ahead = f.dt / pace.token
+    move_clocks(state, f, s, k, ahead, pace.load)
     relax = _move_noise(state, f, s, k, replicas, pace, speed, work)
     if shared:
         set_wait(state, f, s, k, work)
@@ -176,8 +180,11 @@ def stand_still(state: State, f: Factory, s: int, k: int, work: Work) -> None:
     now, then = k % window, (k + 1) % window
     for c in range(f.services.first[s], f.services.first[s + 1]):
         work.start[c], work.finish[c] = 0.0, 0.0
+        if f.services.prefill[s] == f.services.decode[s]:
+            work.hand[c] = 0.0
         work.good[c], work.delay[c], work.wait[c] = 1.0, 0.0, 0.0
     _keep_begun(state, f, s, k, work)
+    move_clocks(state, f, s, k, 0.0, 1.0)
     keep(state, f, s, k, 0.0, work)
     state.plain[s, then], state.noise[s, then] = state.plain[s, now], state.noise[s, now]
     state.skew[s, then], state.drift[s, then] = state.skew[s, now], state.drift[s, now]
@@ -194,11 +201,12 @@ def _transfer(f: Factory, s: int) -> float:
 
 @compiled_inner
 def set_wait(state: State, f: Factory, s: int, k: int, work: Work) -> None:
-    """Fill the mean wait of the requests that start in tick k, by class."""
+    """Fill the mean time in hand of those who start in tick k, and those whose prompts have begun."""
     for c in range(f.services.first[s], f.services.first[s + 1]):
+        work.hand[c] = work.start[c] / f.dt * work.own[c]
         q = f.classes.queue[c]
         low, high = state.position[q], work.place[q]
-        # Those served first waited since `low`; within a tick without backlog nobody waits.
+        # Those served first have been there since `low`.
         work.wait[c] = max(k + 0.5 - 0.5 * (low + high), 0.0) * f.dt
 
 
@@ -229,8 +237,7 @@ def _move_noise(
     work.beside[0], work.beside[1] = 0.0, 0.0
     p = f.services.prefill[s]
     row, share = batch_place(f.pools, p, pace.batch)
-    # Routing that evens out batches evens out arrivals: dispersion 2 x imbalance - 1 of Poisson's.
-    regular = 1.0 - max(2.0 * f.pools.imbalance[f.services.decode[s]] - 1.0, 0.0)
+    regular = regularity(f, s)
     for c in range(f.services.first[s], f.services.first[s + 1]):
         rate = work.start[c] * per
         births += rate
@@ -278,23 +285,28 @@ def prefill_tick(
     low, high = f.services.first[s], f.services.first[s + 1]
     for m in range(3):
         work.limits[m] = math.inf
-    work.limits[AHEAD] = 0.0
+    work.limits[AHEAD], work.limits[LAG] = 0.0, 0.0
     able = replicas > 0.0 and speed > 0.0
-    full = 0.0
+    used = 0.0
     if able:
+        there, _ = waiting(f, state.arrived, state.position, s, k + 1.0)
         take(f, state.arrived, s, k + 1.0, state.position, work)
         set_mix(f, s, work)
         alone, full, joules = prefill_only(f, s, p, work.mix, limit, speed)
+        plain, _ = step_of(f, s, p, work.mix, 0.0, 0.0, 0.0, limit, speed)
+        stage = stage_of(f, s, 0.0, plain, speed, work)
+        per = 1.0 / (replicas * f.dt)
+        _, work.limits[LAG] = settle_apart(
+            f, s, work, stage, there * per, 1.0 / full, alone, full, plain
+        )
         work.limits[0] = replicas * f.dt / full
     else:
         work.limits[0] = 0.0
+        work.hand[low:high] = 0.0
     take(f, state.arrived, s, k + 1.0, state.position, work)
     done = set_mix(f, s, work)
-    used = 0.0
     if able:
-        least = done * alone / (replicas * f.dt)
-        used = least / (1.0 + done * (alone - full) / (replicas * f.dt))
-        plain, _ = step_of(f, s, p, work.mix, 0.0, 0.0, 0.0, limit, speed)
+        used = used_share(done * per, alone, full)
         whole = full * f.pools.chunk[p]
         load = 1.0 / max(1.0 - used, 0.02)
         fill = min(used, 1.0)
@@ -319,12 +331,13 @@ def prefill_tick(
 
 
 @compiled_inner
-def waiting_requests(state: State, f: Factory, s: int, k: int) -> float:
+def waiting_requests(state: State, f: Factory, work: Work, s: int, k: int) -> float:
     """Requests of service s that wait at the end of tick k, before prefill or decoding."""
     total = 0.0
     for c in range(f.services.first[s], f.services.first[s + 1]):
         q = f.classes.queue[c]
-        total += curve_at(state.arrived, c, k + 1.0) - curve_at(state.arrived, c, state.position[q])
+        there = curve_at(state.arrived, c, k + 1.0) - curve_at(state.arrived, c, state.position[q])
+        total += max(there - work.hand[c], 0.0)
         if f.services.prefill[s] != f.services.decode[s]:
             total += curve_at(state.prefilled, c, k + 1.0) - curve_at(
                 state.prefilled, c, state.admitted[q]
