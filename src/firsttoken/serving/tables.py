@@ -20,14 +20,21 @@ from firsttoken.serving.system import Floats, Layout
 
 Ints = NDArray[np.int64]
 
-BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+BATCHES: Final = (
+    *(1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256),
+    *(320, 384, 512),
+)
 """Sequences that decode on a data rank."""
 
 CONTEXTS: Final = (16, 128, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 """Tokens of KV that each of them reads."""
 
-TOKENS: Final = (1, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
-"""Tokens of a step with prompts on a data rank."""
+TOKENS: Final = (
+    *(1, 16, 32, 64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 576, 640, 768, 896, 1024, 1088),
+    *(1280, 1536, 1792, 2048, 2176, 2560, 3072, 3584, 4096, 4352, 5120, 6144, 7168, 8192, 8704),
+    *(10240, 12288, 16384, 32768),
+)
+"""Tokens of a step with prompts on a data rank.  Products grow by steps, as their tiles fill."""
 
 PROMPTS: Final = (16, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 """Tokens of prompts whose attention is looked up."""
@@ -59,8 +66,9 @@ class Grid(NamedTuple):
 
     Attributes
     ----------
-    decode : of `OPERATORS` in a step that decodes, f8[6, BATCHES].
-    attention : of decoding sequences, f8[BATCHES, CONTEXTS].
+    decode : of `OPERATORS` in a step that decodes, at the shortest of `CONTEXTS`, with what its
+        attention takes there, f8[6, BATCHES].
+    attention : that decoding sequences take more at longer ones, f8[BATCHES, CONTEXTS].
     fill : of `OPERATORS` in a step with prompts, f8[6, TOKENS].
     pair : of an attended pair, of one prompt and of as many as fill `FILLED` tokens,
         f8[2, PROMPTS].
@@ -202,7 +210,7 @@ class Tables:
         read = np.asarray(kv_tokens, dtype=float)
         context = read / np.maximum(seats, 1e-9)
         decode = plane(grid.attention, rows, seats / layout.data, context)
-        decode = np.where((seats > 0) & (only | (read > 0)), decode, 0.0)
+        decode = np.where(seats > 0, decode, 0.0)
         each = np.asarray(pairs, dtype=float) / whole
         prefill = pair_seconds(grid.pair, rows, 2.0 * each, own) * each * own
         return Terms(decode=decode, prefill=prefill, launch=0.0, overhead=0.0, **parts)

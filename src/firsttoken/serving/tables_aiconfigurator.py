@@ -54,7 +54,6 @@ KINDS: Final = (
 )
 """Operators by parts of the package's names for them, the first that fits; others are dense."""
 
-ATTENTION: Final = "generation_attention"
 MEASURED: Final = "silicon"
 
 
@@ -195,12 +194,14 @@ def _measure(handle: Any, modes: Modes) -> Grid:
     fill = np.zeros((len(OPERATORS), len(TOKENS)))
     pair = np.zeros((2, len(PROMPTS)))
     share = 0.0
+    reading = _reading(handle)
     for row, batch in enumerate(BATCHES):
         for column, context in enumerate(CONTEXTS):
-            # the package asks at context + output // 2 + 1
-            parts = handle.decode_step_per_op(batch, max(context - 2, 1), 2)
-            attention[row, column] = sum(part[1] for part in parts if part[0] == ATTENTION)
-        _add(decode[:, row], (part for part in parts if part[0] != ATTENTION))
+            asked = handle.evaluate_generation_ops(reading, batch_size=batch, s=context)
+            attention[row, column] = sum(part[1] for part in asked)
+        # the package asks at context + output // 2 + 1
+        parts = handle.decode_step_per_op(batch, CONTEXTS[0] - 2, 2)
+        _add(decode[:, row], parts)
         if batch == FULL:
             share = sum(part[1] for part in parts if part[3] == MEASURED)
             share /= sum(part[1] for part in parts)
@@ -213,11 +214,37 @@ def _measure(handle: Any, modes: Modes) -> Grid:
             pair[row, column] = seconds / (size / prompt * prompt**2 / 2.0)
     if not all(np.isfinite(part).all() for part in (attention, decode, fill, pair)):
         raise ValueError("a time that is no number")
-    return Grid(decode, attention / 1e3, fill, pair, share, "/".join(modes))
+    attention = np.maximum(attention - attention[:, :1], 0.0) / 1e3
+    return Grid(decode, attention, fill, pair, share, "/".join(modes))
 
 
 FULL: Final = 64
 """Sequences of the step whose measured share is told."""
+
+PROBED: Final = (1024, 65536)
+"""Tokens of context between which an operator's time changes if it reads them."""
+
+
+def _reading(handle: Any) -> list[int]:
+    """Positions of the operators of a decoding step that read KV.
+
+    What reads it is a kernel of attention with some models and engines, a whole block with others.
+    """
+    found, count = list[int](), 0
+    while True:
+        try:
+            near, far = (
+                handle.evaluate_generation_ops([count], batch_size=FULL, s=context)[0][1]
+                for context in PROBED
+            )
+        except (ValueError, IndexError):
+            break
+        if far > near:
+            found.append(count)
+        count += 1
+    if not found:
+        raise ValueError("no operator of a decoding step reads KV")
+    return found
 
 
 def _add(row: Any, parts: Any) -> None:
