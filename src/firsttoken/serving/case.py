@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firsttoken.serving import deployment as to
+from firsttoken.serving.result import ServingState
 from firsttoken.serving.timeline import Group, Timeline
 
 
@@ -18,6 +19,8 @@ class Case:
     ----------
     drawn : parameters, [P]; line : what changes with time.
     first : tick in which each report period begins, i8[B].
+    end : s from the twin's start at which the simulation ends.
+    begun : state from which it goes on; None: empty services at time 0.
     """
 
     system: to.System
@@ -26,6 +29,21 @@ class Case:
     first: to.Ints
     seed: int
     replication: int
+    end: float
+    begun: ServingState | None = None
+
+    @property
+    def sampled(self) -> tuple[int, int]:
+        """Seed and replication whose lengths of requests stand for all in flows."""
+        if self.begun is None:
+            return self.seed, self.replication
+        return self.begun.seed, self.begun.replication
+
+    def padded(self, rows: to.Floats, first: int = 0) -> to.Floats:
+        """Rows of ticks from one on as rows of all ticks; zeros before and after."""
+        whole = np.zeros((len(self.line.edges) - 1, *rows.shape[1:]))
+        whole[first : first + len(rows)] = rows
+        return whole
 
 
 @dataclass(frozen=True)

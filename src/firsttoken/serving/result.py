@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from firsttoken.serving.factory_simulate import FactoryState
+    from firsttoken.serving.requests_result import Snapshot
 
 Floats = NDArray[np.float64]
 
@@ -74,17 +79,18 @@ class FactoryResult:
 
     Attributes
     ----------
-    time : simulated, s; seed : of the replications.
+    time : simulated, s; begin : s from the twin's start; seed : of the replications.
     period : counts, [R, S, B, COUNTS].
     pools : counts, [R, A, B, POOL_COUNTS].
     latency : s at `PROBABILITIES` and mean, over requests, [R, S, 3, 5]; NaN: none.
     tenants : of each service: requests finished, those that reach all goals, [R, tenants, 2].
-    course : every tick of replication 0, [S, T, TICKS]; tick : s.
+    course : every tick of replication 0 from `begin` on, [S, T, TICKS]; tick : s.
     peak : highest power of the factory at any tick, W, [R].
     power, gpus : W of each pool and GPUs there are by step of the ports, [R, A, Q].
     """
 
     time: float
+    begin: float
     seed: int
     period: Floats
     pools: Floats
@@ -95,3 +101,23 @@ class FactoryResult:
     peak: Floats
     power: Floats
     gpus: Floats
+
+
+@dataclass(frozen=True)
+class ServingState:
+    """The services of a token factory at the end of a tick, in one replication.
+
+    Attributes
+    ----------
+    time : s from the twin's start.
+    seed, replication : that it was taken of.
+    fluid : of all services in modes `fluid` and `hybrid` together; None: there are none.
+    requests : of services in modes `requests` and `hybrid`, by row; none of a service that has
+        no replica at any time.
+    """
+
+    time: float
+    seed: int
+    replication: int
+    fluid: FactoryState | None = None
+    requests: Mapping[int, Snapshot] = field(default_factory=dict)

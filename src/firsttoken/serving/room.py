@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firsttoken.serving.training_run import TrainingOutcome
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
+    from firsttoken.twin.snapshots import Finder, State
     from firsttoken.twin.twin import Twin
 
 
@@ -66,20 +67,10 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         return Outcome(tuple(tables))
     from firsttoken.serving.kpi import Kpis
     from firsttoken.serving.kpi_ports import factory_ports
-    from firsttoken.serving.plan import layouts_of
 
     factory = twin.rooms["serving"][name]
     assert isinstance(factory, model.Serving)
-    layouts = layouts_of(compiled)
-    if any(service.engine.error >= 0 for service in compiled.services):
-        from firsttoken.serving.calibrated import calibrated
-
-        settings.say(f"calibrate {name}, {scenario}", 0, 0)
-        compiled = calibrated(compiled, layouts)
-    if any(service.engine.tables for service in compiled.services):
-        from firsttoken.serving.tables_pace import paced
-
-        compiled = paced(compiled, layouts)
+    compiled, layouts = laid_out(compiled, scenario, settings)
     trained = None
     if compiled.training:
         from firsttoken.serving.training_run import run_training
@@ -92,6 +83,41 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
     jobs = [table for table in tables if table.name == "serving_training"]
     tables += factory_tables(kpis, layouts, jobs, trace=factory.trace)
     return Outcome(tuple(tables), factory_ports(kpis, trained.ports if trained else {}))
+
+
+def prepared(
+    twin: Twin, name: str, resolve: Resolve, settings: Settings
+) -> tuple[System, list[Layouts]]:
+    """A token factory as it is simulated: compiled, laid out, calibrated.
+
+    Raises
+    ------
+    TwinError
+        If a reference cannot be resolved, or a file cannot be read.
+    InfeasibleError
+        If no layout reaches a service's goals.
+    """
+    from firsttoken.serving.compile import compile_factory
+
+    compiled = compile_factory(twin, name, resolve)
+    return laid_out(compiled, twin.scenario or "base", settings)
+
+
+def laid_out(compiled: System, scenario: str, settings: Settings) -> tuple[System, list[Layouts]]:
+    """A compiled factory with the layouts of its services, and what measured points say of them."""
+    from firsttoken.serving.plan import layouts_of
+
+    layouts = layouts_of(compiled)
+    if any(service.engine.error >= 0 for service in compiled.services):
+        from firsttoken.serving.calibrated import calibrated
+
+        settings.say(f"calibrate {compiled.name}, {scenario}", 0, 0)
+        compiled = calibrated(compiled, layouts)
+    if any(service.engine.tables for service in compiled.services):
+        from firsttoken.serving.tables_pace import paced
+
+        compiled = paced(compiled, layouts)
+    return compiled, layouts
 
 
 def _simulate(
@@ -153,4 +179,33 @@ def port_names(instance: Declared) -> tuple[str, ...]:
     return (*PORTS, *(f"{pool}_{port}" for pool in instance.accelerators for port in OF_POOL))
 
 
-ROOM = Room(name="serving", model=model.Serving, check=check, execute=execute, ports=port_names)
+def save(twin: Twin, name: str, resolve: Resolve, at: float, settings: Settings) -> State:
+    """The state of replication 0 of a token factory at a moment."""
+    from firsttoken.serving import states
+
+    return states.save(twin, name, resolve, at, settings)
+
+
+def forecast(
+    twin: Twin,
+    name: str,
+    resolve: Resolve,
+    finder: Finder,
+    until: float | None,
+    settings: Settings,
+) -> list[ResultTable]:
+    """Futures of a token factory from a saved state."""
+    from firsttoken.serving import states
+
+    return states.forecast(twin, name, resolve, finder, until, settings)
+
+
+ROOM = Room(
+    name="serving",
+    model=model.Serving,
+    check=check,
+    execute=execute,
+    ports=port_names,
+    save=save,
+    forecast=forecast,
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,9 +20,9 @@ from firsttoken.serving.case import Case, Served, groups_of
 from firsttoken.serving.factory_system import Corrections
 from firsttoken.serving.physics import hardware_of
 from firsttoken.serving.plan import Layouts
-from firsttoken.serving.result import FactoryResult, Floats
-from firsttoken.serving.simulate_fluid import corrections_of, serve_fluid
-from firsttoken.serving.simulate_requests import serve_requests, with_sample
+from firsttoken.serving.result import FactoryResult, Floats, ServingState
+from firsttoken.serving.simulate_fluid import corrections_of, serve_fluid, snapshot_fluid
+from firsttoken.serving.simulate_requests import serve_requests, snapshot_requests, with_sample
 from firsttoken.serving.timeline import Held, timeline
 
 
@@ -33,6 +34,8 @@ def simulate(
     layouts: Sequence[Layouts],
     held: Sequence[float] | None = None,
     power: Callable[[int, Floats], Floats] | None = None,
+    initial_state: ServingState | None = None,
+    until: float | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cancel: threading.Event | None = None,
@@ -47,6 +50,8 @@ def simulate(
     layouts : of the replicas of each service: its own, and those that prefill.
     held : GPUs of each pool that training has, [A]; power : W of training's GPUs and hosts,
         [T], of a replication and the edges of the ticks; None: nothing is trained.
+    initial_state : state from which all replications go on; None: empty services.
+    until : end, s from the twin's start, at the end of a tick; None: the horizon.
     threads, progress, cancel : as in `kernel.replicate.replicate`.
 
     Raises
@@ -59,7 +64,7 @@ def simulate(
         If it was cancelled.
     """
     check_tables(system.parameters, system.series)
-    run = _Run(system, layouts, replications, seed, cancel)
+    run = _Run(system, layouts, replications, seed, cancel, (initial_state, until))
     if held is not None and power is not None:
         run.held, run.trained = np.asarray(held, np.float64), power
     run.correct()
@@ -67,10 +72,48 @@ def simulate(
     return run.result()
 
 
+def snapshot(
+    system: to.System,
+    seed: int,
+    replication: int,
+    at: float,
+    *,
+    layouts: Sequence[Layouts],
+    held: Sequence[float] | None = None,
+    power: Callable[[int, Floats], Floats] | None = None,
+) -> ServingState:
+    """Run one replication to the end of a tick (s from the twin's start) and return its state."""
+    check_tables(system.parameters, system.series)
+    run = _Run(system, layouts, 1, seed, None, (None, at))
+    if held is not None and power is not None:
+        run.held, run.trained = np.asarray(held, np.float64), power
+    run.correct()
+    drawn = np.empty(len(system.parameters.code))
+    draw_parameters(system.parameters, seed, replication, drawn)
+    case = run.case(drawn, replication)
+    found = {}
+    for row, service in enumerate(system.services):
+        if service.mode != "fluid":
+            every = service.sample if service.mode == "hybrid" else 1
+            state = snapshot_requests(case, row, every=every)
+            found.update({} if state is None else {row: state})
+    return ServingState(at, seed, replication, snapshot_fluid(case, run.corrections), found)
+
+
 def tick_edges(system: to.System) -> Floats:
     """Edges of the ticks, s from the start, [T + 1]; the last tick may be short."""
     count = int(np.ceil(system.horizon / system.step - 1e-9))
     return np.asarray(np.minimum(np.arange(count + 1) * system.step, system.horizon))
+
+
+def between(system: to.System, begin: float, end: float) -> to.System:
+    """A factory whose results are those from a moment to an end, s from the twin's start."""
+
+    def cut(edges: Floats) -> Floats:
+        inside = edges[(edges > begin) & (edges < end)]
+        return np.concatenate([[begin], inside, [end]])
+
+    return replace(system, edges=cut(system.edges), port_edges=cut(system.port_edges))
 
 
 class _Run:
@@ -83,11 +126,17 @@ class _Run:
         replications: int,
         seed: int,
         cancel: threading.Event | None,
+        span: tuple[ServingState | None, float | None],
     ) -> None:
-        self.system, self.layouts, self.seed, self.cancel = system, layouts, seed, cancel
+        self.layouts, self.seed, self.cancel = layouts, seed, cancel
+        self.begun, until = span
         self.edges = tick_edges(system)
+        self.begin = 0.0 if self.begun is None else self.begun.time
+        self.end = system.horizon if until is None else until
+        system = self.system = between(system, self.begin, self.end)
+        self.ticks = slice(*np.searchsorted(self.edges, (self.begin - 1e-9, self.end - 1e-9)))
         services, pools = len(system.services), len(system.accelerators)
-        periods, ticks = len(system.edges) - 1, len(self.edges) - 1
+        periods, ticks = len(system.edges) - 1, self.ticks.stop - self.ticks.start
         self.period = np.zeros((replications, services, periods, of.COUNTS))
         self.pools = np.zeros((replications, pools, periods, of.POOL_COUNTS))
         shape = (replications, services, len(of.LATENCIES), len(of.PROBABILITIES) + 1)
@@ -112,7 +161,8 @@ class _Run:
 
     def result(self) -> FactoryResult:
         return FactoryResult(
-            time=self.system.horizon,
+            time=self.end - self.begin,
+            begin=self.begin,
             seed=self.seed,
             period=self.period,
             pools=self.pools,
@@ -129,19 +179,20 @@ class _Run:
         """Find what the fluid law of services misses, once, with every parameter at its mean."""
         rows = [i for i, service in enumerate(self.system.services) if service.mode != "requests"]
         if rows:
-            case = self._case(fixed_parameters(self.system.parameters), 0)
+            case = self.case(fixed_parameters(self.system.parameters), 0)
             self.corrections = {row: corrections_of(case, row) for row in rows}
 
-    def _case(self, drawn: Floats, r: int) -> Case:
+    def case(self, drawn: Floats, r: int) -> Case:
+        """A replication as the engines of the modes read it."""
         held, system = self._held(r), self.system
         line = timeline(system, drawn, self.layouts, held, self.edges, self.seed, r)
-        return Case(system, drawn, line, self.first, self.seed, r)
+        return Case(system, drawn, line, self.first, self.seed, r, self.end, self.begun)
 
     def _replication(self, r: int) -> None:
         system, held = self.system, self._held(r)
         drawn = np.empty(len(system.parameters.code))
         draw_parameters(system.parameters, self.seed, r, drawn)
-        case = self._case(drawn, r)
+        case = self.case(drawn, r)
         served = serve_fluid(case, self.corrections, self.cancel)
         for i, service in enumerate(system.services):
             if service.mode == "requests":
@@ -181,12 +232,14 @@ class _Run:
             ticks[:, of.HOSTS] = hosts * length
             energy = ticks[:, of.ENERGY] + ticks[:, of.HOSTS]
             ticks[:, of.COST] += energy * line.pue * line.energy_price
-            self.period[r, row] = found.period + np.add.reduceat(ticks, self.first, axis=0)
+            self.period[r, row] = found.period + np.add.reduceat(
+                ticks[: self.ticks.stop], self.first, axis=0
+            )
             self.latency[r, row] = found.latency
             self.tenants[row][r] = found.tenants
             if r == 0:
                 columns = (found.power + hosts, found.tokens, found.replicas[0], found.sequences)
-                self.course[row] = np.stack(columns, axis=-1)
+                self.course[row] = np.stack(columns, axis=-1)[self.ticks]
         self._pools(case, held, used, pool_power, r)
 
     def _pools(self, case: Case, held: Held, used: Floats, power: Floats, r: int) -> None:
@@ -209,8 +262,9 @@ class _Run:
         counts[..., of.POOL_COST] = (
             line.available * length * line.rent + energy * line.pue * line.energy_price
         )
-        self.pools[r] = np.add.reduceat(counts, self.first, axis=1)
-        self.peak[r] = power.sum(axis=0).max(initial=0.0)
+        stop = self.ticks.stop
+        self.pools[r] = np.add.reduceat(counts[:, :stop], self.first, axis=1)
+        self.peak[r] = power[:, self.ticks].sum(axis=0).max(initial=0.0)
         whole = np.diff(system.port_edges)
-        self.power[r] = np.add.reduceat(energy, self.port, axis=1) / whole
-        self.gpus[r] = np.add.reduceat(counts[..., of.THERE], self.port, axis=1) / whole
+        self.power[r] = np.add.reduceat(energy[:, :stop], self.port, axis=1) / whole
+        self.gpus[r] = np.add.reduceat(counts[:, :stop, of.THERE], self.port, axis=1) / whole

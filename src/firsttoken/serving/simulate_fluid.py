@@ -15,7 +15,13 @@ from firsttoken.serving.case import Case, Served, goals_of, groups_of
 from firsttoken.serving.factory_calibrate import calibrate
 from firsttoken.serving.factory_compile import compile_factory
 from firsttoken.serving.factory_sample import request_sampler
-from firsttoken.serving.factory_simulate import FactoryResult, simulate, weighted_quantile
+from firsttoken.serving.factory_simulate import (
+    FactoryResult,
+    FactoryState,
+    simulate,
+    snapshot,
+    weighted_quantile,
+)
 from firsttoken.serving.factory_system import (
     NONE,
     Class,
@@ -24,6 +30,7 @@ from firsttoken.serving.factory_system import (
     Pool,
     Scaling,
     Service,
+    System,
 )
 from firsttoken.serving.factory_tables import cut_lengths
 from firsttoken.serving.laws import law_of
@@ -68,16 +75,42 @@ def serve_fluid(
     rows = list(corrections)
     if not rows:
         return {}
-    services = [_service(case, row, corrections[row]) for row in rows]
-    compiled = compile_factory(services, _inputs(case, rows), case.system.step)
+    compiled = _compiled(case, corrections)
+    begun = case.begun.fluid if case.begun is not None else None
     # a call for each replication: its law and its inputs are its own
-    number = case.replication
-    found = simulate(compiled, 1, case.seed, number=number, threads=1, cancel=cancel)
-    first = np.cumsum([0, *(len(service.classes) for service in services)])
+    found = simulate(
+        compiled,
+        1,
+        case.seed,
+        number=case.replication,
+        initial_state=begun,
+        ticks=ticks_until(case, case.end) - (int(begun.state.tick[0]) if begun else 0),
+        threads=1,
+        cancel=cancel,
+    )
+    first = np.cumsum([0, *(len(case.system.services[row].streams) for row in rows)])
     return {
         row: _served(case, row, found, number, slice(first[number], first[number + 1]))
         for number, row in enumerate(rows)
     }
+
+
+def snapshot_fluid(case: Case, corrections: Mapping[int, Corrections]) -> FactoryState | None:
+    """State of the services that `corrections` has at the end of a case; None: there are none."""
+    if not corrections:
+        return None
+    ticks = ticks_until(case, case.end)
+    return snapshot(_compiled(case, corrections), case.seed, case.replication, ticks)
+
+
+def ticks_until(case: Case, end: float) -> int:
+    """Ticks from the twin's start to the one that reaches a moment, s."""
+    return int(np.searchsorted(case.line.edges[1:], end - 1e-9)) + 1
+
+
+def _compiled(case: Case, corrections: Mapping[int, Corrections]) -> System:
+    services = [_service(case, row, found) for row, found in corrections.items()]
+    return compile_factory(services, _inputs(case, list(corrections)), case.system.step)
 
 
 def corrections_of(case: Case, row: int) -> Corrections:
@@ -110,7 +143,7 @@ def _service(case: Case, row: int, corrections: Corrections) -> Service:
     goals = goals_of(service, case.drawn)
     classes = []
     for stream in service.streams:
-        sample = sample_of(case.system, stream, case.drawn, case.seed, case.replication)
+        sample = sample_of(case.system, stream, case.drawn, *case.sampled)
         lengths = cut_lengths(sample.prompt, sample.output, sample.cached)
         spread = dispersion_of(stream, case.drawn)
         classes.append(Class(stream.name, lengths, stream.priority, spread, *goals))
@@ -189,7 +222,7 @@ def by_priority(service: to.Service) -> list[to.Stream]:
 
 def _served(case: Case, row: int, found: FactoryResult, number: int, classes: slice) -> Served:
     """The engine's columns as those of the room."""
-    rows, dt = found.rows[0, number], found.dt
+    rows, dt = case.padded(found.rows[0, number], found.first), found.dt
     ticks = np.zeros((len(rows), of.COUNTS))
     for column, source in SUMS:
         ticks[:, column] = rows[:, source]
@@ -221,7 +254,7 @@ def _served(case: Case, row: int, found: FactoryResult, number: int, classes: sl
 
 def _mean_prompt(case: Case, stream: to.Stream) -> tuple[float, float]:
     """Mean tokens of a prompt, and of its part that is known."""
-    sample = sample_of(case.system, stream, case.drawn, case.seed, case.replication)
+    sample = sample_of(case.system, stream, case.drawn, *case.sampled)
     return float(sample.prompt.mean()), float(sample.cached.mean())
 
 

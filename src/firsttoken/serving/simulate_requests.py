@@ -15,8 +15,8 @@ from firsttoken.serving.arrivals import traffic_of
 from firsttoken.serving.case import Case, Served, goals_of, groups_of
 from firsttoken.serving.laws import law_of
 from firsttoken.serving.perf_speculation import accepted_tokens
-from firsttoken.serving.requests_result import QUANTILES, RequestResult
-from firsttoken.serving.requests_simulate import simulate
+from firsttoken.serving.requests_result import QUANTILES, RequestResult, Snapshot
+from firsttoken.serving.requests_simulate import simulate, snapshot
 from firsttoken.serving.requests_system import (
     CAP,
     COUNT,
@@ -29,6 +29,7 @@ from firsttoken.serving.requests_system import (
     Tenant,
 )
 from firsttoken.serving.timeline import Group
+from firsttoken.twin.findings import Finding, TwinError
 
 SHOWN = [QUANTILES.index(share) for share in of.PROBABILITIES]
 
@@ -49,6 +50,37 @@ def serve_requests(
     BalanceError
         If requests, tokens, blocks or energy do not balance.
     """
+    system = _system(case, row, every)
+    if system is None:
+        return nothing(case, row, 1 if case.system.services[row].prefill is None else 2)
+    begun = None
+    if case.begun is not None:
+        begun = case.begun.requests.get(row)
+        if begun is None:
+            name = case.system.services[row].name
+            what = f"the state has no requests of {name!r}, which had no replica then"
+            raise TwinError(Finding(what, "", "begin at the twin's start", name, "snapshot"))
+    found = simulate(
+        system,
+        1,
+        case.seed,
+        initial_state=begun,
+        horizon=case.end,
+        threads=1,
+        cancel=cancel,
+        first=case.replication,
+    )
+    return _served(case, row, found)
+
+
+def snapshot_requests(case: Case, row: int, *, every: int = 1) -> Snapshot | None:
+    """State of one service (by its row) at the end of a case; None if it never has a replica."""
+    system = _system(case, row, every)
+    return None if system is None else snapshot(system, case.seed, case.replication, case.end)
+
+
+def _system(case: Case, row: int, every: int) -> System | None:
+    """A service as the request engine reads it; None if it never has a replica."""
     service = case.system.services[row]
     own, prefill = groups_of(case.line, row)
     groups = [own] if prefill is None else [prefill, own]
@@ -58,9 +90,9 @@ def serve_requests(
         groups = [thinned(group, every) for group in groups]
         part = np.divide(groups[-1].count, whole, out=np.zeros_like(whole), where=whole > 0.0)
     if not all(group.count.max() >= 1.0 for group in groups):
-        return nothing(case, row, len(groups))
+        return None
     goals = goals_of(service, case.drawn)
-    system = System(
+    return System(
         pool=_pool(case, service, groups[0]),
         decode=None if prefill is None else _pool(case, service, groups[1]),
         traffic=traffic_of(case, row, part),
@@ -72,8 +104,6 @@ def serve_requests(
         edges=case.system.edges,
         key=entity_key(f"serving.{case.system.name}.services.{service.name}"),
     )
-    found = simulate(system, 1, case.seed, threads=1, cancel=cancel, first=case.replication)
-    return _served(case, row, found)
 
 
 def thinned(group: Group, every: int) -> Group:
@@ -167,11 +197,12 @@ def _changes(case: Case, groups: list[Group]) -> Iterator[Change]:
 def _served(case: Case, row: int, found: RequestResult) -> Served:
     """The engine's results as those of the room; its last pool decodes."""
     length = np.diff(case.line.edges)
+    running, replicas = case.padded(found.running[0, -1]), case.padded(found.replicas[0].T).T
     ticks = np.zeros((len(length), of.COUNTS))
-    ticks[:, of.OUTPUT] = found.decoded[0].sum(axis=0) * length
-    ticks[:, of.SEQUENCES] = found.running[0, -1] * length
-    ticks[:, of.WAITING] = found.waiting[0].sum(axis=0) * length
-    ticks[:, of.REPLICA_SECONDS] = found.replicas[0, -1] * length
+    ticks[:, of.OUTPUT] = case.padded(found.decoded[0].sum(axis=0)) * length
+    ticks[:, of.SEQUENCES] = running * length
+    ticks[:, of.WAITING] = case.padded(found.waiting[0].sum(axis=0)) * length
+    ticks[:, of.REPLICA_SECONDS] = replicas[-1] * length
     period = np.add.reduceat(ticks, case.first, axis=0)
     for column, counts in (
         (of.ARRIVED, found.period_arrived),
@@ -187,16 +218,14 @@ def _served(case: Case, row: int, found: RequestResult) -> Served:
     thrown = float(found.preempted[0].sum() + found.restarted[0].sum())
     period[:, of.THROWN] = share * thrown
     period[:, of.REFUSED] = share * float(found.refused[0].sum())
-    prefill = found.replicas.shape[1] > 1
-    replicas = found.replicas[0][::-1] if prefill else found.replicas[0]
     return Served(
         period=period,
         latency=_latencies(found),
         tenants=np.stack([found.finished[0], found.good[0]], axis=-1).astype(np.float64),
-        power=found.power[0].sum(axis=0),
+        power=case.padded(found.power[0].sum(axis=0)),
         tokens=ticks[:, of.OUTPUT] / length,
-        sequences=found.running[0, -1],
-        replicas=replicas,
+        sequences=running,
+        replicas=replicas[::-1],
     )
 
 

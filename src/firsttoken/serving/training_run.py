@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from firsttoken.serving.training_compile import compile_training
 from firsttoken.serving.training_engine import must_compile
 from firsttoken.serving.training_kpi import Costs, TrainingKpis, port_samples, training_tables
 from firsttoken.serving.training_simulate import (
+    TrainingState,
     TrainingSystem,
     course_of_power,
     prices,
@@ -37,6 +39,7 @@ class TrainingOutcome:
     ports : `power` (W), `tokens` (token/s), `gpus` held, of all jobs together, f8[R, B] each.
     held : GPUs that jobs hold, spares included, by pool.
     systems : the compiled jobs; seed : of the run; kpis : of each job, see `training_kpi.figures`.
+    begun : states from which jobs go on, by the path of the job.
     """
 
     tables: tuple[ResultTable, ...]
@@ -45,6 +48,7 @@ class TrainingOutcome:
     systems: tuple[TrainingSystem, ...]
     seed: int
     kpis: tuple[TrainingKpis, ...]
+    begun: Mapping[str, TrainingState] = field(default_factory=dict)
 
     def course(self, replication: int, edges: Floats) -> Floats:
         """Power of all jobs, W, in steps as fine as one likes: with the dips of checkpoints.
@@ -55,22 +59,31 @@ class TrainingOutcome:
 
         Returns
         -------
-        f8[S]
+        f8[S]; zeros before the state that jobs go on from.
         """
         total = np.zeros(len(edges) - 1)
         for system in self.systems:
-            total += course_of_power(system, self.seed, replication, edges)[0]
+            begun = self.begun.get(system.name)
+            first = 0 if begun is None else int(np.searchsorted(edges, begun.time - 1e-9))
+            power, _ = course_of_power(system, self.seed, replication, edges[first:], begun)
+            total[first:] += power
         return total
 
 
 def run_training(
-    twin: Twin, name: str, resolve: Resolve, settings: Settings, edges: Floats
+    twin: Twin,
+    name: str,
+    resolve: Resolve,
+    settings: Settings,
+    edges: Floats,
+    begun: Mapping[str, TrainingState] | None = None,
 ) -> TrainingOutcome:
     """Compile and simulate the training jobs of one token factory, in the order given.
 
     Parameters
     ----------
     edges : of the report periods, s from the twin's start, f8[B + 1].
+    begun : states from which jobs go on, by the path of the job; None: their own starts.
 
     Raises
     ------
@@ -80,8 +93,6 @@ def run_training(
     factory = twin.rooms["serving"][name]
     assert isinstance(factory, model.Serving)
     scenario = twin.scenario or "base"
-    horizon = float(edges[-1])
-    moments = np.append(np.arange(0.0, horizon - 1e-6, min(MOMENT, horizon)), horizon)
     held: dict[str, float] = {}
     found: dict[str, list[ResultTable]] = {}
     ports: dict[str, Floats] = {}
@@ -89,17 +100,13 @@ def run_training(
     all_kpis: list[TrainingKpis] = []
     if must_compile():
         settings.say("compile the simulation, once", 0, 0)
-    for job, declared in factory.training.items():
-        pool = declared.on or next(iter(factory.accelerators), "")
-        taken = held.get(pool, 0.0)
-        system = compile_training(
-            twin, name, job, resolve, moments=moments, edges=edges, taken=taken
-        )
+    for job, system in compiled_jobs(twin, name, resolve, edges, held):
         what = f"train {job}, {scenario}"
         result = simulate_training(
             system,
             twin.replications,
             twin.seed,
+            (begun or {}).get(system.name),
             threads=settings.threads,
             progress=lambda done, total, what=what: settings.say(what, done, total),  # type: ignore[misc]
             cancel=settings.cancel,
@@ -110,7 +117,6 @@ def run_training(
             found.setdefault(table.name, []).append(table)
         for port, samples in port_samples(kpis).items():
             ports[port] = ports.get(port, 0.0) + np.nan_to_num(samples)
-        held[pool] = taken + system.held
         systems.append(system)
         all_kpis.append(kpis)
         inputs = input_table(
@@ -124,7 +130,33 @@ def run_training(
         )
         found.setdefault(inputs.name, []).append(inputs)
     tables = tuple(_joined(several) for several in found.values())
-    return TrainingOutcome(tables, ports, held, tuple(systems), twin.seed, tuple(all_kpis))
+    return TrainingOutcome(
+        tables, ports, held, tuple(systems), twin.seed, tuple(all_kpis), begun or {}
+    )
+
+
+def compiled_jobs(
+    twin: Twin, name: str, resolve: Resolve, edges: Floats, held: dict[str, float]
+) -> Iterator[tuple[str, TrainingSystem]]:
+    """The training jobs of a factory, compiled in the order given.
+
+    Parameters
+    ----------
+    edges : of the report periods, s from the twin's start.
+    held : filled with the GPUs that jobs hold, by pool.
+    """
+    factory = twin.rooms["serving"][name]
+    assert isinstance(factory, model.Serving)
+    horizon = twin.end - twin.start
+    moments = np.append(np.arange(0.0, horizon - 1e-6, min(MOMENT, horizon)), horizon)
+    for job, declared in factory.training.items():
+        pool = declared.on or next(iter(factory.accelerators), "")
+        taken = held.get(pool, 0.0)
+        system = compile_training(
+            twin, name, job, resolve, moments=moments, edges=edges, taken=taken
+        )
+        held[pool] = taken + system.held
+        yield job, system
 
 
 def _joined(tables: list[ResultTable]) -> ResultTable:

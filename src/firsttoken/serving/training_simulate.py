@@ -265,22 +265,27 @@ def snapshot(system: TrainingSystem, seed: int, replication: int, at: float) -> 
 
 
 def course_of_power(
-    system: TrainingSystem, seed: int, replication: int, edges: Floats
+    system: TrainingSystem,
+    seed: int,
+    replication: int,
+    edges: Floats,
+    initial_state: TrainingState | None = None,
 ) -> tuple[Floats, Floats]:
     """Power of the GPUs that a job holds and of their hosts, on a grid as fine as one likes.
 
     Parameters
     ----------
     edges : s from the twin's start, rising, f8[S + 1], within the simulated time.
+    initial_state : state to go on from, no later than the first edge; None: the job's own start.
 
     Returns
     -------
     Mean power of each step, W, f8[S], with the dips of checkpoints and failures; and counts,
     f8[S, COUNTS].
     """
-    drawn = Replication(system, seed, replication, None)
+    drawn = Replication(system, seed, replication, initial_state)
     kinds = np.zeros(len(system.kinds))
-    if edges[0] > 0:
+    if edges[0] > drawn.state[of.TIME]:
         counts = np.zeros((len(system.edges) - 1, of.COUNTS))
         drawn.advance(float(edges[0]), system.edges, counts, kinds)
     fine = np.zeros((len(edges) - 1, of.COUNTS))
@@ -351,7 +356,9 @@ class Replication:
             self.state = fresh_state(first)
             self.repairs = np.zeros(int(nodes) + 1)
         else:
-            self.state, self.repairs = state.state.copy(), state.repairs.copy()
+            self.state, self.repairs = state.state.copy(), np.zeros(int(nodes) + 1)
+            broken = state.repairs[: int(state.state[of.BROKEN])][: int(nodes) + 1]
+            self.repairs[: len(broken)], self.state[of.BROKEN] = broken, len(broken)
 
     def advance(self, end: float, edges: Floats, out: Floats, kinds: Floats) -> None:
         """Run to `end` and add to the counts; raises `BalanceError` if books do not balance."""
