@@ -141,7 +141,7 @@ def save_state(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Simulate one replication of every line and site up to a day, and write their states.
+    """Simulate one replication of all that has states up to a day, and write their states.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def forecast(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Run:
-    """Simulate many futures of lines and sites from a file of states, and write a run folder.
+    """Simulate many futures of what has states from a file of them, and write a run folder.
 
     Parameters
     ----------

@@ -156,7 +156,9 @@ def simulate(
     save: Annotated[
         Path | None,
         typer.Option(
-            "--save", metavar="FILE", help="Write the state of lines and sites at --until to FILE."
+            "--save",
+            metavar="FILE",
+            help="Write the state of lines, sites and token factories at --until to FILE.",
         ),
     ] = None,
     from_: Annotated[
@@ -171,9 +173,9 @@ def simulate(
 ) -> None:
     """Simulate only: what can happen, as P10, P50, P80 and P90 of everything.
 
-    With --save, one replication runs until a day and the state of its lines and sites is kept. With
-    --from, all replications start from such a state: what will be finished when, which orders will
-    be on time, what a site will take.
+    With --save, one replication runs until a day and the state of its lines, sites and token
+    factories is kept. With --from, all replications start from such a state: what will be finished
+    when, which orders will be on time, what a site will take, what a factory will serve.
     """
     if until is None and save is None and from_ is None:
         _execute(("simulate",), twin, scenario, replications, seed, out, threads, json)

@@ -58,7 +58,7 @@ class StateOptions:
 
 
 def save(asked: StateOptions, path: Path, start: Path | None) -> None:
-    """Save the state of lines and sites at a day, and say where it lies.
+    """Save the state of lines, sites and token factories at a day, and say where it lies.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def save(asked: StateOptions, path: Path, start: Path | None) -> None:
 
 
 def forecast(asked: StateOptions, start: Path | None) -> None:
-    """Forecast from a saved state, and print bands and orders of lines, figures of sites.
+    """Forecast from a saved state, and print bands and orders of lines, figures of all else.
 
     Raises
     ------
@@ -131,6 +131,7 @@ def _forecast_json(done: Run) -> None:
         "forecast": _rows(results, "line_forecast"),
         "orders": _rows(results, "line_forecast_orders"),
         "sites": _rows(results, "facility_summary"),
+        "factories": _rows(results, "serving_summary"),
     }
     print(json.dumps(finite(document), indent=2, ensure_ascii=False))
 
@@ -149,18 +150,19 @@ def _forecast_text(results: Results) -> None:
             f"P90 {figure(last['p90'])} {last['unit']}\n"
         )
     _print_orders(_rows(results, "line_forecast_orders"))
-    _print_sites(_rows(results, "facility_summary"), results.run.replications)
+    for kind, table in (("site", "facility_summary"), ("factory", "serving_summary")):
+        _print_figures(_rows(results, table), kind, results.run.replications)
 
 
-def _print_sites(rows: list[Row], futures: int) -> None:
-    """Headline figures of each site from its state on."""
-    for site in dict.fromkeys(row["site"] for row in rows):
+def _print_figures(rows: list[Row], kind: str, futures: int) -> None:
+    """Headline figures of each site or token factory (`kind`) from its state on."""
+    for name in dict.fromkeys(row[kind] for row in rows):
         table = _table(("",), ("P10", "P50", "P80", "P90"))
         for row in rows:
-            if row["site"] == site:
+            if row[kind] == name:
                 cells, unit = output.figures_of(row)
                 table.add_row(row["label"], *cells, unit)
-        _print(f"{site}: {futures:,} futures", table)
+        _print(f"{name}: {futures:,} futures", table)
         print()
 
 

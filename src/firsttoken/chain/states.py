@@ -1,4 +1,4 @@
-"""States of a twin's lines and sites: taken at a moment, and what can follow from them.
+"""States of lines, sites and token factories: taken at a moment, and what can follow from them.
 
 What they need of other rooms is simulated first, as in a run.
 """
@@ -26,7 +26,7 @@ Instance = tuple[str, str]
 
 
 def save_states(twin: Twin, until: str, path: Path, settings: Settings) -> None:
-    """Simulate one replication of every line and site up to a day, and write the states to a file.
+    """Simulate one replication of all that has states up to a day, and write the states to a file.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def save_states(twin: Twin, until: str, path: Path, settings: Settings) -> None:
     Raises
     ------
     UsageError
-        If the twin has neither, or the date is none or lies outside of the twin's time.
+        If the twin has none, or the date is none or lies outside of the twin's time.
     TwinError
         If the twin has errors, or a line comes to a standstill.
     """
@@ -53,7 +53,7 @@ def save_states(twin: Twin, until: str, path: Path, settings: Settings) -> None:
 def forecast_states(
     twin: Twin, path: Path, until: str | None, settings: Settings
 ) -> list[ResultTable]:
-    """Simulate many futures of every line and site from the states in a file.
+    """Simulate many futures of all that has states from the states in a file.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def forecast_states(
     UsageError
         If there is no such file, nothing has states, or the forecast ends before it begins.
     TwinError
-        If the twin has errors, or the states belong to other lines or sites.
+        If the twin has errors, or the states belong to others.
     """
     from firsttoken.twin.snapshots import Finder, load_snapshots
 
@@ -109,8 +109,8 @@ def _with_states(twin: Twin, settings: Settings) -> Iterator[tuple[str, str, Res
     """
     able = {instance for instance in instances(twin) if twin.registry[instance[0]].save is not None}
     if not able:
-        what = "only lines and sites have states to save and start from"
-        raise UsageError(f"{twin.name} has no line and no site: {what}")
+        what = "only these have states to save and start from"
+        raise UsageError(f"{twin.name} has no line, no site and no token factory: {what}")
     findings = Findings()
     check_twin(twin, findings)
     findings.raise_if_errors()
