@@ -46,6 +46,28 @@ def test_a_factory_has_its_sections(tmp_path: Path, report: str) -> None:
     assert ("mean of the hour" in text) == (report == "hour")
 
 
+JOB = {
+    "model": "llama3_1_8b",
+    "gpus": 32,
+    "batch": 128,
+    "sequence": 4096,
+    "step_time": "4 s",
+}
+
+
+def test_a_factory_that_only_trains_leads_with_training(tmp_path: Path) -> None:
+    """Two hours of steps of 4 s: 1800 less five minutes of start, 524,288 tokens each."""
+    changes = {"services": {}, "training": {"job": JOB}, "report": "hour", "step": "60 s"}
+    page = page_of(tmp_path, factory(**changes), horizon="2 hour")
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "Job trains" in text
+    assert "in 1.73k steps" in text or "in 1.72k steps" in text
+    assert "Medians of each training job" in text
+    assert "Job: tokens trained a second, stops included" in text
+    assert "Medians of each service" not in text
+    assert "Nothing is served" not in text
+
+
 def test_a_curve_names_its_dots_and_keeps_marks_apart() -> None:
     x = [float(i) for i in range(100)]
     y = [2.0 * i for i in x]

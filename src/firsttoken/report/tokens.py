@@ -22,6 +22,14 @@ _HEADS = (
     *("Service", "Tokens/s", "Reach all goals", "TTFT, P95", "TPOT, P95", "GPUs"),
     *("Tokens/s a GPU", "J a token", "USD for a million"),
 )
+_OF_JOB = (
+    *("steps", "tokens", "throughput", "ettr", "mfu", "time_to_train", "energy", "token_energy"),
+    *("cost", "failures"),
+)
+_JOB_HEADS = (
+    *("Job", "Steps", "Tokens", "Tokens/s", "ETTR", "MFU", "Time to train", "Energy"),
+    *("J a token", "USD", "Failures"),
+)
 _COURSES = {"power": "Power of GPUs and hosts", "tokens_per_mw": "Output tokens/s of a megawatt"}
 _SERVICES = {"attained": "Requests that reach all goals, %", "tokens": "Output tokens/s"}
 _MOST = 6
@@ -69,8 +77,12 @@ def _factory(reading: Reading, factory: str, alone: bool) -> Section:
     section.cards += [_job_card(reading, factory, name) for name in jobs[:_MOST]]
     periods = reading.rows("serving_period", factory=factory)
     groups = by(periods, "service", "metric")
-    main = groups.get(("", "tokens"), [])
-    section.figures += _main(reading, main)
+    trained = by(reading.rows("serving_training_period", factory=factory), "job", "metric")
+    section.figures += _main(reading, groups.get(("", "tokens"), []), "Output tokens a second")
+    if not services:
+        for job in jobs[:_MOST]:
+            name = f"{formats.label(job)}: tokens trained a second, stops included"
+            section.figures += _main(reading, trained.get((job, "throughput"), []), name)
     for metric, name in _COURSES.items():
         section.figures += _half(groups.get(("", metric), []), name)
     for service in services[:_MOST]:
@@ -78,7 +90,11 @@ def _factory(reading: Reading, factory: str, alone: bool) -> Section:
             title = name if len(services) == 1 else f"{formats.label(service)}: {name.lower()}"
             if metric != "tokens" or len(services) > 1:
                 section.figures += _half(groups.get((service, metric), []), title)
+    for job in jobs[:_MOST] if services else []:
+        name = f"{formats.label(job)}: tokens trained a second"
+        section.figures += _half(trained.get((job, "throughput"), []), name)
     section.tables += _tables(reading, factory, services)
+    section.tables += _job_tables(reading, factory, jobs)
     return section
 
 
@@ -91,6 +107,9 @@ def _services(reading: Reading, factory: str, kpi: str) -> list[str]:
 
 def _title(reading: Reading, factory: str, figures: dict[str, Row]) -> str:
     made, power = figures.get("tokens"), figures.get("power")
+    jobs = _services(reading, factory, "step_time")
+    if made is None and jobs:
+        return _trained(reading, factory, jobs)
     if made is None or power is None:
         return "Nothing is served in the time simulated"
     text = f"{formats.number(made['p50'])} output tokens a second on "
@@ -107,6 +126,23 @@ def _title(reading: Reading, factory: str, figures: dict[str, Row]) -> str:
         return f"{text}; all requests reach their goals"
     of = "" if len(shares) == 1 else f" of {formats.words(worst)}, the least,"
     return f"{text}; {formats.share(shares[worst])} of the requests{of} reach their goals"
+
+
+def _trained(reading: Reading, factory: str, jobs: list[str]) -> str:
+    """What training comes to where nothing is served."""
+    found = [_figures(reading, factory, job) for job in jobs]
+    total = sum(float(one["tokens"]["p50"]) for one in found if "tokens" in one)
+    of = f"{len(jobs)} jobs train" if len(jobs) > 1 else f"{formats.label(jobs[0])} trains"
+    text = f"{of} {formats.number(total)} tokens"
+    if len(jobs) == 1 and "steps" in found[0]:
+        text += f" in {formats.number(found[0]['steps']['p50'])} steps"
+    shares = [float(one["ettr"]["p50"]) / 100.0 for one in found if "ettr" in one]
+    if shares:
+        least = "" if len(jobs) == 1 else " or more"
+        text += f"; {formats.share(min(shares))}{least} of the time counts (ETTR)"
+    if len(jobs) == 1 and "time_to_train" in found[0]:
+        text += f"; done after {formats.quantity(found[0]['time_to_train']['p50'], 'day')}"
+    return text
 
 
 def _card(reading: Reading, factory: str, service: str) -> Card:
@@ -137,11 +173,16 @@ def _job_card(reading: Reading, factory: str, job: str) -> Card:
     return Card(formats.label(job), value, "tokens trained a second, stops included", facts)
 
 
+_BARE = {"each": "", "token": ""}
+
+
 def _said(row: Row) -> str:
     """A figure with its unit; counts without."""
     unit = str(row["unit"])
     text = formats.number(row["p50"])
-    short = {"J/token": " J", "gpu": "", "token/s": "", "%": " %", "USD": ""}.get(unit, f" {unit}")
+    short = {"J/token": " J", "gpu": "", "token/s": "", "%": " %", "USD": "", **_BARE}.get(
+        unit, f" {unit}"
+    )
     return text + short
 
 
@@ -180,7 +221,7 @@ def _known(rows: list[Row]) -> list[Row]:
     )
 
 
-def _main(reading: Reading, rows: list[Row]) -> list[Figure]:
+def _main(reading: Reading, rows: list[Row], name: str) -> list[Figure]:
     known = _known(rows)
     if len(known) < 2:
         return []
@@ -188,7 +229,7 @@ def _main(reading: Reading, rows: list[Row]) -> list[Figure]:
     return [
         figure(
             lambda width: _draw(known, width),
-            "Output tokens a second",
+            name,
             f"mean of the {word}; {reading.run.replications:,} replications, "
             f"scenario {reading.base}",
             table=quantile_table(known, "token/s"),
@@ -216,7 +257,8 @@ def _tables(reading: Reading, factory: str, services: list[str]) -> list[DataTab
         cells = [_said(found[kpi]) if kpi in found else "–" for kpi in _OF_SERVICE]
         rows.append((formats.label(service), *cells))
     numeric = frozenset(range(1, len(_HEADS)))
-    tables = [DataTable(_HEADS, rows, numeric, caption="Medians of each service", opened=True)]
+    caption = "Medians of each service"
+    tables = [DataTable(_HEADS, rows, numeric, caption=caption, opened=True)] if rows else []
     replicas = reading.rows("serving_replicas", factory=factory)
     if replicas:
         heads = (
@@ -239,6 +281,36 @@ def _tables(reading: Reading, factory: str, services: list[str]) -> list[DataTab
         ]
         said = "One replica: GPUs, weights on each, room for KV, a step of one sequence"
         tables.append(DataTable(heads, made, frozenset({4, 5, 6, 7}), caption=said))
+    return tables
+
+
+def _job_tables(reading: Reading, factory: str, jobs: list[str]) -> list[DataTable]:
+    """Training jobs side by side, and where their GPU-hours go."""
+    if not jobs:
+        return []
+    rows = []
+    for job in jobs:
+        found = _figures(reading, factory, job)
+        cells = [_said(found[kpi]) if kpi in found else "–" for kpi in _OF_JOB]
+        rows.append((formats.label(job), *cells))
+    numeric = frozenset(range(1, len(_JOB_HEADS)))
+    caption = "Medians of each training job"
+    tables = [DataTable(_JOB_HEADS, rows, numeric, caption=caption, opened=True)]
+    spent = reading.rows("serving_training_time", factory=factory)
+    hours = [
+        (
+            formats.label(str(row["job"])),
+            formats.sentence(str(row["label"])),
+            formats.number(row["p50"]),
+            f"{formats.number(row['share'])} %",
+        )
+        for row in spent
+        if row["p50"] > 0
+    ]
+    heads = ("Job", "GPUs", "GPU-hours", "Share")
+    if hours:
+        said = "Where the GPU-hours of training go"
+        tables.append(DataTable(heads, hours, frozenset({2, 3}), caption=said))
     return tables
 
 

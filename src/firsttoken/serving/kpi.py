@@ -99,7 +99,10 @@ def power_units(compiled: to.System) -> tuple[tuple[str, float], tuple[str, floa
 
 
 def summary_table(kpis: Kpis, jobs: Sequence[ResultTable] = ()) -> ResultTable:
-    """Headline figures of the whole time; `jobs` hold those of training, which follow."""
+    """Headline figures of the whole time; `jobs` hold those of training.
+
+    Training comes first where nothing is served, else last.
+    """
     rows = Rows(
         "serving_summary",
         "Headline figures of each token factory and of its services over the whole time.",
@@ -121,16 +124,22 @@ def summary_table(kpis: Kpis, jobs: Sequence[ResultTable] = ()) -> ResultTable:
                 **{key: float(value) for key, value in spread(samples).items()},
             )
 
+    def add_jobs() -> None:
+        for table in jobs:
+            for row in range(len(table)):
+                cell = {column: values[row] for column, values in table.columns.items()}
+                job = str(cell.pop("job"))
+                cell["kpi"] = f"{kpis.name}.{job}.{cell['kpi']}"
+                cell["label"] = f"{kpis.prefix}{job}: {cell['label']}"
+                rows.add(**cell, service=job)
+
+    if not kpis.services:
+        add_jobs()
     add("", _factory_figures(kpis))
     for row, name in enumerate(kpis.services):
         add(name, _service_figures(kpis, row))
-    for table in jobs:
-        for row in range(len(table)):
-            cell = {column: values[row] for column, values in table.columns.items()}
-            job = str(cell.pop("job"))
-            cell["kpi"] = f"{kpis.name}.{job}.{cell['kpi']}"
-            cell["label"] = f"{kpis.prefix}{job}: {cell['label']}"
-            rows.add(**cell, service=job)
+    if kpis.services:
+        add_jobs()
     return rows.table()
 
 
@@ -140,10 +149,17 @@ def _factory_figures(kpis: Kpis) -> Iterator[Figure]:
     energy = pools[:, :, of.POOL_ENERGY].sum(axis=1)
     output = total[:, :, of.OUTPUT].sum(axis=1)
     there = pools[:, :, of.THERE].sum(axis=1)
-    yield "tokens", "output tokens", "token/s", output / time
+    if kpis.services:
+        yield "tokens", "output tokens", "token/s", output / time
     yield "power", "power of GPUs and hosts, mean", watt, energy / time / power_unit
     yield "peak_power", "highest power", watt, kpis.result.peak / power_unit
-    yield "tokens_per_mw", "output tokens of a megawatt", "token/s/MW", ratio(output, energy / MEGA)
+    if kpis.services:
+        yield (
+            "tokens_per_mw",
+            "output tokens of a megawatt",
+            "token/s/MW",
+            ratio(output, energy / MEGA),
+        )
     yield "energy", "energy of GPUs and hosts", joule, energy / energy_unit
     yield "gpus", "GPUs, mean", "gpu", there / time
     used = pools[:, :, of.USED].sum(axis=1) + pools[:, :, of.TRAINED].sum(axis=1)
@@ -232,9 +248,10 @@ def _factory_periods(kpis: Kpis) -> Iterator[tuple[str, str, Floats]]:
     length = np.diff(kpis.system.edges)
     energy = kpis.result.pools[..., of.POOL_ENERGY].sum(axis=1)
     output = kpis.result.period[..., of.OUTPUT].sum(axis=1)
-    yield "tokens", "token/s", output / length
+    if kpis.services:
+        yield "tokens", "token/s", output / length
+        yield "tokens_per_mw", "token/s/MW", ratio(output, energy / MEGA)
     yield "power", kpis.watt[0], energy / length / kpis.watt[1]
-    yield "tokens_per_mw", "token/s/MW", ratio(output, energy / MEGA)
     yield "gpus", "gpu", kpis.result.pools[..., of.THERE].sum(axis=1) / length
     cost = kpis.result.pools[..., of.POOL_COST].sum(axis=1)
     if cost.any():

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import training_state as of
 from firsttoken.serving.kpi import Figure, ratio
 from firsttoken.serving.training_simulate import TrainingResult, TrainingSystem, power_of
@@ -117,12 +118,21 @@ def figures(kpis: TrainingKpis) -> Iterator[Figure]:
     mfu = law.flops / (result.seconds * kpis.gpus * law.peak)
     yield "mfu", "model FLOPs utilisation, BF16", "%", 100.0 * mfu
     yield "ettr", "effective training time (ETTR)", "%", 100.0 * ratio(good(found), active)
+    each = float(fixed_parameters(kpis.system.parameters)[kpis.system.rows.tokens])
+    yield "steps", "steps, those done again not counted", "each", tokens / each
     yield "tokens", "tokens trained", "token", tokens
     time = active / kpis.gpus
     yield "throughput", "tokens trained per time, stops included", "token/s", ratio(tokens, time)
-    if not np.isnan(result.finish).all():
+    if not np.isnan(result.finish).all() and kpis.system.edges[0] == 0.0:
         reached = np.where(np.isnan(result.finish), np.nan, time / DAY)
         yield "time_to_train", "time to train", "day", reached
+    yield "energy", "energy of GPUs and hosts", "MWh", found[:, of.ENERGY] / MWH
+    yield "token_energy", "energy per token", "J/token", ratio(found[:, of.ENERGY], tokens)
+    cost = kpis.spent().sum(axis=1)
+    if cost.any():
+        yield "cost", "cost", "USD", cost
+        million = ratio(cost, tokens / 1e6)
+        yield "token_cost", "cost per million tokens", "USD", million
     yield "failures", "failures", "each", found[:, of.FAILURES]
     if found[:, of.FAILURES].any():
         between = ratio(time / HOUR, found[:, of.FAILURES])
@@ -131,13 +141,6 @@ def figures(kpis: TrainingKpis) -> Iterator[Figure]:
     held = found[:, of.OFFERED] - found[:, of.FREE]
     yield "gpu_hours", "GPU-hours held", "gpu*hour", held / HOUR
     yield "lost", "GPU-hours of training lost", "gpu*hour", found[:, of.LOST] / HOUR
-    yield "energy", "energy of GPUs and hosts", "MWh", found[:, of.ENERGY] / MWH
-    yield "token_energy", "energy per token", "J/token", ratio(found[:, of.ENERGY], tokens)
-    cost = kpis.spent().sum(axis=1)
-    if cost.any():
-        yield "cost", "cost", "USD", cost
-        million = ratio(cost, tokens / 1e6)
-        yield "token_cost", "cost per million tokens", "USD", million
 
 
 def summary_table(kpis: TrainingKpis) -> ResultTable:
