@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from firsttoken.serving.parts import library_architecture, library_hardware
-from firsttoken.serving.perf_efficiency import ENGINES, GRAPH, NONE, RATES
+from firsttoken.serving.perf_efficiency import ENGINES, GENERIC, GRAPH, NONE, RATES
 from firsttoken.serving.perf_law import step_law
 from firsttoken.serving.perf_memory import kv_capacity
 from firsttoken.serving.perf_replica import Replica
+from firsttoken.serving.perf_speculation import draft_seconds
 from firsttoken.serving.perf_step import step_seconds
 from firsttoken.serving.system import Layout, StepLaw
 
@@ -73,6 +74,27 @@ def test_power_stays_below_the_limit(model: str) -> None:
         tokens, kv, pairs = decoding + prompt, decoding * context, prompt**2 / 2
         watts = joules(law, tokens, kv, pairs) / seconds(law, tokens, kv, pairs) + law.idle
         assert law.idle < watts < law.limit
+
+
+@pytest.mark.parametrize(
+    "step", [(144, 88.0, 0.0), (144, 8.0, 0.0), (32, 0.0, 4096.0), (32, 0.0, 16384.0)], ids=str
+)
+@pytest.mark.parametrize("drafted", [0.0, 1.0])
+def test_law_of_half_batches_that_take_turns(
+    step: tuple[int, float, float], drafted: float
+) -> None:
+    """Sequences that decode, or tokens of 4k prompts, on each of many ranks."""
+    ranks, decoding, prompt = step[0], step[0] * step[1], step[0] * step[2]
+    model, gpu = library_architecture("deepseek_v3"), library_hardware("h800_sxm")
+    layout = Layout(1, 1, ranks, 1, ranks, 8, 8, 16, 8)
+    engine = GENERIC._replace(overlap=0.67)
+    law = step_law(model, gpu, layout, engine=engine, queries=1.0 + drafted)
+    replica = Replica(model, gpu, layout, engine, NONE, RATES)
+    kv, pairs, tokens = decoding * 5000.0, prompt * 2048.0, decoding * (1.0 + drafted) + prompt
+    terms = replica.terms(tokens, decoding, kv, pairs, queries=1.0 + drafted)
+    direct = step_seconds(terms) if decoding else replica.uncovered(terms)
+    direct = float(direct + draft_seconds(model, terms, drafted))
+    assert seconds(law, tokens, kv, pairs) == pytest.approx(direct, rel=0.02)
 
 
 def test_replica_of_the_law() -> None:
