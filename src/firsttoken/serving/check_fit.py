@@ -306,13 +306,17 @@ def _goals(view: View, name: str, compiled: to.System, row: to.Service, drawn: t
     engine = engine_of(row.engine)
     if row.prefill is None or row.prefill.layout is None:
         point = aggregated_point(
-            model, hardware, layout, prompt, output, 1.0, engine=engine, cached=cached
+            *(model, hardware, layout, prompt, output, 1.0),
+            engine=engine,
+            cached=cached,
+            tables=row.pool.tables,
         )
     else:
         point = disaggregated_point(
             *(model, hardware, row.prefill.layout, layout, 1.0, 1.0, prompt, output, 1.0),
             engine=engine,
             cached=cached,
+            tables=row.pool.tables,
         )
     speed = float(drawn[row.engine.speed])
     for goal, found in (("ttft", point.ttft), ("tpot", point.tpot), ("e2e", point.e2e)):

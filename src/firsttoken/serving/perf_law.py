@@ -23,7 +23,7 @@ from firsttoken.serving.perf_replica import Replica
 from firsttoken.serving.perf_speculation import draft_seconds
 from firsttoken.serving.perf_step import Terms, step_seconds
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout, StepLaw
-from firsttoken.serving.tables import Tables
+from firsttoken.serving.tables import Tables, knots
 
 SIZES: Final = (
     *(0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 513, 640, 768),
@@ -151,6 +151,8 @@ def step_law(
     replica = Replica(architecture, hardware, layout, engine, corrections, rates, tables)
     steps = Round(replica, context, queries)
     sizes, gpus = sizes_of(layout), float(replica_gpus(layout))
+    if tables is not None:
+        sizes = np.union1d(sizes, knots(layout))
     law = steps.slopes(sizes)
     overhead, kv_second = law.overhead, law.kv_second
     whole = np.maximum.accumulate(law.seconds)

@@ -165,14 +165,19 @@ class Tables:
             return last[1], last[2]
         keys, rows = self._unique(layout)
         grids = [self.grid(Layout(*key.tolist())) for key in keys]
-        first = grids[0]
+
+        def beside(name: str, *shape: int) -> Floats:
+            """One of their arrays, layouts along its first axis."""
+            arrays = [getattr(grid, name) for grid in grids]
+            return np.stack(arrays) if arrays else np.zeros((0, *shape))
+
         stacked = Grid(
-            np.stack([grid.decode for grid in grids]),
-            np.stack([grid.attention for grid in grids]),
-            np.stack([grid.fill for grid in grids]),
-            np.stack([grid.pair for grid in grids]),
-            first.measured,
-            first.modes,
+            beside("decode", len(OPERATORS), len(BATCHES)),
+            beside("attention", len(BATCHES), len(CONTEXTS)),
+            beside("fill", len(OPERATORS), len(TOKENS)),
+            beside("pair", 2, len(PROMPTS)),
+            measured=np.nan,
+            modes="",
         )
         self._last = (layout, rows, stacked)
         return rows, stacked
@@ -214,6 +219,12 @@ class Tables:
         each = np.asarray(pairs, dtype=float) / whole
         prefill = pair_seconds(grid.pair, rows, 2.0 * each, own) * each * own
         return Terms(decode=decode, prefill=prefill, launch=0.0, overhead=0.0, **parts)
+
+
+def knots(layout: Layout) -> Floats:
+    """Tokens of a step of a replica (of floats) at which its times are looked up, f8[m], rising."""
+    lanes = float(np.asarray(layout.data)) * float(np.asarray(layout.pipeline))
+    return np.union1d(BATCHES, TOKENS) * lanes
 
 
 def pair_seconds(pair: Floats, rows: Ints, prompt: Any, own: Any) -> Any:
