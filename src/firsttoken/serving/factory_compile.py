@@ -102,7 +102,7 @@ def _prefill_rows(services: Sequence[Service]) -> list[int]:
 
 def _pools(pools: list[Pool]) -> Pools:
     laws = [pool.law for pool in pools]
-    none = (np.nan,) * 5
+    none = (np.nan,) * 6
     return Pools(
         first=np.cumsum([0, *(len(law.tokens) for law in laws)]).astype(np.int64),
         tokens=np.concatenate([law.tokens for law in laws]).astype(float),

@@ -8,6 +8,7 @@ from typing import Final
 from firsttoken.kernel.compiled import compiled, compiled_inner
 from firsttoken.kernel.random import ARRIVAL, normal
 from firsttoken.serving.factory_flow import Work, give_way, throw
+from firsttoken.serving.factory_scaling import scaled
 from firsttoken.serving.factory_state import (
     AGAIN,
     ARRIVED,
@@ -27,9 +28,6 @@ from firsttoken.serving.factory_tick import decode_tick, prefill_tick, waiting_r
 
 SLACK: Final = 1.005
 """KV tokens over those that fit, above which sequences give way."""
-
-SLOTS: Final = 64
-"""Looks ahead for which replicas may be starting."""
 
 
 @compiled
@@ -98,7 +96,7 @@ def _drawn(mean: float, dispersion: float, seed: int, replication: int, key: int
 def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, row: int) -> None:
     """Serve tick k of a service in its pools."""
     p, q = f.services.decode[s], f.services.prefill[s]
-    up = _scaled(state, f, s, p, k)
+    up = scaled(state, f, work, s, p, k)
     lost = min(f.inputs.lost[p, k], 1.0)
     if lost > 0.0:
         tally.rows[s, row, LOST] += throw(state, f, s, k, lost)
@@ -107,7 +105,7 @@ def _serve(state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, r
         tally.rows[s, row, LOST] += give_way(state, f, s, k, most, work)
     power = 0.0
     if q != p:
-        able = _scaled(state, f, s, q, k)
+        able = scaled(state, f, work, s, q, k)
         tally.rows[s, row, PREFILLERS] += able
         limit = _limit(f, q, k, able)
         above = prefill_tick(state, f, tally, work, s, k, row, able, f.inputs.speed[q, k], limit)
@@ -125,48 +123,3 @@ def _limit(f: Factory, p: int, k: int, replicas: float) -> float:
     """Most power of one replica that serves; those that do not take their idle power."""
     idle = (f.inputs.replicas[p, k] - replicas) * f.pools.idle[p]
     return float((f.inputs.cap[p, k] - idle) / max(replicas, 1e-9))
-
-
-@compiled_inner
-def _scaled(state: State, f: Factory, s: int, p: int, k: int) -> float:
-    """Replicas of a pool that serve in tick k, of those that are up."""
-    there = float(f.inputs.replicas[p, k])
-    rule = f.pools.scaling[p]
-    if math.isnan(rule[0]):
-        return there
-    if math.isnan(state.up[p]):
-        state.up[p] = there
-    if k >= state.due[p]:
-        _look(state, f, s, p, k)
-    return min(float(state.up[p]), there)
-
-
-@compiled_inner
-def _look(state: State, f: Factory, s: int, p: int, k: int) -> None:
-    """Look at the load of a pool: start or stop replicas."""
-    least, target, interval, startup, cooldown = f.pools.scaling[p]
-    look = round(k * f.dt / interval)
-    slot = look % SLOTS
-    state.up[p] += state.coming[p, slot]
-    state.coming[p, slot] = 0.0
-    up = max(state.up[p], 1e-9)
-    load = state.batch[s] / (up * f.pools.sequences[p])
-    if p != f.services.decode[s]:
-        load = state.load[p]
-    ahead = 0.0
-    for i in range(SLOTS):
-        ahead += state.coming[p, i]
-    wanted = max(math.ceil(up * load / target - 1e-9), least)
-    wanted = min(wanted, float(f.inputs.replicas[p, k]))
-    if wanted > up + ahead:
-        later = min(max(math.ceil(startup / interval), 1), SLOTS - 1)
-        state.coming[p, (slot + later) % SLOTS] += wanted - up - ahead
-        state.low[p] = 0.0
-    elif wanted < up:
-        state.low[p] += interval
-        if state.low[p] > cooldown:
-            state.up[p] = wanted
-            state.low[p] = 0.0
-    else:
-        state.low[p] = 0.0
-    state.due[p] = k + interval / f.dt

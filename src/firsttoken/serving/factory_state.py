@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from firsttoken.kernel.sketch import BUCKETS
+from firsttoken.serving.autoscale import SLOTS
 from firsttoken.serving.factory_system import GROUPS, LEVELS, Floats, Ints, System
 
 # Columns of what is reported by service and tick.
@@ -83,6 +84,20 @@ READ: Final = 8
 ENERGY: Final = 9
 BOOKS: Final = 10
 
+# What autoscaling remembers of a pool.
+RATE: Final = 0
+"""Requests/s, smoothed; -1: not known."""
+FLOOR: Final = 1
+FLOOR_RATE: Final = 2
+"""Replicas of which fewer were too few, at these requests/s."""
+DOWN_RATE: Final = 3
+"""Requests/s when replicas stopped, if that came last; else -1."""
+SLOT: Final = 4
+"""Of the last look."""
+SCALER: Final = 5
+AHEAD: Final = 64
+"""Looks ahead for which replicas may be starting."""
+
 # How a run of ticks ends.
 DONE: Final = 0
 WINDOW: Final = 1
@@ -134,9 +149,11 @@ class State(NamedTuple):
     survived : f8[S], share of the curves' sequences that is still there (others were thrown out).
     batch, context : f8[S], sequences in decoding, and their tokens of KV.
     variance : f8[S], of the batch between independent replicas.
-    pace : f8[S], steps/s of the last tick; load : f8[P], prefill's share of capacity.
-    up, low, due : f8[P], replicas that serve, s of low load, tick of the next look; coming :
-        f8[P, 64], replicas that start, by look.
+    pace : f8[S], steps/s of the last tick.
+    worked : f8[P], replica-seconds of work since the last look.
+    up, due : f8[P], replicas that serve, tick of the next look; coming : f8[P, AHEAD], replicas
+        that start, by look; looks : f8[P, SLOTS], the most that were wanted, by slot; scaler :
+        f8[P, SCALER], what autoscaling remembers.
     again : f8[C], requests that come again in the next tick.
     books : f8[C, BOOKS].
     """
@@ -168,11 +185,12 @@ class State(NamedTuple):
     context: Floats
     variance: Floats
     pace: Floats
-    load: Floats
+    worked: Floats
     up: Floats
-    low: Floats
     due: Floats
     coming: Floats
+    looks: Floats
+    scaler: Floats
     again: Floats
     books: Floats
 
@@ -231,11 +249,12 @@ def begin(system: System, window: int) -> State:
         context=np.zeros(services),
         variance=np.zeros(services),
         pace=1.0 / factory.pools.overhead[factory.services.decode],
-        load=np.zeros(pools),
+        worked=np.zeros(pools),
         up=np.full(pools, np.nan),
-        low=np.zeros(pools),
         due=np.zeros(pools),
-        coming=np.zeros((pools, 64)),
+        coming=np.zeros((pools, AHEAD)),
+        looks=np.zeros((pools, SLOTS)),
+        scaler=np.tile([-1.0, 0.0, 0.0, -1.0, 0.0], (pools, 1)),
         again=np.zeros(classes),
         books=np.zeros((classes, BOOKS)),
     )

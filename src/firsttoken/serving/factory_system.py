@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from firsttoken.serving.autoscale import TOLERANCE
 from firsttoken.serving.system import StepLaw
 
 Floats = NDArray[np.float64]
@@ -81,13 +82,14 @@ class Class(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """Replicas that follow the load, sequences in decoding over those that fit.
+    """Replicas that follow the load, sequences in hand over those that fit, as `autoscale` says.
 
     Attributes
     ----------
     least : fewest replicas; target : load at which the number holds.
-    interval, startup, cooldown : s between looks, until a new one serves, of low load before one
-        stops.
+    interval, startup, cooldown : s between looks, until a new one serves, of the stabilisation
+        window before one stops.
+    tolerance : of the load over its target within which the number holds.
     """
 
     least: float
@@ -95,6 +97,7 @@ class Scaling(NamedTuple):
     interval: float
     startup: float
     cooldown: float
+    tolerance: float = TOLERANCE
 
 
 class Pool(NamedTuple):

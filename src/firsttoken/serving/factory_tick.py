@@ -201,7 +201,7 @@ def _transfer(f: Factory, s: int) -> float:
 
 @compiled_inner
 def set_wait(state: State, f: Factory, s: int, k: int, work: Work) -> None:
-    """Fill the mean time in hand of those who start in tick k, and those whose prompts have begun."""
+    """Fill the mean time in hand of those who start in tick k, and how many are in their steps."""
     for c in range(f.services.first[s], f.services.first[s + 1]):
         work.hand[c] = work.start[c] / f.dt * work.own[c]
         q = f.classes.queue[c]
@@ -324,7 +324,7 @@ def prefill_tick(
     tally.rows[s, row, PREFILLED] += done
     for q in range(f.services.queue[s], f.services.queue[s + 1]):
         state.position[q] = work.place[q]
-    state.load[p] = used
+    state.worked[p] += used * replicas * f.dt
     if not able:
         return 0.0
     return float(done * joules + used * replicas * f.dt * f.pools.energy_step[p] / whole)

@@ -62,6 +62,7 @@ def _check_pool(pool: Pool, system: System, path: str, wrong: Findings) -> None:
         not 0 <= scaling.least <= pool.replicas
         or not scaling.target > 0.0
         or not scaling.interval > 0.0
+        or not scaling.tolerance >= 0.0
     ):
         say("autoscaling cannot work", "0 <= least <= replicas, target > 0", "", "scaling")
 

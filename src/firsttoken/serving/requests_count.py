@@ -55,6 +55,7 @@ def tally(
     if not high > low:
         return
     pools(m, p).busy += high - low
+    pools(m, p).work += high - low
     pools(m, p).energy += joules * ((high - low) / length)
     k = min(int(low / state.tick), state.ticks - 1)
     while low < high:
@@ -143,6 +144,7 @@ def period_now(m: Any) -> int:
 @compiled_inner
 def count_arrival(m: Any, tenant: int) -> None:
     """Count a request that arrives."""
+    world(m, 0).come += 1
     counts(m, tenant).arrived += 1
     periods(m, period_now(m) * world(m, 0).tenants + tenant).arrived += 1
 

@@ -88,7 +88,6 @@ def begin_world(m: Any) -> None:
             if replicas(m, r).state == 0:
                 come_up(m, r)
         if pool.scales:
-            pool.low_since = np.inf
             set_timer(m, LOOK_TIMER + p, pool.interval)
     if state.change < state.changes:
         set_timer(m, CHANGE_TIMER, changes(m, state.change).time)

@@ -6,6 +6,14 @@ import numpy as np
 
 from firsttoken.kernel.compiled import compiled_apart, compiled_inner
 from firsttoken.kernel.random import FAILURE, REPAIR, log_normal_float, uniform
+from firsttoken.serving.autoscale import (
+    SLOTS,
+    decode_load,
+    recommended,
+    slot_seconds,
+    slots_back,
+    smoothed,
+)
 from firsttoken.serving.requests_cache import clear
 from firsttoken.serving.requests_count import count_powered, tally
 from firsttoken.serving.requests_route import load_of, open_gate, send_away
@@ -22,6 +30,8 @@ from firsttoken.serving.requests_state import (
     STEP,
     UP,
     changes,
+    laws,
+    looks,
     phases,
     pools,
     replicas,
@@ -146,25 +156,81 @@ def emptiest(m: Any, p: int) -> int:
 
 @compiled_apart
 def look(m: Any, p: int) -> None:
-    """Look at the load of pool p: more replicas at once, fewer after a while of low load."""
+    """Look at the load of pool p, and start or stop replicas as `autoscale` says."""
     state = world(m, 0)
     pool = pools(m, p)
-    hand = pool.waiting + pool.running
-    wanted = int(np.ceil(hand / (pool.target * pool.sequences)))
-    wanted = min(max(wanted, pool.least), pool.allowed)
+    set_timer(m, LOOK_TIMER + p, state.now + pool.interval)
+    rate = (state.come - pool.come) / pool.interval
+    pool.come = state.come
+    pool.rate = smoothed(pool.rate, rate, pool.interval, pool.cooldown)
+    if pool.rate < pool.floor_rate * (1.0 - pool.tolerance):
+        pool.floor = 0
     have = pool.up + pool.starting
-    if wanted >= have:
-        pool.low_since = np.inf
-        pool.wanted = wanted
-        if wanted > have:
-            set_fleet(m, p)
-    elif pool.low_since == np.inf:
-        pool.low_since = state.now
-    if wanted < have and state.now - pool.low_since >= pool.cooldown:
-        pool.low_since = np.inf
+    wanted = int(recommended(float(have), _load(m, p), pool.tolerance))
+    wanted = min(max(wanted, pool.least, pool.floor), pool.allowed)
+    most = _most_wanted(m, p, wanted)
+    if wanted > have:
+        if pool.down_rate >= 0.0 and pool.rate <= pool.down_rate * (1.0 + pool.tolerance):
+            pool.floor = have + 1
+            pool.floor_rate = pool.rate
+        pool.down_rate = -1.0
         pool.wanted = wanted
         set_fleet(m, p)
-    set_timer(m, LOOK_TIMER + p, state.now + pool.interval)
+    elif most < have:
+        pool.down_rate = pool.rate
+        pool.wanted = most
+        set_fleet(m, p)
+    elif wanted == have:
+        pool.wanted = wanted
+
+
+@compiled_inner
+def _load(m: Any, p: int) -> float:
+    """Load of pool p, in replicas at the target."""
+    pool = pools(m, p)
+    if p == 0 and world(m, 0).split:
+        worked = pool.work - pool.worked
+        pool.worked = pool.work
+        return float(worked / (pool.interval * pool.target))
+    hand = float(pool.waiting + pool.running)
+    full = pool.target * pool.sequences
+    kv = 0.0
+    decoding = 0
+    for r in range(pool.first, pool.first + pool.replicas):
+        kv += replicas(m, r).kv
+        decoding += replicas(m, r).decoding
+    each = kv / max(decoding, 1)
+    mine = _step_seconds(m, p, hand / max(pool.up, 1), each)
+    return decode_load(float(pool.up), hand, full, mine, _step_seconds(m, p, full, each))
+
+
+@compiled_inner
+def _step_seconds(m: Any, p: int, batch: float, each: float) -> float:
+    """Seconds of a step of a batch whose sequences have `each` tokens of KV."""
+    pool = pools(m, p)
+    batch = min(batch, float(pool.sequences))
+    tokens = batch * pool.width
+    low = int(tokens)
+    first = laws(m, pool.law + low).second
+    more = laws(m, pool.law + min(low + 1, pool.chunk)).second - first
+    return float(pool.overhead + first + (tokens - low) * more + pool.kv_second * each * batch)
+
+
+@compiled_inner
+def _most_wanted(m: Any, p: int, wanted: int) -> int:
+    """Note what is wanted now, and return the most that was within the stabilisation window."""
+    pool = pools(m, p)
+    slot = round(world(m, 0).now / slot_seconds(pool.interval, pool.cooldown))
+    first = p * SLOTS
+    for i in range(min(slot - pool.slot, SLOTS)):
+        looks(m, first + (slot - i) % SLOTS).v = 0.0
+    pool.slot = slot
+    here = looks(m, first + slot % SLOTS)
+    here.v = max(here.v, float(wanted))
+    most = 0.0
+    for i in range(slots_back(pool.interval, pool.cooldown) + 1):
+        most = max(most, looks(m, first + (slot - i) % SLOTS).v)
+    return int(most)
 
 
 @compiled_apart

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from firsttoken.kernel.memory import INTEGER, Memory, aligned, together
 from firsttoken.kernel.sketch import BUCKETS
+from firsttoken.serving.autoscale import SLOTS
 from firsttoken.serving.requests_engine import BEGIN, CLOSE, GO_ON, REHASH, RUN, operate
 from firsttoken.serving.requests_result import Snapshot
 from firsttoken.serving.requests_state import (
@@ -134,6 +135,7 @@ class Machine:
             "gap": len(self.pools) * BUCKETS,
             "series": len(self.pools) * self.ticks * COLUMNS,
             "record": self.records,
+            "look": len(self.pools) * SLOTS,
         }
         return {DYNAMIC[name]: aligned(max(size, 1), DTYPES[name]) for name, size in sizes.items()}
 
@@ -417,7 +419,8 @@ def pool_fields(pool: Pool, system: System) -> dict[str, float]:
         "allowed": pool.replicas,
         "cap": np.inf,
         "speed": 1.0,
-        "low_since": np.inf,
+        "rate": -1.0,
+        "down_rate": -1.0,
     }
     if scaling is not None:
         found |= {
@@ -427,5 +430,6 @@ def pool_fields(pool: Pool, system: System) -> dict[str, float]:
             "interval": scaling.interval,
             "startup": scaling.startup,
             "cooldown": scaling.cooldown,
+            "tolerance": scaling.tolerance,
         }
     return found

@@ -108,6 +108,7 @@ WORLD: Final = np.dtype(
         ("key", "i8"),
         ("recorded", "i8"),  # rows of RECORD; 0: none wanted
         ("split", "i8"),  # 1: one pool prefills, the other decodes
+        ("come", "i8"),  # requests so far
     ],
     align=True,
 )
@@ -144,6 +145,7 @@ POOL: Final = np.dtype(
         ("interval", "f8"),
         ("startup", "f8"),
         ("cooldown", "f8"),
+        ("tolerance", "f8"),
         ("failure_rate", "f8"),  # 1/s
         ("mttr", "f8"),
         # state
@@ -154,9 +156,16 @@ POOL: Final = np.dtype(
         ("turn", "i8"),  # round robin
         ("cap", "f8"),
         ("speed", "f8"),
-        ("low_since", "f8"),  # inf: load is not low
+        ("slot", "i8"),  # of LOOK, that of the last look at the load
+        ("come", "i8"),  # requests that had come by then
+        ("worked", "f8"),  # replica-seconds of steps by then
+        ("rate", "f8"),  # of requests, smoothed; -1: not known
+        ("floor", "i8"),  # replicas; fewer were too few
+        ("floor_rate", "f8"),  # at these requests/s
+        ("down_rate", "f8"),  # requests/s when replicas stopped, if that came last; else -1
         ("waiting", "i8"),
         ("running", "i8"),
+        ("work", "f8"),  # replica-seconds of steps so far
         ("waiting_since", "f8"),
         ("up_since", "f8"),
         # books
@@ -370,6 +379,7 @@ _dynamic = (
     ("gap", INTEGER),
     ("series", NUMBER),
     ("record", RECORD),
+    ("look", NUMBER),
 )
 
 STATIC: Final[dict[str, int]] = {name: KERNEL_SLOTS + i for i, (name, _) in enumerate(_static)}
@@ -412,6 +422,7 @@ sketches = _accessor("sketch")
 gaps = _accessor("gap")
 series = _accessor("series")
 records = _accessor("record")
+looks = _accessor("look")
 
 MOST_STRIDE: Final = 256
 """Rows of `phase` a replica."""

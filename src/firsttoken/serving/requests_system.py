@@ -24,6 +24,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from firsttoken.serving.autoscale import TOLERANCE
 from firsttoken.serving.system import StepLaw
 
 Floats = NDArray[np.float64]
@@ -96,14 +97,16 @@ class Tenant(NamedTuple):
 class Scaling(NamedTuple):
     """Replicas that follow the load: sequences in hand over `target x sequences x replicas`.
 
-    The number wanted is that of the Kubernetes Horizontal Pod Autoscaler, `ceil(replicas x load)`;
-    more start at once, fewer after `cooldown` of lower load.
+    The rule is that of `autoscale`: more start at once, fewer stay than were wanted at any look
+    within the last `cooldown`.
 
     Attributes
     ----------
     least : fewest replicas, and those at the start.
     target : load at which the number holds, a share of `Pool.sequences`.
-    interval, startup, cooldown : s between looks, until a new one serves, until one stops.
+    interval, startup, cooldown : s between looks, until a new one serves, of the stabilisation
+        window before one stops.
+    tolerance : of the load over its target within which the number holds.
     """
 
     least: int
@@ -111,6 +114,7 @@ class Scaling(NamedTuple):
     interval: float
     startup: float
     cooldown: float
+    tolerance: float = TOLERANCE
 
 
 class Pool(NamedTuple):
