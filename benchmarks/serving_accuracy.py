@@ -34,7 +34,8 @@ import numpy as np
 from firsttoken.serving.calibration import LIBRARY, Calibration, Prediction, shipped
 from firsttoken.serving.calibration_points import Observation, read_sample, write_points
 from firsttoken.serving.calibration_prior import Constants, fit_constants, prior
-from firsttoken.serving.calibration_process import TPOT, design, features
+from firsttoken.serving.calibration_process import TPOT, features
+from firsttoken.serving.gaussian_process import design
 from firsttoken.serving.system import Floats
 
 DATA: Final = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -85,7 +86,8 @@ def on_rates(point: Observation) -> bool:
 
 def tenth(points: Sequence[Observation], count: int, moved: Sequence[int]) -> list[Observation]:
     """The points `moved`, and others by design, `count` in all."""
-    rows = design(TPOT, features(points, prior(points)), count, moved)
+    asked = features(points, prior(points))
+    rows = design(TPOT.parts(), asked, TPOT.noise(asked), count, moved)
     return [points[k]._replace(drawn=float(k in set(moved))) for k in rows]
 
 

@@ -1,10 +1,9 @@
 """Calibrated predictions of serving performance, each with a 90 % interval.
 
 Physics comes first, then the residuals of measured points (`calibration_process`), then the width
-of the intervals, from points left out (conformal prediction: Vovk, Gammerman and Shafer,
-Algorithmic Learning in a Random World, 2005; jackknife: Barber et al., Annals of Statistics 49
-(2021) 486).  A point whose GPU or model was never measured is predicted by a process that carries
-over only what engines, layouts and precisions share.
+of the intervals, from points left out (`interval_width`).  A point whose GPU or model was never
+measured is predicted by a process that carries over only what GPU generations, engines, layouts
+and precisions share.
 
 `shipped()` is the calibration of the library: its points (`serving_points.csv`) are 10 % of the
 public ones, chosen without a look at their results.
@@ -14,7 +13,6 @@ public ones, chosen without a look at their results.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,14 +21,10 @@ import numpy as np
 
 from firsttoken.serving.calibration_points import Observation, PointsError, read_points
 from firsttoken.serving.calibration_prior import SHIPPED, Constants, Prior, prior
-from firsttoken.serving.calibration_process import FAR, TPOT, TTFT, Features, Process, features
+from firsttoken.serving.calibration_process import FAR, TPOT, TTFT, Kernel, features
+from firsttoken.serving.gaussian_process import Features, Process
+from firsttoken.serving.interval_width import Widths, fit_widths
 from firsttoken.serving.system import Floats
-
-COVERAGE: Final = 0.90
-"""Share of measurements that an interval is to hold."""
-
-LENT: Final = 0.3
-"""Weight of a point of another GPU where the width of a GPU's intervals is found."""
 
 LEAST: Final = 10
 """Points without which nothing is calibrated (a 90 % interval needs nine beside the one)."""
@@ -49,6 +43,8 @@ FIRST: Final[dict[str, tuple[float, float]]] = {
 """Time to first token of an engine as a sum: factors of one's own prefill, of all prefills of the
 first wave (half of them, in a tenth of the requests: 0.05), of a decoding step, of 1 s, and of the
 wait for memory; beside each the log standard deviation it is given."""
+
+LATENCIES: Final = ("ttft", "tpot", "e2e")
 
 _HEAVY: Final = 0.3
 """Log residual of a time to first token from which it counts less in the fit of `FIRST`."""
@@ -80,8 +76,9 @@ class Predictions(NamedTuple):
 
 
 class _Pair(NamedTuple):
-    """Processes of both latencies."""
+    """Processes of both latencies, and what they are made of."""
 
+    kernels: tuple[Kernel, Kernel]
     ttft: Process
     tpot: Process
 
@@ -112,9 +109,9 @@ class Calibration:
         seen = features(points, physics)
         ttft = np.log([p.ttft for p in points]) - np.log(self._entry(points, physics))
         tpot = np.log([p.tpot for p in points]) - np.log(physics.tpot)
-        self._near = _Pair(Process(TTFT, seen, ttft), Process(TPOT, seen, tpot))
-        self._far = _Pair(*(Process(FAR, seen, _clipped(r)) for r in (ttft, tpot)))
-        self._widths(seen, ttft, tpot)
+        self._near = _pair((TTFT, TPOT), seen, ttft, tpot)
+        self._far = _pair((FAR, FAR), seen, _clipped(ttft), _clipped(tpot))
+        self._near_width, self._far_width = self._widths(ttft, tpot)
 
     def predict(self, points: Sequence[Observation]) -> Predictions:
         """Latencies of points (their `ttft` and `tpot` are not looked at)."""
@@ -123,14 +120,11 @@ class Calibration:
         known = self._known(points)
         near = self._latencies(self._near, asked, physics, entry, points)
         far = self._latencies(self._far, asked, physics, entry, points)
-        wide = {
-            name: np.array([self._near_width[name].get(p.gpu, math.nan) for p in points])
-            for name in ("ttft", "tpot", "e2e")
-        }
+        gpus = [p.gpu for p in points]
         found = []
-        for name, (middle, spread), (other, loose) in zip(wide, near, far, strict=True):
-            width = np.where(known, wide[name] * spread, self._far_width[name] * loose)
-            median = np.where(known, middle, other)
+        for name, (middle, spread), (other, loose) in zip(LATENCIES, near, far, strict=True):
+            own, new = self._near_width[name].half(spread, gpus), self._far_width[name].half(loose)
+            width, median = np.where(known, own, new), np.where(known, middle, other)
             found.append(Prediction(median, median * np.exp(-width), median * np.exp(width)))
         return Predictions(found[0], found[1], found[2], known)
 
@@ -146,7 +140,10 @@ class Calibration:
         self, pair: _Pair, asked: Features, physics: Prior, entry: Floats, points: Any
     ) -> list[tuple[Floats, Floats]]:
         """Medians and log deviations of TTFT, TPOT and E2E."""
-        (late, a), (slow, b) = pair.ttft.predict(asked), pair.tpot.predict(asked)
+        (late, a), (slow, b) = (
+            process.predict(asked, kernel.noise(asked))
+            for kernel, process in zip(pair.kernels, (pair.ttft, pair.tpot), strict=True)
+        )
         return _three(entry * np.exp(late), a, physics.tpot * np.exp(slow), b, points)
 
     def _entry(self, points: Sequence[Observation], physics: Prior) -> Floats:
@@ -159,37 +156,39 @@ class Calibration:
         gpus, models = ({getattr(p, k) for p in self.points} for k in ("gpu", "model"))
         return np.array([p.gpu in gpus and p.model in models for p in points], dtype=bool)
 
-    def _widths(self, seen: Features, ttft: Floats, tpot: Floats) -> None:
-        """Widths of intervals in deviations: by GPU, and for GPUs and models never measured.
+    def _widths(self, ttft: Floats, tpot: Floats) -> tuple[dict[str, Widths], dict[str, Widths]]:
+        """Widths of intervals by latency: near, by GPU, and of GPUs and models never measured.
 
-        Found on the points that were drawn, among themselves: one that was chosen for being
-        unlike all others lies farther off than what is asked for.
+        Found on the points that were drawn, each left out (with all of its GPU or of its model):
+        one that was chosen for being unlike all others lies farther off than what is asked for.
         """
         drawn = np.flatnonzero([p.drawn > 0 for p in self.points])
         drawn = drawn if len(drawn) >= LEAST else np.arange(len(self.points))
-        points, seen = [self.points[k] for k in drawn], seen.rows(drawn)
-        late, slow = ttft[drawn], tpot[drawn]
-        gpu, model = (np.array([getattr(p, k) for p in points]) for k in ("gpu", "model"))
-        known = Process(TTFT, seen, late), Process(TPOT, seen, slow)
-        near = _normed(points, *((p.error, p.deviation) for p in known))
-        self._near_width = {
-            name: {
-                g: _quantile(values, np.where(gpu == g, 1.0, LENT))
-                for g in sorted({p.gpu for p in self.points})
-            }
-            for name, values in near.items()
+        points = [self.points[k] for k in drawn]
+
+        def left(pair: _Pair, groups: Any = None, more: tuple[Floats, ...] = ()) -> Any:
+            both = [process.left_out(groups) for process in (pair.ttft, pair.tpot)]
+            cut = more or (np.zeros(len(ttft)), np.zeros(len(tpot)))
+            some = [((e + c)[drawn], d[drawn]) for (e, d), c in zip(both, cut, strict=True)]
+            return _missed(points, some[0], some[1])
+
+        near = {
+            name: fit_widths(value[0], value[1], [p.gpu for p in points])
+            for name, value in left(self._near).items()
         }
-        fresh = Process(FAR, seen, _clipped(late)), Process(FAR, seen, _clipped(slow))
-        cut = late - _clipped(late), slow - _clipped(slow)
-        far: dict[str, list[Floats]] = {name: [] for name in near}
-        for groups in (gpu, model):
-            left = [process.left_out(groups) for process in fresh]
-            both = [(error + more, d) for (error, d), more in zip(left, cut, strict=True)]
-            for name, values in _normed(points, both[0], both[1]).items():
-                far[name].append(values)
-        self._far_width = {
-            name: _quantile(np.concatenate(v), np.ones(2 * len(points))) for name, v in far.items()
-        }
+        cut = ttft - _clipped(ttft), tpot - _clipped(tpot)
+        fields = "gpu", "model"
+        each = [left(self._far, [getattr(p, k) for p in self.points], cut) for k in fields]
+        out = [f"without {getattr(p, k)}" for k in fields for p in points]
+        far = {}
+        for name in LATENCIES:
+            error, deviation = (np.concatenate([e[name][k] for e in each]) for k in (0, 1))
+            far[name] = fit_widths(error, deviation, out)
+        return near, far
+
+
+def _pair(kernels: tuple[Kernel, Kernel], seen: Features, ttft: Floats, tpot: Floats) -> _Pair:
+    return _Pair(kernels, kernels[0].process(seen, ttft), kernels[1].process(seen, tpot))
 
 
 def _clipped(residual: Floats) -> Floats:
@@ -206,24 +205,15 @@ def _three(
     return [(ttft, a), (tpot, b), (whole, np.hypot(a * ttft, b * rest) / whole)]
 
 
-def _normed(
+def _missed(
     points: Sequence[Observation], late: tuple[Floats, Floats], slow: tuple[Floats, Floats]
-) -> dict[str, Floats]:
-    """Sizes of log errors of points left out, in their predicted deviations."""
+) -> dict[str, tuple[Floats, Floats]]:
+    """Log errors of points left out and their predicted deviations, by latency."""
     ttft, tpot = (np.array([getattr(p, k) for p in points]) for k in ("ttft", "tpot"))
     missed = _three(ttft * np.exp(-late[0]), late[1], tpot * np.exp(-slow[0]), slow[1], points)
     whole = np.log([p.e2e for p in points]) - np.log(missed[2][0])
     errors = (late[0], slow[0], whole)
-    names = ("ttft", "tpot", "e2e")
-    return {n: np.abs(e) / d for n, e, (_, d) in zip(names, errors, missed, strict=True)}
-
-
-def _quantile(values: Floats, weights: Floats) -> float:
-    """Weighted quantile at `COVERAGE`, with one more value beyond all others (conformal)."""
-    order = np.argsort(values)
-    passed = np.cumsum(weights[order]) / (weights.sum() + weights.max())
-    place = min(int(np.searchsorted(passed, COVERAGE)), len(values) - 1)
-    return float(values[order][place])
+    return {n: (e, d) for n, e, (_, d) in zip(LATENCIES, errors, missed, strict=True)}
 
 
 def _causes(physics: Prior) -> Floats:
