@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serving.factories import check, factory
+from tests.serving.factories import check, factory, twin_of, write
+
+from firsttoken import api
+from firsttoken.serving.check import View
+from firsttoken.twin.findings import Findings
 
 TRAFFIC = "services.chat.traffic.users"
 PARALLEL = "services.chat.parallel"
@@ -107,6 +111,40 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({f"{TRAFFIC}.trace": "a.csv"}, "'rate' is read without a trace only", "the trace tells it"),
     ({f"{TRAFFIC}.prompt": ".nan token"}, "'.nan token' is not a quantity", "token"),
     ({f"{TRAFFIC}.output": "-5 token"}, "-5 token is out of range", ">= 0"),
+    ({f"{TRAFFIC}.rate": "0 request/s"}, "no request ever comes: 'rate' is 0", "give it a rate"),
+    ({f"{TRAFFIC}.scale": 0}, "no request ever comes: 'scale' is 0", "give it a rate"),
+    # what is lost or waits without a word
+    (
+        {"services.chat.replicas": None, "services.chat.gpus": 5},
+        "5 GPUs are no whole number of replicas of 4, 1 of them is never used by it",
+        "give 4 or 8",
+    ),
+    ({"step": "1 hour"}, "a step of 3,600 s in a horizon of 600 s", "take a shorter step"),
+    ({"step": "1 us"}, "600,000,000 steps of 1e-06 s are too many", "take steps of 1.8e-05 s"),
+    # too much of anything
+    (
+        {"accelerators.pool.count": 9e7, "services.chat.replicas": 2e7},
+        "20,000,000 replicas with 5,120,000,000 sequences in all are too many",
+        "take mode `fluid`",
+    ),
+    (
+        {f"{TRAFFIC}.rate": "1e6 request/s"},
+        "1,200,000,000 requests are simulated one by one",
+        "take mode `fluid` or `hybrid`",
+    ),
+    ({"services.chat.engine": {"sequences": 10**9}}, "less than or equal to 65536", ""),
+    ({PARALLEL: {"tensor": 10**12}}, "less than or equal to 1048576", ""),
+    # a layout that is to be found, and is not: 405 billion parameters on two GPUs
+    (
+        {
+            "accelerators.pool": {"part": "h100_sxm", "count": 2},
+            "services.chat.model": "llama3_1_405b",
+            PARALLEL: None,
+            "services.chat.replicas": None,
+        },
+        "no layout serves it, the model does not fit: its weights take 4",
+        "or declare `parallel`",
+    ),
     # what is not read
     ({"services.chat.sample": 7}, "'sample' is read in mode `hybrid` only", "mode: hybrid"),
     ({"services.chat.engine": {"release": "1.0"}}, "a release without the engine's name", "vllm"),
@@ -141,9 +179,13 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 def test_traces_that_cannot_be_used(tmp_path: Path) -> None:
     """Files that are missing, empty, unsorted, or hold what is no number; each line is named."""
     traffic = {"services.chat.traffic": {"users": {"trace": "t.csv"}}}
-    assert "there is no file 't.csv'" in check(tmp_path, factory(**traffic))
+    missing = check(tmp_path, factory(**traffic))
+    text = (tmp_path / "twin.yaml").read_text().splitlines()
+    line = next(k for k, row in enumerate(text, 1) if "t.csv" in row)
+    assert missing.startswith(f"{tmp_path / 'twin.yaml'}:{line}: error: ")
+    assert "there is no file 't.csv'" in missing
     cases = {
-        "arrival,prompt,output\n": "there is no request in it",
+        "arrival,prompt,output\n": "t.csv:1: error: there is no request in it",
         "arrival,prompt,output\n1,100,10\n0,100,10\n": "t.csv:3: error: it arrives before",
         "arrival,prompt,output\n0,nan,10\n": "t.csv:2: error: prompt is 'nan'",
         "arrival,prompt,output\n0,100,0\n": "t.csv:2: error: 100 tokens of prompt and 0 of answer",
@@ -201,3 +243,73 @@ def test_rates_and_counts_beyond_the_world(tmp_path: Path, path: str, value: obj
     said = check(tmp_path, factory(**{path: value}))
     assert f"error: {path.rpartition('.')[2]}: " in said
     assert "is out of range: must be <= " in said
+
+
+JOB: dict[str, Any] = {
+    "model": "llama3_1_8b",
+    "gpus": 64,
+    "batch": 256,
+    "sequence": 4096,
+    "step_time": "4 s",
+    "failures": {"any": {"mtbf": "640 hour"}},
+}
+
+
+def test_a_job_without_spares_stands_while_a_node_is_repaired(tmp_path: Path) -> None:
+    """Up 10 hours, away for 24, in turn: it stands 24/34 of the time (alternating renewal)."""
+    said = check(tmp_path, factory(services={}, training={"job": JOB}))
+    assert "the job stands for want of nodes for about 71% of the time" in said
+    assert "one fails every 10 hours and is away for 24; it has 0 spares" in said
+    # Erlang's B of 2.4 on 6 and 7 servers: 2.4 and 0.8 %; 7 are away with the seventh spare gone
+    assert "give `spares: 6`" in said
+    for more in ({"spares": 6}, {"elastic": True}, {"repair": "10 minute"}):
+        assert check(tmp_path, factory(services={}, training={"job": {**JOB, **more}})) == ""
+
+
+def test_what_cannot_be_served_is_infeasible_at_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` warns; what needs the layout ends with code 4, what is wrong with code 1."""
+    from firsttoken.cli import main
+
+    def code(*words: str) -> object:
+        monkeypatch.setattr("sys.argv", ["firsttoken", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    changes = {"services.chat.slo": {"tpot": "10 us"}, PARALLEL: None}
+    write(tmp_path, twin_of(factory(**changes)))
+    text = (tmp_path / "twin.yaml").read_text().splitlines()
+    line = next(k for k, row in enumerate(text, 1) if row.strip() == "chat:")
+    assert code("check", str(tmp_path)) == 0
+    assert "no layout serves it" in "".join(capsys.readouterr())
+    assert code("plan", str(tmp_path), "--out", str(tmp_path / "run")) == 4
+    said = capsys.readouterr().err
+    assert f"twin.yaml:{line}: serving.x.services.chat: no configuration serves it" in said
+    assert not (tmp_path / "run").exists()
+    write(tmp_path, twin_of(factory(**{"accelerators.pool.count": 2})))
+    assert code("check", str(tmp_path)) == 1
+
+
+def test_lengths_count_by_the_requests_that_have_them(tmp_path: Path) -> None:
+    """9 requests of 1,000 tokens for 1 of 11,000: 2,000 in the mean, not 6,000."""
+    from firsttoken.kernel.parameters import fixed_parameters
+    from firsttoken.serving.compile import compile_factory
+    from firsttoken.serving.physics import mean_lengths
+
+    streams = {
+        "short": {"rate": "9 request/s", "prompt": "1000 token", "output": "10 token"},
+        "long": {
+            "rate": "1 request/s",
+            "prompt": "11000 token",
+            "output": "20 token",
+            "cached": "50 %",
+        },
+    }
+    twin = api.load(write(tmp_path, twin_of(factory(**{"services.chat.traffic": streams}))))
+    found = compile_factory(twin, "x", View(twin, "x", Findings()).resolve)
+    drawn = fixed_parameters(found.parameters)
+    prompt, output, cached = mean_lengths(found.services[0], drawn)
+    assert (prompt, output) == pytest.approx((2000.0, 11.0))
+    assert cached == pytest.approx(0.1 * 5500.0 / 2000.0)

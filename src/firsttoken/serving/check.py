@@ -22,6 +22,8 @@ from firsttoken.twin.sheets import Sheet
 from firsttoken.twin.values import Constant, Fact, ModelPort, Signal, Value
 
 if TYPE_CHECKING:
+    from firsttoken.serving.deployment import System
+    from firsttoken.serving.training_simulate import TrainingSystem
     from firsttoken.twin.twin import Twin
 
 SIZES = ("replicas", "gpus", "share")
@@ -35,6 +37,12 @@ COUNTED = 40 * 8
 TICK, LONG = 1e-4, 1.0
 """Seconds of computing that a service takes in a tick of the fluid mode, about, and hours of them
 that are worth a warning."""
+PACE = 15_000.0
+"""Requests a second of computing in mode `requests`, about."""
+TICKS = 1 << 25
+"""Most steps of the time: arrays of them are kept for each pool and service (a year of seconds)."""
+STANDS = 0.05
+"""Share of the time for which a training job waits for nodes that is worth a warning."""
 
 
 class View:
@@ -220,19 +228,66 @@ def _size(view: View) -> None:
         view.say("report", what, "their results would take more than 1 GB", hint, "size")
 
 
-def _computing(view: View, step: float) -> None:
+def _computing(view: View, compiled: System) -> None:
     """Warn of hours of computing, which a default number of replications may bring."""
-    twin = view.twin
+    twin, step = view.twin, compiled.step
+    time = (twin.end - twin.start) * twin.replications
     flows = sum(service.mode != "requests" for service in view.factory.services.values())
-    hours = flows * (twin.end - twin.start) / step * twin.replications * TICK / 3600.0
+    hours = flows * time / step * TICK / 3600.0
     if hours > LONG:
         what = (
             f"{twin.replications} replications of {flows} services in steps of {step:g} s are many"
         )
         why = f"they take about {hours:,.0f} hours of one core"
-        view.say(
-            "", what, why, "write `replications: 20`, or a longer `step`", "size", warning=True
-        )
+        hint = "write `replications: 20`, or a longer `step`"
+        view.say("", what, why, hint, "size", warning=True)
+    for service in compiled.services:
+        part = {"requests": 1.0, "hybrid": 1.0 / service.sample}.get(service.mode, 0.0)
+        asked = part * sum(stream.mean for stream in service.streams) * time
+        if (hours := asked / PACE / 3600.0) > LONG:
+            what = f"{asked:,.0f} requests are simulated one by one"
+            why = f"in {twin.replications} replications; that takes about {hours:,.0f} core-hours"
+            hint = "take mode `fluid` or `hybrid`, or less `replications`"
+            view.say(f"services.{service.name}", what, why, hint, "size", warning=True)
+
+
+def _steps(view: View, compiled: System) -> None:
+    """Steps that are longer than the time, or too many for memory."""
+    from firsttoken.kernel.parameters import fixed_parameters
+
+    told = view.slots.own.scalar("step")
+    table, _ = view.slots.build.tables()
+    step = float(fixed_parameters(table)[told])
+    if step > compiled.horizon * (1 + 1e-9):
+        what = f"a step of {step:,.0f} s in a horizon of {compiled.horizon:,.0f} s"
+        why = "the whole time is one step"
+        view.say("step", what, why, "take a shorter step", "step", warning=True)
+    count = compiled.horizon / compiled.step
+    if count > TICKS:
+        what = f"{count:,.0f} steps of {compiled.step:g} s are too many"
+        why = "power and replicas are kept for each of them"
+        hint = f"take steps of {compiled.horizon / TICKS:.2g} s or longer"
+        view.say("step", what, why, hint, "size")
+
+
+def _silent(view: View, compiled: System) -> None:
+    """Streams that never bring a request."""
+    for service in compiled.services:
+        for stream in service.streams:
+            if stream.mean > 0.0 or _elsewhere(view, service.name, stream.name):
+                continue
+            traffic = view.factory.services[service.name].traffic[stream.name]
+            field = "scale" if "scale" in traffic.model_fields_set else "rate"
+            path = f"services.{service.name}.traffic.{stream.name}.{field}"
+            what = f"no request ever comes: {field!r} is 0 at all times"
+            hint = "give it a rate, or remove it"
+            view.say(path, what, "", hint, "traffic", warning=True)
+
+
+def _elsewhere(view: View, service: str, stream: str) -> bool:
+    """Whether another room says the rate, which a run only knows."""
+    traffic = view.factory.services[service].traffic[stream]
+    return "ModelPort" in repr((traffic.rate, traffic.scale))
 
 
 def _compiled(view: View) -> None:
@@ -247,7 +302,9 @@ def _compiled(view: View) -> None:
     except TwinError as error:
         view.findings.extend(error.findings)
         return
-    _computing(view, compiled.step)
+    _steps(view, compiled)
+    _computing(view, compiled)
+    _silent(view, compiled)
     check_fit(view, compiled)
     _training(view)
 
@@ -263,8 +320,52 @@ def _training(view: View) -> None:
     edges = np.array(report_edges(twin.start, twin.end, view.factory.report))
     for job in view.factory.training:
         try:
-            compile_training(
+            system = compile_training(
                 view.twin, view.name, job, view.resolve, moments=edges[[0, -1]], edges=edges
             )
         except TwinError as error:
             view.findings.extend(error.findings)
+        else:
+            _nodes(view, job, system)
+
+
+def _nodes(view: View, job: str, system: TrainingSystem) -> None:
+    """A job that waits for nodes in repair, as it has too few spares.
+
+    Nodes fail while the job runs, and repairs go on beside each other: with n spares it stands for
+    the share of the time in which n + 1 nodes are away, Erlang's loss formula for n + 1 servers
+    (it holds for any distribution of repairs: Sevastyanov, Theory of Probability 2 (1957) 104).
+    """
+    import math
+
+    import numpy as np
+
+    from firsttoken.kernel import sampling
+    from firsttoken.kernel.parameters import fixed_parameters
+
+    rows, drawn = system.rows, fixed_parameters(system.parameters)
+    if system.elastic or not len(rows.mtbf):
+        return
+    gpus = system.replica * system.replicas
+    taken = gpus * float(np.sum(drawn[rows.replace] / drawn[rows.mtbf]))
+    repair = sampling.mean(int(system.draws.code[2]), system.draws.args[2], system.parameters.table)
+    away = taken * repair
+    spares = round(float(drawn[rows.spares])) if rows.spares >= 0 else 0
+
+    def stands(spare: int) -> float:
+        lost = 1.0
+        for servers in range(1, spare + 2):
+            lost = away * lost / (servers + away * lost)
+        return lost
+
+    if not away > 0 or not math.isfinite(away) or stands(spares) < STANDS:
+        return
+    most = spares + 2 + math.ceil(away + 5.0 * math.sqrt(away))
+    enough = next((n for n in range(spares, most) if stands(n) < 0.01), most)
+    what = f"the job stands for want of nodes for about {stands(spares):.0%} of the time"
+    why = (
+        f"one fails every {1 / taken / 3600:,.2g} hours and is away for {repair / 3600:,.3g}; "
+        f"it has {spares} spares"
+    )
+    hint = f"give `spares: {enough}`, or say `elastic: true`"
+    view.say(f"training.{job}.spares", what, why, hint, "spares", warning=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,8 @@ GB = 1e9
 OFF = 0.08
 """Share by which counted parameters may miss those published: vision towers, norms, biases."""
 
+SEATS = 1 << 27
+"""Most sequences that request engines follow: each takes some ten bytes."""
 SIZES = ("replicas", "gpus", "share")
 TENSORS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -83,7 +85,42 @@ def check_fit(view: View, compiled: to.System) -> None:
         _hashes(view, name, row)
         if len(view.findings.errors) == before:
             _goals(view, name, compiled, row, drawn)
+            _planned(view, name, compiled, row)
+    _seats(view, compiled, drawn)
     _cap(view, compiled, drawn)
+
+
+def _planned(view: View, name: str, compiled: to.System, row: to.Service) -> None:
+    """A layout that is to be found, where there is none."""
+    from firsttoken.serving.plan import layouts_of
+    from firsttoken.twin.findings import InfeasibleError
+
+    rows = (row.pool, *([row.prefill] if row.prefill is not None else []))
+    if not row.streams or all(one.layout is not None for one in rows):
+        return
+    try:
+        layouts_of(replace(compiled, services=(row,)))
+    except InfeasibleError as error:
+        why = str(error).partition("no configuration serves it: ")[2]
+        what, hint = "no layout serves it", "change that, or declare `parallel`"
+        view.say(f"services.{name}", what, why, hint, "infeasible", warning=True)
+
+
+def _seats(view: View, compiled: to.System, drawn: to.Floats) -> None:
+    """Replicas whose single sequences do not fit into the memory of this machine."""
+    from firsttoken.serving.calibrated import replicas_of
+
+    for service in compiled.services:
+        layout, part = service.pool.layout, {"requests": 1, "hybrid": service.sample}
+        if layout is None or service.mode == "fluid":
+            continue
+        count = np.ceil(replicas_of(compiled, service.pool, layout, drawn) / part[service.mode])
+        seats = count * service.engine.sequences * float(layout.data)
+        if seats > SEATS:
+            what = f"{count:,.0f} replicas with {seats:,.0f} sequences in all are too many"
+            why = f"mode `{service.mode}` follows each of them"
+            hint = "take mode `fluid`, or `hybrid` with a larger `sample`"
+            view.say(f"services.{service.name}.mode", what, why, hint, "size")
 
 
 def _published(view: View, name: str, model: Architecture) -> None:
@@ -256,6 +293,12 @@ def _count(view: View, case: Case, compiled: to.System, drawn: to.Floats) -> Non
         )
         hint = "give more, take a smaller layout, or remove the service"
         view.say(f"{case.path}.{field}", what, "no request would be served", hint, "size")
+    elif field == "gpus" and len(knots) == 1 and gpus % each and gpus <= case.gpus:
+        idle = gpus % each
+        what = f"{gpus:,.0f} GPUs are no whole number of replicas of {each:,.0f}"
+        why = f"{idle:,.0f} of them {'is' if idle == 1 else 'are'} never used by it"
+        hint = f"give {gpus - idle:,.0f} or {gpus - idle + each:,.0f}"
+        view.say(f"{case.path}.{field}", what, why, hint, "size", warning=True)
     elif gpus > case.gpus >= each and not elsewhere:
         what = f"{field!r} asks for {gpus:,.0f} GPUs"
         why = f"{case.on!r} has {case.gpus:,.0f}, and no more can serve"

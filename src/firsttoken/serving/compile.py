@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
-from firsttoken.serving.compile_traffic import compile_stream
+from firsttoken.serving.compile_traffic import compile_stream, weighted
 from firsttoken.serving.disrupt import problem
 from firsttoken.serving.model_service import Choices, Parallel, Pool, Precisions, Scaling
 from firsttoken.serving.search_prices import energy_price, rent_of
@@ -52,7 +54,7 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
         twin, "serving", name, lambda *given: problem(slots.factory, *given), build
     )
     accelerators = tuple(_accelerators(slots, key, effects) for key in factory.accelerators)
-    services = tuple(_service(slots, key) for key in factory.services)
+    plain = [_service(slots, key) for key in factory.services]
     step, port = own.scalar("step"), own.scalar("port_step")
     series = {key: own.series(key) for key in ("power_cap", "throttle", "pue")}
     price = own.series("energy_price", energy_price(twin))
@@ -60,6 +62,10 @@ def compile_factory(twin: Twin, name: str, resolve: Resolve) -> to.System:
     horizon, fixed = twin.end - twin.start, fixed_parameters(parameters)
     tick = float(min(fixed[step], horizon))
     edges = np.array(report_edges(twin.start, twin.end, factory.report))
+    services = tuple(
+        replace(service, streams=weighted(service.streams, parameters, table, horizon))
+        for service in plain
+    )
     compiled = to.System(
         name=name,
         accelerators=accelerators,

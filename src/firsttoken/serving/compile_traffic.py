@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from firsttoken.kernel.parameters import (
+    ParameterTable,
+    SeriesTable,
+    evaluate_series,
+    fixed_parameters,
+)
 from firsttoken.kernel.streams import entity_key
 from firsttoken.serving import deployment as to
 from firsttoken.serving.slots import Slots
@@ -51,6 +59,28 @@ def compile_stream(slots: Slots, service: str, name: str) -> to.Stream:
         priority=traffic.priority,
         entity=entity_key(f"{slots.path}.{path}"),
     )
+
+
+def weighted(
+    streams: Sequence[to.Stream], parameters: ParameterTable, table: SeriesTable, horizon: float
+) -> tuple[to.Stream, ...]:
+    """Streams with the requests/s that they bring in the mean of the time."""
+    if not streams:
+        return ()
+    fixed = fixed_parameters(parameters)
+    levels = np.empty((len(table.kind), 1))
+    edges = np.array([0.0, horizon])
+    evaluate_series(table, parameters, fixed, edges, 0, 0, levels)
+    found = []
+    for stream in streams:
+        mean = float(levels[stream.scale, 0])
+        if stream.trace is not None:
+            trace = stream.trace
+            mean *= len(trace.requests.arrival) / (trace.period or horizon)
+        else:
+            mean *= float(levels[stream.rate, 0]) * float(stream.hours.mean())
+        found.append(replace(stream, mean=mean))
+    return tuple(found)
 
 
 def hours_of(day: list[float], week: list[float]) -> to.Floats:

@@ -116,6 +116,7 @@ class Calibrated:
     concurrency : requests in flight of a replica there.
     known : whether GPU and model were both calibrated on.
     prefill : speed and spread of replicas that only prefill; None: there are none.
+    entry : s of the front end, that a request is not in a replica; None: as the physics has it.
     """
 
     speed: float
@@ -125,6 +126,7 @@ class Calibrated:
     concurrency: float
     known: bool
     prefill: tuple[float, float] | None = None
+    entry: float | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ class Stream:
     rate : series, requests/s; NONE: a trace.  scale : series.
     hours : factors on the rate by hour of the week from Monday, [168].
     burstiness, prompt, output, cached : parameters; lengths are drawn for each request.
+    mean : requests/s in the mean of the time, with every parameter at its mean: how much the stream
+        counts where lengths of several are averaged.
     """
 
     name: str
@@ -191,6 +195,7 @@ class Stream:
     cached: int
     priority: int
     entity: int
+    mean: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from firsttoken.serving.model_traffic import Traffic
 from firsttoken.twin.schema import Annotated, Declared, Quantity, Value, default
 
 Precision = Literal["bf16", "fp16", "fp8", "int8", "fp4", "int4", "nvfp4", "mxfp4"]
+RANKS = 1 << 20
+"""Most ranks of one kind: more than any cluster has."""
 Count = Annotated[Value, Quantity("each", at_least=0, at_most=1e8)]
 Share = Annotated[Value, Quantity("", at_least=0, at_most=1, series=False)]
 Ratio = Annotated[Value, Quantity("", above=0, series=False)]
@@ -20,9 +22,9 @@ Delay = Annotated[Value, Quantity("s", at_least=0, series=False)]
 class Parallel(Declared):
     """How one replica lies on GPUs: `tensor x pipeline x data` of them."""
 
-    tensor: int = Field(1, ge=1, description="Ranks over which each layer is split.")
-    pipeline: int = Field(1, ge=1, description="Stages of layers.")
-    data: int = Field(1, ge=1, description="Ranks of (attention) data parallelism.")
+    tensor: int = Field(1, ge=1, le=RANKS, description="Ranks over which each layer is split.")
+    pipeline: int = Field(1, ge=1, le=RANKS, description="Stages of layers.")
+    data: int = Field(1, ge=1, le=RANKS, description="Ranks of (attention) data parallelism.")
     expert: int | None = Field(
         None, ge=1, description="Ranks over which experts are spread; none: `tensor x data`."
     )
@@ -45,7 +47,7 @@ class Precisions(Declared):
 class Speculation(Declared):
     """Speculative decoding, or multi-token prediction."""
 
-    tokens: int = Field(1, ge=1, description="Tokens drafted in a step.")
+    tokens: int = Field(1, ge=1, le=64, description="Tokens drafted in a step.")
     acceptance: Share = default("80 %", description="Share of drafted tokens that are right.")
 
 
@@ -67,15 +69,18 @@ class Engine(Declared):
         description="Whether measured points correct the physics, and say how far off it may be.",
     )
     sequences: int = Field(
-        256, ge=1, description="Most sequences in a batch of a replica, each data rank."
+        256, ge=1, le=1 << 16, description="Most sequences in a batch of a replica, each data rank."
     )
     chunk: int = Field(
-        8192, ge=1, description="Most tokens in a step (chunked prefill), each data rank."
+        8192,
+        ge=1,
+        le=1 << 20,
+        description="Most tokens in a step (chunked prefill), each data rank.",
     )
     memory: Annotated[Value, Quantity("", above=0, at_most=1, series=False)] = default(
         "90 %", description="Share of the HBM that weights and KV cache may take."
     )
-    block: int = Field(16, ge=1, description="Tokens of a KV block.")
+    block: int = Field(16, ge=1, le=1 << 16, description="Tokens of a KV block.")
     prefix_cache: bool = Field(True, description="Whether KV of known prompts is used again.")
     overlap: float = Field(
         0,

@@ -57,7 +57,7 @@ class Training(Declared):
     description: str = Field("", description="What is trained.")
     model: str = Field(description="One of `models`, or a language model of the library.")
     on: str | None = Field(None, description="Pool of `accelerators`; none: the only one.")
-    gpus: Annotated[Value, Quantity("each", above=0, series=False)] = Field(
+    gpus: Annotated[Value, Quantity("each", above=0, at_most=1e8, series=False)] = Field(
         description="GPUs of the job, spares not counted."
     )
     begin: Annotated[Value, Quantity("date", series=False)] | None = Field(
@@ -67,9 +67,9 @@ class Training(Declared):
         None, description="Tokens to train; none: it goes on to the end."
     )
     # A step
-    batch: int = Field(ge=1, description="Sequences of a step (global batch).")
-    micro_batch: int = Field(1, ge=1, description="Sequences of a microbatch.")
-    sequence: int = Field(ge=1, description="Tokens of a sequence.")
+    batch: int = Field(ge=1, le=1 << 30, description="Sequences of a step (global batch).")
+    micro_batch: int = Field(1, ge=1, le=1 << 20, description="Sequences of a microbatch.")
+    sequence: int = Field(ge=1, le=1 << 30, description="Tokens of a sequence.")
     parallel: TrainingLayout = Field(TrainingLayout(), description="Layout.")
     precision: Literal["bf16", "fp8", "mxfp8", "nvfp4"] = Field(
         "bf16", description="Format of matrix products; `fp8`: one scale a tensor."
@@ -106,7 +106,7 @@ class Training(Declared):
     node: int | None = Field(
         None, ge=1, description="GPUs that fail together; none: 4 in NVL72 racks, else 8."
     )
-    spares: Annotated[Value, Quantity("each", at_least=0, series=False)] = default(
+    spares: Annotated[Value, Quantity("each", at_least=0, at_most=1e6, series=False)] = default(
         0, description="Nodes held ready beside the job's."
     )
     elastic: bool = Field(

@@ -43,16 +43,22 @@ def most_gpus(compiled: to.System, gpu: to.Accelerators, drawn: to.Floats) -> fl
 
 
 def mean_lengths(row: to.Service, drawn: to.Floats) -> tuple[float, float, float]:
-    """Mean prompt and output tokens, and share of the prompt that is cached, over the streams."""
-    prompts, outputs, cached = [], [], []
+    """Mean prompt and output tokens of a request, and share of the prompts that is cached.
+
+    Each stream counts by its requests; all alike where none has any.
+    """
+    found = []
     for stream in row.streams:
         if stream.trace is not None:
-            found = stream.trace.requests
-            prompts.append(float(found.prompt.mean()))
-            outputs.append(float(found.output.mean()))
-            cached.append(float(found.cached.sum() / found.prompt.sum()))
+            requests = stream.trace.requests
+            prompt, output = float(requests.prompt.mean()), float(requests.output.mean())
+            known = float(requests.cached.mean())
         else:
-            prompts.append(float(drawn[stream.prompt]))
-            outputs.append(float(drawn[stream.output]))
-            cached.append(float(drawn[stream.cached]))
-    return float(np.mean(prompts)), float(np.mean(outputs)), float(np.mean(cached))
+            prompt, output = float(drawn[stream.prompt]), float(drawn[stream.output])
+            known = prompt * float(drawn[stream.cached])
+        found.append((prompt, output, known))
+    weights = np.array([stream.mean for stream in row.streams])
+    if not weights.sum() > 0.0:
+        weights = np.ones(len(found))
+    prompt, output, known = np.average(np.array(found), axis=0, weights=weights)
+    return float(prompt), float(output), float(known / prompt) if prompt > 0 else 0.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from firsttoken.serving import model
-from firsttoken.twin.findings import Findings
+from firsttoken.twin.findings import Findings, InfeasibleError
 from firsttoken.twin.room import Outcome, Room, Settings
 from firsttoken.twin.schema import Declared
 from firsttoken.twin.validation import is_needed
@@ -60,7 +61,8 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
         from firsttoken.serving.search_kpi import tables_of
 
         settings.say(f"plan {name}, {scenario}", 0, 0)
-        planned = plan_services(compiled)
+        with at_its_line(twin):
+            planned = plan_services(compiled)
         tables += tables_of(scenario, planned) if planned else []
     wanted = {"simulate", "explain"} & set(settings.engines) or is_needed(twin, "serving", name)
     if not wanted or not (compiled.services or compiled.training):
@@ -70,7 +72,8 @@ def execute(twin: Twin, name: str, resolve: Resolve, settings: Settings) -> Outc
 
     factory = twin.rooms["serving"][name]
     assert isinstance(factory, model.Serving)
-    compiled, layouts = laid_out(compiled, scenario, settings)
+    with at_its_line(twin):
+        compiled, layouts = laid_out(compiled, scenario, settings)
     trained = None
     if compiled.training:
         from firsttoken.serving.training_run import run_training
@@ -100,7 +103,18 @@ def prepared(
     from firsttoken.serving.compile import compile_factory
 
     compiled = compile_factory(twin, name, resolve)
-    return laid_out(compiled, twin.scenario or "base", settings)
+    with at_its_line(twin):
+        return laid_out(compiled, twin.scenario or "base", settings)
+
+
+@contextmanager
+def at_its_line(twin: Twin) -> Iterator[None]:
+    """Say of a service that nothing serves where it stands: `file:line: `."""
+    try:
+        yield
+    except InfeasibleError as error:
+        place = twin.place(str(error).partition(": ")[0])
+        raise InfeasibleError(f"{place}: {error}" if place.file else str(error)) from None
 
 
 def laid_out(compiled: System, scenario: str, settings: Settings) -> tuple[System, list[Layouts]]:

@@ -111,7 +111,7 @@ def read_trace_file(path: Path | str) -> TraceFile:
         with _opened(source) as stream:
             reader.read(stream)
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, csv.Error) as error:
-        reader.say(0, "it cannot be read", str(error), HINT)
+        reader.say(1, "it cannot be read", str(error), HINT)
     return reader.result()
 
 
@@ -204,7 +204,7 @@ class _Reader:
     def result(self) -> TraceFile:
         """The trace, or all that is wrong with it."""
         if not self.arrival and not len(self.wrong):
-            self.say(0, "there is no request in it", "nothing would be served", HINT)
+            self.say(1, "there is no request in it", "nothing would be served", HINT)
         self.wrong.raise_if_errors()
         assert self.format is not None
         arrival = np.array(self.arrival)
