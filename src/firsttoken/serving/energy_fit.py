@@ -1,29 +1,27 @@
 """Power and speed of deployments fitted to measured points, with intervals.
 
 The logarithms of a GPU's power and of the time of an output token are those of the physics
-(`energy_law`, `perf_step`) plus a Gaussian process (Rasmussen and Williams, Gaussian Processes for
-Machine Learning, 2006, chapters 2 and 5) over how the deployment runs, and over what points have in
-common: architecture, the same on the same GPU, the published model. Joules a token are power times
-GPUs times time.
+(`energy_law`, `perf_step`) plus a Gaussian process (`gaussian_process`) over how the deployment
+runs, and over what points have in common: architecture, the same on the same GPU, the published
+model. Joules a token are power times GPUs times time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import least_squares
 
 from firsttoken.serving import perf_weights as weights
 from firsttoken.serving.energy_law import PowerLaw, Use, gpu_power, law_of, use_of_step
+from firsttoken.serving.gaussian_process import Alike, Features, Near, Part, Process, Product
+from firsttoken.serving.interval_width import Widths, fit_widths
 from firsttoken.serving.perf_memory import replica_gpus
 from firsttoken.serving.perf_step import step_seconds, step_terms
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
-
-COVERAGE: Final = 0.9
-"""Share of the measurements that an interval is to hold."""
 
 SMOOTH: Final = 0.3
 LENGTH: Final = 0.5
@@ -38,6 +36,19 @@ NOISE: Final = 0.08
 """Deviations of the linear part in each feature; of what points of an architecture share, those on
 the same GPU, and those of one published model; of one measurement.  Round numbers: between half and
 twice of each the errors of models that were left out differ by a tenth."""
+
+COLUMNS: Final = 14
+"""Features of how a deployment runs."""
+
+PARTS: Final = (
+    Part(1.0),
+    Part(SMOOTH, (Near(("run",), (LENGTH * COLUMNS**0.5,)),)),
+    Part(LINEAR, (Product("run"),)),
+    Part(ARCHITECTURE, (Alike("part"),)),
+    Part(ON_GPU, (Alike("part"), Alike("gpu"))),
+    Part(MODEL, (Alike("model"), Alike("gpu"))),
+)
+"""What the physics leaves is the sum of."""
 
 LAW_START: Final = np.array([np.log(0.3), np.log(0.8), np.log(0.8), np.log(2.0), 0.7])
 LAW_LOOSE: Final = np.array([3.0, 3.0, 3.0, 3.0, 0.5])
@@ -132,82 +143,50 @@ def _law(theta: Floats) -> PowerLaw:
 
 
 @dataclass(frozen=True)
-class Process:
-    """A Gaussian process on what the physics leaves.
+class Residual:
+    """What the physics leaves.
 
     Attributes
     ----------
-    known, features : points and how they run, scaled, f8[n, k]; centre, scale : of the features.
-    mean : of what is left; factor, solved : of the covariance, and covariance^-1 what is left.
-    width : half-width of 90 % intervals in deviations, so that they hold nine tenths of the points
-        when each is predicted from the others (Barber et al., Predictive inference with the
-        jackknife+, Annals of Statistics 49, 2021).
+    process : that has seen points; mean : of what is left of them.
+    centre, scale : of how they run, f8[k].
+    widths : of intervals, from each of them when predicted from the others.
     """
 
-    known: Points
-    features: Floats
+    process: Process
+    mean: float
     centre: Floats
     scale: Floats
-    mean: float
-    factor: Any
-    solved: Floats
-    width: float
+    widths: Widths
 
-    def predict(self, points: Points, features: Floats) -> tuple[Floats, Floats]:
+    def predict(self, points: Points, run: Floats) -> tuple[Floats, Floats]:
         """Mean of what is left and half its 90 % interval, f8[n] each."""
-        near = (features - self.centre) / self.scale
-        across = _covariance(_common(near, points, self.features, self.known))
-        own = SMOOTH**2 + 1.0 + ARCHITECTURE**2 + ON_GPU**2 + MODEL**2 + NOISE**2
-        spread = own + LINEAR**2 * (near**2).sum(axis=1)
-        explained = (across * cho_solve(self.factor, across.T).T).sum(axis=1)
-        deviation = np.sqrt(np.maximum(spread - explained, 1e-6))
-        return self.mean + across @ self.solved, self.width * deviation
+        asked = _features(points, (run - self.centre) / self.scale)
+        mean, deviation = self.process.predict(asked, _noise(run))
+        return self.mean + mean, self.widths.half(deviation)
 
 
-def fit_process(points: Points, features: Floats, left: Floats) -> Process:
+def fit_residual(points: Points, run: Floats, left: Floats) -> Residual:
     """Condition the process on what physics left of measured points."""
-    centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
-    scaled = (features - centre) / scale
+    centre, scale = run.mean(axis=0), run.std(axis=0) + 1e-9
     mean = float(np.median(left))
-    total = _covariance(_common(scaled, points, scaled, points))
-    total[np.diag_indices_from(total)] += NOISE**2
-    factor = cho_factor(total, lower=True)
-    solved = cho_solve(factor, left - mean)
-    inverse = np.diag(cho_solve(factor, np.eye(len(left))))
-    apart = np.abs(solved) / np.sqrt(inverse)
-    width = float(np.quantile(apart, COVERAGE, method="higher"))
-    return Process(points, scaled, centre, scale, mean, factor, solved, width)
+    known = _features(points, (run - centre) / scale)
+    process = Process(PARTS, known, left - mean, _noise(run))
+    return Residual(process, mean, centre, scale, fit_widths(*process.left_out(), bend=0.0))
 
 
-class _Common(NamedTuple):
-    """What two sets of points have in common, f8[n, m] each."""
+def _features(points: Points, run: Floats) -> Features:
+    """Names, and how deployments run, scaled."""
 
-    apart: Floats
-    product: Floats
-    part: Floats
-    both: Floats
-    model: Floats
+    def code(names: Any) -> Any:
+        return np.array([crc32(str(name).encode()) + 1 for name in names], dtype=np.int64)
 
-
-def _common(a: Floats, of_a: Points, b: Floats, of_b: Points) -> _Common:
-    """Compare two sets of points by their scaled features and names."""
-    apart = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2.0 * a @ b.T
-    names = (of_a.part, of_b.part), (of_a.gpu, of_b.gpu), (of_a.model, of_b.model)
-    part, gpu, model = (_same(*pair) for pair in names)
-    return _Common(apart / a.shape[1], a @ b.T, part, part * gpu, model * gpu)
+    codes = {"part": code(points.part), "gpu": code(points.gpu), "model": code(points.model)}
+    return Features(codes, {"run": run})
 
 
-def _same(a: Any, b: Any) -> Floats:
-    """1 where two names are equal, f8[n, m]."""
-    codes = np.unique(np.concatenate([a, b]), return_inverse=True)[1]
-    return np.asarray(codes[: len(a), None] == codes[None, len(a) :], dtype=float)
-
-
-def _covariance(common: _Common) -> Floats:
-    """Covariance of what is left of two sets of points, f8[n, m]."""
-    near = np.exp(-0.5 * common.apart / LENGTH**2)
-    shared = ARCHITECTURE**2 * common.part + ON_GPU**2 * common.both + MODEL**2 * common.model
-    return np.asarray(SMOOTH**2 * near + LINEAR**2 * common.product + 1.0 + shared)
+def _noise(run: Floats) -> Floats:
+    return np.full(len(run), NOISE**2)
 
 
 @dataclass(frozen=True)
@@ -215,8 +194,8 @@ class Calibration:
     """Laws of power by generation, and processes on what they and the physics of time leave."""
 
     laws: dict[bool, PowerLaw]
-    power: Process
-    time: Process
+    power: Residual
+    time: Residual
 
     def predict(self, points: Points, rate: Floats | None = None) -> Prediction:
         """Power, time and energy of deployments; what was measured of `points` is not used.
@@ -227,7 +206,7 @@ class Calibration:
         """
         if rate is None:
             physics = token_seconds(points)
-            left, wide = self.time.predict(points, _features(points, physics))
+            left, wide = self.time.predict(points, _run(points, physics))
             token = np.log(physics) + left
         else:
             token, wide = -np.log(rate), np.zeros(len(rate))
@@ -242,7 +221,7 @@ class Calibration:
     def _power(self, points: Points, seconds: Floats) -> tuple[Floats, Floats]:
         """Logarithm of a GPU's power at a time of a token, and half its interval."""
         law = gpu_power(points.hardware, use(points, seconds), _laws(points, self.laws))
-        left, half = self.power.predict(points, _features(points, seconds))
+        left, half = self.power.predict(points, _run(points, seconds))
         return np.log(law) + left, half
 
 
@@ -264,8 +243,8 @@ def fit(points: Points) -> Calibration:
     laws = {bool(new): fit_law(points.subset(young == new)) for new in np.unique(young)}
     physics, measured = token_seconds(points), 1.0 / points.rate
     law = gpu_power(points.hardware, use(points, measured), _laws(points, laws))
-    power = fit_process(points, _features(points, measured), np.log(points.power / law))
-    time = fit_process(points, _features(points, physics), np.log(measured / physics))
+    power = fit_residual(points, _run(points, measured), np.log(points.power / law))
+    time = fit_residual(points, _run(points, physics), np.log(measured / physics))
     return Calibration(laws, power, time)
 
 
@@ -280,8 +259,8 @@ def _laws(points: Points, laws: dict[bool, PowerLaw]) -> PowerLaw:
     return PowerLaw(*chosen)
 
 
-def _features(points: Points, seconds: Floats) -> Floats:
-    """How a deployment runs, by physics: f8[n, 14]."""
+def _run(points: Points, seconds: Floats) -> Floats:
+    """How a deployment runs, by physics: f8[n, `COLUMNS`]."""
     p = points
     busy = use(points, seconds)
     gpus = replica_gpus(p.layout)

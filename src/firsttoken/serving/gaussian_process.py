@@ -281,5 +281,5 @@ def likeliest(
         slopes = [w * (inner * part).sum() for w, part in zip(weights, parts, strict=True)]
         return float(value), np.array(slopes) + away / loose
 
-    found = minimize(loss, np.log(expected), jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    found = minimize(loss, np.log(expected), jac=True, method="L-BFGS-B", options={"maxiter": 200})
     return np.asarray(np.exp(found.x))

@@ -1,25 +1,37 @@
 """Rates of training steps fitted to measured ones, what is left over, and how sure all of it is.
 
 The logarithm of a step's time is that of the physics (`training_step`) with uncertain rates, plus
-what jobs have in common that the physics does not see: a Gaussian process whose covariance adds up
-what two jobs share (model, accelerator, format, layout, software).  Rates are found by least
-squares whitened by it, with priors (an empirical Bayes fit; Rasmussen and Williams, Gaussian
-Processes for Machine Learning, 2006, sections 2.7 and 5.4); predictions carry the uncertainty of
-both.  Intervals are widened or narrowed by the quantile of the errors of jobs that were left out
-(conformal prediction; Barber et al., Predictive inference with the jackknife+, Annals of Statistics
-49, 2021).
+what jobs have in common that the physics does not see: a Gaussian process (`gaussian_process`)
+whose parts are what two jobs may share (model, accelerator, format, layout, software).  Rates are
+found by least squares whitened by it, with priors (an empirical Bayes fit; Rasmussen and Williams,
+Gaussian Processes for Machine Learning, 2006, section 2.7); predictions carry the uncertainty of
+both.  The width of intervals is that of jobs that were left out (`interval_width`).
 """
 
 from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
+from firsttoken.serving.gaussian_process import (
+    Alike,
+    Factor,
+    Features,
+    Near,
+    Part,
+    Process,
+    Product,
+    covariance,
+    likeliest,
+)
+from firsttoken.serving.interval_width import fit_widths
 from firsttoken.serving.system import Floats
 from firsttoken.serving.training_points import Points, joined, packaged
 from firsttoken.serving.training_step import SIGNED, Job, Rates, step_seconds, step_terms
@@ -28,7 +40,6 @@ from firsttoken.twin.library import SHIPPED
 FITTED: Final = SHIPPED / "ai-models" / "training_rates.csv"
 """Rates and deviations fitted to `training_steps.csv`."""
 
-COVERAGE: Final = 0.9
 _NORMAL: Final = 1.6448536269514722
 
 PRIOR: Final = Rates(
@@ -59,10 +70,26 @@ SPREAD: Final = Rates(
 )
 """Standard deviations of the logarithms of rates (of the rates themselves for `SIGNED`)."""
 
-SHARED: Final = (
-    *("model", "model_format", "accelerator", "accelerator_kind", "model_accelerator", "setup"),
-    *("kind_format_release", "model_release", "model_layout", "model_accelerator_layout"),
+MEMORY: Final = 0.35
+"""Years of software after which what releases share has fallen to 1 / e."""
+
+_MODEL, _ACCELERATOR, _KIND, _FORMAT, _SETUP = (
+    Alike(name) for name in ("model", "accelerator", "kind", "format", "setup")
 )
+_RELEASE, _LAYOUT = Near(("release",), (MEMORY,), rough=True), Near(("layout",), (1.0,))
+
+SHARED: Final[dict[str, tuple[Factor, ...]]] = {
+    "model": (_MODEL,),
+    "model_format": (_MODEL, _FORMAT),
+    "accelerator": (_ACCELERATOR,),
+    "accelerator_kind": (_ACCELERATOR, _KIND),
+    "model_accelerator": (_MODEL, _ACCELERATOR),
+    "setup": (_SETUP, _MODEL, _ACCELERATOR),
+    "kind_format_release": (_KIND, _FORMAT, _RELEASE),
+    "model_release": (_MODEL, _RELEASE),
+    "model_layout": (_MODEL, _LAYOUT),
+    "model_accelerator_layout": (_MODEL, _ACCELERATOR, _LAYOUT),
+}
 """What two jobs may have in common."""
 
 START: Final = np.array([0.05, 0.04, 0.05, 0.05, 0.05, 0.06, 0.05, 0.04, 0.08, 0.05, 0.015])
@@ -70,9 +97,6 @@ START: Final = np.array([0.05, 0.04, 0.05, 0.05, 0.05, 0.06, 0.05, 0.04, 0.08, 0
 
 LOOSE: Final = 0.7
 """Deviation of the logarithm of a deviation around `START`."""
-
-MEMORY: Final = 0.35
-"""Years of software after which what releases share has fallen to 1 / e."""
 
 
 class Steps(NamedTuple):
@@ -106,26 +130,20 @@ class Calibration:
         return decoded(self.theta)
 
     @cached_property
-    def _solved(self) -> tuple[Floats, Floats, Floats]:
-        """Slopes of known steps, Cholesky factor of their covariance, and what is left, white."""
-        base, slope = _linear(self.points, self.theta)
-        total = _covariance(self.points, self.points, self.deviations)
-        total += (slope * _spread() ** 2) @ slope.T
-        total += self.deviations[-1] ** 2 * np.eye(self.points.size)
-        factor = np.asarray(np.linalg.cholesky(total), dtype=float)
-        left = np.linalg.solve(factor, np.log(self.points.seconds) - base)
-        return slope, factor, np.asarray(left, dtype=float)
+    def process(self) -> Process:
+        """The process that has seen the known steps, rates among its parts."""
+        base, seen = _seen(self.points, self.theta)
+        parts = [*_parts(self.deviations), Part(1.0, (Product("rates"),))]
+        left = np.log(self.points.seconds) - base
+        return Process(parts, seen, left, np.full(self.points.size, self.deviations[-1] ** 2))
 
     def logarithms(self, points: Points) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the logarithm of the time, f8[n] each."""
-        known, factor, left = self._solved
-        base, slope = _linear(points, self.theta)
-        spread = _spread() ** 2
-        across = _covariance(self.points, points, self.deviations) + (known * spread) @ slope.T
-        cross = np.linalg.solve(factor, across)
-        own = (self.deviations[:-1] ** 2).sum() + (slope**2 * spread).sum(axis=1)
-        variance = own - (cross**2).sum(axis=0) + self.deviations[-1] ** 2
-        return base + cross.T @ left, np.sqrt(np.maximum(variance, 1e-12))
+        base, asked = _seen(points, self.theta)
+        mean, deviation = self.process.predict(
+            asked, np.full(points.size, self.deviations[-1] ** 2)
+        )
+        return base + mean, deviation
 
     def predict(self, points: Points) -> Steps:
         """Times of steps with 90 % intervals."""
@@ -150,7 +168,7 @@ def fit(points: Points, deviations: Floats | None = None, rounds: int = 3) -> Ca
     for turn in range(rounds):
         theta = _fit_rates(points, theta, found)
         if deviations is None and turn + 1 < rounds:
-            found = _fit_deviations(points, theta, found)
+            found = _fit_deviations(points, theta)
     return _with_width(Calibration(points, theta, found, _NORMAL))
 
 
@@ -220,44 +238,32 @@ def setups(points: Points) -> list[str]:
     return [f"{m} {g} {' '.join(f'{x:g}' for x in job)}" for m, g, job in models]
 
 
-def _alike(names: Any, others: Any) -> Floats:
-    """1 where two have the same name, else 0, [n, m]; one without a name is like no other."""
-    first, second = np.asarray(names), np.asarray(others)
-    same = first[:, None] == second[None, :]
-    if first.dtype.kind == "U":
-        same &= (first != "")[:, None]
-    return np.asarray(same, dtype=float)
+def _code(names: Iterable[str]) -> Any:
+    """Codes of names, i8[n]; that of no name is like no other."""
+    return np.array([crc32(name.encode()) + 1 if name else 0 for name in names], dtype=np.int64)
 
 
-def _parts(points: Points, others: Points) -> list[Floats]:
-    """What jobs have in common with others, f8[n, m] for each of `SHARED`."""
-    job, two = points.job, others.job
-    model = _alike(points.model, others.model)
-    accelerator = _alike(points.accelerator, others.accelerator)
-    kind = _alike(
-        np.asarray(points.architecture.experts) > 0, np.asarray(others.architecture.experts) > 0
-    )
-    form = _alike(_format(job), _format(two))
-    years = np.asarray(job.release)[:, None] - np.asarray(two.release)[None, :]
-    near = np.exp(-np.abs(years) / MEMORY)
-    distance = ((_places(job)[:, None] - _places(two)[None, :]) ** 2).sum(axis=-1)
-    layout = np.exp(-distance / 2.0)
-    return [
-        model,
-        model * form,
-        accelerator,
-        accelerator * kind,
-        model * accelerator,
-        _alike(setups(points), setups(others)) * model * accelerator,
-        kind * form * near,
-        model * near,
-        model * layout,
-        model * accelerator * layout,
-    ]
+def _features(points: Points) -> Features:
+    """What of a job may be like that of others."""
+    job = points.job
+    form = np.asarray(job.bits) * 10.0 + np.asarray(job.block)
+    codes = {
+        "model": _code(map(str, points.model)),
+        "accelerator": _code(map(str, points.accelerator)),
+        "kind": 1 + (np.asarray(points.architecture.experts) > 0),
+        "format": _code(map(str, form)),
+        "setup": _code(setups(points)),
+    }
+    release = np.asarray(job.release, dtype=float)
+    return Features(codes, {"release": release, "layout": _places(job)})
 
 
-def _format(job: Job) -> Floats:
-    return np.asarray(np.asarray(job.bits) * 10.0 + np.asarray(job.block))
+def _seen(points: Points, theta: Floats) -> tuple[Floats, Features]:
+    """Physics at the prior, seen from `theta`, f8[n], and features, with the pull of rates."""
+    base, slope = _linear(points, theta)
+    found = _features(points)
+    found = Features(found.codes, {**found.axes, "rates": slope * _spread()})
+    return base, found
 
 
 def _places(job: Job) -> Floats:
@@ -277,15 +283,16 @@ def _places(job: Job) -> Floats:
     return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
 
 
+def _parts(deviations: Floats) -> list[Part]:
+    """Parts of what the physics does not see."""
+    pairs = zip(deviations[:-1], SHARED.values(), strict=True)
+    return [Part(float(deviation), factors) for deviation, factors in pairs]
+
+
 def alike(points: Points, deviations: Floats, others: Points | None = None) -> Floats:
     """Covariance of what the physics does not see of jobs and others (themselves), f8[n, m]."""
-    return _covariance(points, points if others is None else others, deviations)
-
-
-def _covariance(points: Points, others: Points, deviations: Floats) -> Floats:
-    """Covariance of what the physics does not see, f8[n, m]."""
-    parts = zip(deviations[:-1], _parts(points, others), strict=True)
-    return np.asarray(sum(deviation**2 * part for deviation, part in parts))
+    two = points if others is None else others
+    return covariance(_parts(deviations), _features(points), _features(two))
 
 
 def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
@@ -294,7 +301,7 @@ def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
 
     seen, spread, prior = np.log(points.seconds), _spread(), encoded(PRIOR)
     noise = deviations[-1] ** 2 * np.eye(points.size)
-    factor = np.linalg.cholesky(_covariance(points, points, deviations) + noise)
+    factor = np.linalg.cholesky(alike(points, deviations) + noise)
 
     def misfit(x: Floats) -> Floats:
         white = solve_triangular(factor, physics(points, x) - seen, lower=True)
@@ -308,29 +315,14 @@ def _fit_rates(points: Points, theta: Floats, deviations: Floats) -> Floats:
     return found
 
 
-def _fit_deviations(points: Points, theta: Floats, deviations: Floats) -> Floats:
+def _fit_deviations(points: Points, theta: Floats) -> Floats:
     """Deviations of the highest marginal likelihood, rates integrated out linearly."""
-    from scipy.optimize import minimize
-
     base, slope = _linear(points, theta)
-    left = np.log(points.seconds) - base
+    known = _features(points)
+    each = [covariance([Part(1.0, factors)], known, known) for factors in SHARED.values()]
     fixed = (slope * _spread() ** 2) @ slope.T
-    parts = [*_parts(points, points), np.eye(points.size)]
-
-    def loss(x: Floats) -> tuple[float, Floats]:
-        weights = np.exp(2.0 * x)
-        total = fixed + sum(w * part for w, part in zip(weights, parts, strict=True))
-        factor = np.linalg.cholesky(total)
-        inverse = np.linalg.inv(total)
-        solved = inverse @ left
-        away = (x - np.log(START)) / LOOSE
-        value = 0.5 * left @ solved + np.log(np.diag(factor)).sum() + 0.5 * away @ away
-        inner = inverse - np.outer(solved, solved)
-        slopes = [w * (inner * part).sum() for w, part in zip(weights, parts, strict=True)]
-        return float(value), np.array(slopes) + away / LOOSE
-
-    found = minimize(loss, np.log(deviations), jac=True, method="L-BFGS-B", options={"maxiter": 60})
-    return np.asarray(np.exp(found.x))
+    left = np.log(points.seconds) - base
+    return likeliest([*each, np.eye(points.size)], fixed, left, START, LOOSE)
 
 
 def left_out(calibration: Calibration, groups: Any) -> tuple[Floats, Floats]:
@@ -342,26 +334,12 @@ def left_out(calibration: Calibration, groups: Any) -> tuple[Floats, Floats]:
     ----------
     groups : a name for each known step; those of a name are left out together, [n].
     """
-    points = calibration.points
-    base, slope = _linear(points, calibration.theta)
-    total = _covariance(points, points, calibration.deviations) + (slope * _spread() ** 2) @ slope.T
-    inverse = np.linalg.inv(total + calibration.deviations[-1] ** 2 * np.eye(points.size))
-    solved = inverse @ (np.log(points.seconds) - base)
-    error, deviation = np.empty(points.size), np.empty(points.size)
-    names = np.asarray(groups)
-    for name in np.unique(names):
-        at = np.flatnonzero(names == name)
-        # Rasmussen and Williams, section 5.4.2, for groups instead of single points.
-        block = np.linalg.inv(inverse[np.ix_(at, at)])
-        error[at] = -block @ solved[at]
-        deviation[at] = np.sqrt(np.diag(block))
-    return error, deviation
+    error, deviation = calibration.process.left_out(groups)
+    return -error, deviation
 
 
 def _with_width(calibration: Calibration) -> Calibration:
     """The calibration with the width that holds 90 % of the setups left out."""
     error, deviation = left_out(calibration, setups(calibration.points))
-    ordered = np.sort(np.abs(error) / deviation)
-    rank = min(math.ceil(COVERAGE * (len(ordered) + 1)), len(ordered))
-    width = float(ordered[rank - 1])
+    width = float(fit_widths(error, deviation, bend=0.0).half(np.ones(1))[0])
     return Calibration(calibration.points, calibration.theta, calibration.deviations, width)
