@@ -36,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
         EXAMPLE,
         scenarios=SCENARIOS,
         engines=("simulate",),
-        replications=4,
+        replications=2,
         out=tmp_path_factory.mktemp("day") / "run",
         report=False,
     )
