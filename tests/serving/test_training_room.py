@@ -63,7 +63,7 @@ def test_llama_3(tmp_path: Path) -> None:
     15.6 T tokens at 16 M a step would take 54 days were nothing lost: 54 x 0.9 days train 10.9 to
     12.1 T.
     """
-    assert check(tmp_path, factory(LLAMA)) == ""
+    assert check(tmp_path, factory(LLAMA), horizon="1 day") == ""
     got = tables(tmp_path, factory(LLAMA), horizon="54 day", replications=20)
     rows = got["serving_training"]
     assert found(rows, "failures", "mean") == pytest.approx(466, rel=0.1)
@@ -131,6 +131,77 @@ def test_a_cap_on_power_slows_training_less_than_it_saves(tmp_path: Path) -> Non
     expected = ((0.85 * 1875 - base) / (1875 - base)) ** 0.4
     assert share == pytest.approx(expected, rel=1e-3)
     assert share > 0.88
+
+
+CHAT: dict[str, Any] = {
+    "model": "qwen3_235b",
+    "engine": {"name": "sglang", "calibrated": False},
+    "precision": {"weights": "fp8"},
+    "parallel": {"tensor": 4},
+    "replicas": 2,
+    "traffic": {"users": {"rate": "20 request/s", "prompt": "1000 token", "output": "300 token"}},
+}
+LIMIT, BASE = 1875.0, 645.0
+"""W of a GB300 and its host at the limit, and without work, as `small` declares them."""
+
+
+def capped(tmp_path: Path, first: str, cap: float, **more: Any) -> dict[str, Rows]:
+    """64 GPUs that train and 8 that serve, under a cap (W)."""
+    declared = small(step_time="7 s", activity=1, restart="0 s")
+    declared |= {"services": {"chat": CHAT}, "step": "10 s", "power_first": first, **more}
+    declared["power_cap"] = f"{cap} W"
+    return tables(tmp_path, declared, horizon="10 minute", replications=1)
+
+
+def pace_of(watts: float) -> float:
+    """Speed of a GPU whose power above its base goes with the speed to the power 2.5."""
+    return float(((min(watts, LIMIT) - BASE) / (LIMIT - BASE)) ** 0.4)
+
+
+@pytest.mark.parametrize("first", ["nobody", "services", "training"])
+def test_who_keeps_its_power_under_a_cap(tmp_path: Path, first: str) -> None:
+    """Watts dealt out by hand; energy of the pool is that of its parts, and never above the cap."""
+    cap = 0.8 * 72 * LIMIT
+    told = capped(tmp_path, first, cap)
+    each = {
+        "nobody": cap / 72,
+        "services": (cap - 8 * LIMIT) / 64,
+        "training": min((cap - 8 * BASE) / 64, LIMIT),
+    }[first]
+    job = told["serving_training"]
+    whole = 64 * 600 / 7.0 / 64 * 256 * 8192
+    assert found(job, "tokens") == pytest.approx(whole * pace_of(each), rel=1e-3)
+    assert found(job, "energy") == pytest.approx(64 * each * 600 / 3.6e9, rel=1e-3)
+    summary = told["serving_summary"]
+    # services keep 15 % of their speed, whatever is left to them
+    slack = 1e-3 if first == "training" else 1e-9
+    assert found(summary, "x.peak_power") <= cap / 1e3 * (1 + slack)
+    tokens = found(summary, "x.chat.tokens") * 600
+    served = found(summary, "x.chat.joules") * tokens / 3.6e6
+    trained = found(job, "energy") * 1e3
+    assert found(summary, "x.energy") == pytest.approx(served + trained, rel=1e-6)
+
+
+def test_services_slow_down_if_training_goes_first(tmp_path: Path) -> None:
+    """All the cap leaves them beside training is 1 kW a GPU, and then all they like."""
+    cap = 64 * LIMIT + 8 * 1000.0
+    slow = capped(tmp_path, "training", cap)["serving_summary"]
+    quick = capped(tmp_path, "services", cap)["serving_summary"]
+    alone = capped(tmp_path, "nobody", 1e6)["serving_summary"]
+    pace = [found(rows, "x.chat.tpot_p50") for rows in (alone, quick, slow)]
+    assert pace[1] == pytest.approx(pace[0], rel=1e-6)
+    assert pace[2] > 1.02 * pace[0]
+
+
+def test_training_slows_with_the_cooling_and_with_a_cap_at_its_minute(tmp_path: Path) -> None:
+    """Half the speed for the last third of the time, which is no whole hour: 5/6 of the tokens."""
+    throttle = {"unit": "", "2026-11-02T00:00": 1, "2026-11-02T00:06:40": 0.5}
+    told = capped(tmp_path, "nobody", 1e6, throttle=throttle)
+    whole = 600 / 7.0 * 256 * 8192
+    assert found(told["serving_training"], "tokens") == pytest.approx(whole * 5 / 6, rel=1e-3)
+    power = BASE + (LIMIT - BASE) * 0.5**2.5
+    energy = 64 * (400 * LIMIT + 200 * power) / 3.6e9
+    assert found(told["serving_training"], "energy") == pytest.approx(energy, rel=1e-3)
 
 
 def test_jobs_take_their_gpus_in_order(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def job(
         factors=(),
         taken=0.0,
         cap=NONE,
+        first="nobody",
         pools=(),
         own=0,
         replica=replica,

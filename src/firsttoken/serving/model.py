@@ -31,6 +31,11 @@ class Serving(Declared):
     power_cap: Annotated[Value, Quantity("W", above=0)] | None = Field(
         None, description="Power that all GPUs and their hosts together may take; none: no cap."
     )
+    power_first: Literal["nobody", "services", "training"] = Field(
+        "nobody",
+        description="Who keeps its speed under `power_cap`: `services`: training slows down first; "
+        "`training`: services do; `nobody`: all GPUs alike, by their limits.",
+    )
     throttle: Annotated[Value, Quantity("", at_least=0, at_most=1)] = default(
         1, description="Share of their speed that cooling leaves to the GPUs."
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from firsttoken.kernel.parameters import fixed_parameters
+from firsttoken.kernel.parameters import ParameterTable, SeriesTable, fixed_parameters
 from firsttoken.kernel.streams import entity_key
 from firsttoken.serving import parts
 from firsttoken.serving.disrupt import problem
 from firsttoken.serving.model_hardware import LanguageModel
 from firsttoken.serving.model_training import Failure, Training
 from firsttoken.serving.search_prices import energy_price, rent_of
-from firsttoken.serving.slots import Slots
+from firsttoken.serving.slots import Slots, pools_of
 from firsttoken.serving.system import Architecture, Floats, Hardware
 from firsttoken.serving.training_memory import USABLE, training_memory
 from firsttoken.serving.training_points import BITS, Points, packaged, point
@@ -172,8 +173,12 @@ def compile_training(
         own.series("pue", 1.0),
     )
     speed, cap = own.series("throttle"), own.series("power_cap")
-    pools = tuple(_share(slots, pool) for pool in slots.factory.accelerators) if cap != NONE else ()
+    pools: tuple[Share, ...] = ()
+    if cap != NONE:
+        held = _held(twin, name, resolve)
+        pools = tuple(_share(slots, pool, held) for pool in slots.factory.accelerators)
     parameters, series = build.tables()
+    looked = (gpus, speed, cap, *factors, *(pool.number for pool in pools))
     return TrainingSystem(
         name=sheets.job.path,
         kinds=tuple(kind for kind, _ in _kinds(sheets)),
@@ -188,13 +193,14 @@ def compile_training(
         factors=factors,
         taken=taken,
         cap=cap,
+        first=slots.factory.power_first,
         pools=pools,
         own=list(slots.factory.accelerators).index(sheets.pool),
         replica=replica_gpus(work),
         replicas=float(work.gpus) / replica_gpus(work),
-        node=node_gpus(declared, hardware),
+        node=nodes_of(declared, float(hardware.domain)),
         elastic=declared.elastic,
-        moments=moments,
+        moments=_with_knots(moments, parameters, series, looked),
         edges=edges,
         prices=prices,
         law=law_of(sheets, architecture, hardware, work),
@@ -222,14 +228,54 @@ def _pool_rows(sheets: Sheets) -> tuple[int, int, tuple[int, ...]]:
     return gpus, per_rack, tuple(effects.factors.get(("accelerators", sheets.pool), ()))
 
 
-def _share(slots: Slots, pool: str) -> Share:
+def _with_knots(
+    moments: Floats, parameters: ParameterTable, series: SeriesTable, rows: Sequence[int]
+) -> Floats:
+    """Moments, and those between at which series change (at the mean, if that is uncertain)."""
+    fixed = fixed_parameters(parameters)
+    spans = [series.knot_time[series.start[r] : series.start[r + 1]] for r in rows if r != NONE]
+    knots = fixed[np.concatenate(spans)] if spans else np.empty(0)
+    inside = knots[(knots > moments[0]) & (knots < moments[-1])]
+    return np.asarray(np.unique(np.concatenate([moments, inside])))
+
+
+def _share(slots: Slots, pool: str, held: dict[str, float]) -> Share:
     """What a pool takes of a cap on power."""
-    sheet, build = slots.accelerators(pool), slots.build
+    sheet, build, why = slots.accelerators(pool), slots.build, "power is shared by it"
     by_rack = sheet.has("racks")
     number = sheet.series("racks" if by_rack else "count", 0.0)
-    limit = sheet.needed("tgp", "power is shared by it")
-    watts = build.total(limit, sheet.needed("host", "power is shared by it"))
-    return Share(number, sheet.needed("domain", "a rack has so many") if by_rack else NONE, watts)
+    host = sheet.needed("host", why)
+    watts = build.total(sheet.needed("tgp", why), host)
+    serves = any(
+        slots.pool_name(name, each) == pool
+        for name, service in slots.factory.services.items()
+        for _, each in pools_of(service)
+    )
+    base = build.total(sheet.needed("idle", why), host)
+    return Share(
+        number=number,
+        per_rack=sheet.needed("domain", "a rack has so many") if by_rack else NONE,
+        watts=watts,
+        others=watts if serves else base,
+        base=base,
+        trained=held.get(pool, 0.0),
+    )
+
+
+def _held(twin: Twin, name: str, resolve: Resolve) -> dict[str, float]:
+    """GPUs that all jobs hold, spares included, by pool, at the mean of what is uncertain."""
+    build = ParameterBuilder(twin.start, resolve)
+    slots = Slots(twin, name, build, resolve)
+    found: dict[str, float] = {}
+    for job in slots.factory.training:
+        sheets = sheets_of(slots, job)
+        rows = [sheets.job.needed("gpus", "a job has a size"), sheets.job.scalar("spares")]
+        domain = sheets.hardware.needed("domain", "a node is a part of it")
+        fixed = fixed_parameters(build.tables()[0])
+        node = nodes_of(sheets.declared, float(fixed[domain]))
+        gpus, spares = (round(float(fixed[row])) if row != NONE else 0 for row in rows)
+        found[sheets.pool] = found.get(sheets.pool, 0.0) + (math.ceil(gpus / node) + spares) * node
+    return found
 
 
 def numbers_of(sheets: Sheets) -> tuple[Architecture, Hardware, float]:
@@ -305,11 +351,11 @@ def replica_gpus(job: Job) -> float:
     return group * float(job.pipeline)
 
 
-def node_gpus(declared: Training, hardware: Hardware) -> float:
+def nodes_of(declared: Training, domain: float) -> float:
     """GPUs of a node: as declared, 4 (a tray) in domains larger than 8, else the domain."""
     if declared.node is not None:
         return float(declared.node)
-    return 4.0 if float(hardware.domain) > 8 else float(hardware.domain)
+    return 4.0 if domain > 8 else domain
 
 
 def check_job(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> None:

@@ -72,11 +72,17 @@ class Share(NamedTuple):
     ----------
     number : row of `series`; per_rack, watts : rows of `parameters`, GPUs of one of them (NONE: 1)
         and W of a GPU with its host at their limits.
+    others, base : rows of `parameters`, W that are kept for a GPU without training where services
+        come first: at its limit if any run on the pool; and where training does: without work.
+    trained : GPUs that all training jobs hold.
     """
 
     number: int
     per_rack: int
     watts: int
+    others: int
+    base: int
+    trained: float
 
 
 class TrainingLaw(NamedTuple):
@@ -112,8 +118,9 @@ class TrainingSystem(NamedTuple):
     gpus, speed : rows of `series`: GPUs (or racks) of the pool, and share of full speed (NONE: 1).
     per_rack, factors : row of `parameters`, NONE if `gpus` counts GPUs; rows of `series` on it.
     taken : GPUs of the pool that jobs before it hold.
-    cap : row of `series`, W of all pools together (NONE: no cap); each GPU has its share of it by
-        its limit; pools : of the factory; own : which of them is the job's.
+    cap : row of `series`, W of all pools together (NONE: no cap); first : who keeps its speed
+        under it (`nobody`: each GPU has its share by its limit); pools : of the factory; own :
+        which of them is the job's.
     replica, replicas : GPUs of a data-parallel replica, and replicas; node : GPUs of a node.
     moments : edges between which the series are constant, s from the twin's start, f8[M + 1].
     edges : of the periods that are reported, f8[B + 1].
@@ -136,6 +143,7 @@ class TrainingSystem(NamedTuple):
     factors: tuple[int, ...]
     taken: float
     cap: int
+    first: str
     pools: tuple[Share, ...]
     own: int
     replica: float
@@ -444,10 +452,19 @@ def _course(system: TrainingSystem, values: Floats, seed: int, replication: int)
 def _under_cap(system: TrainingSystem, values: Floats, levels: Floats) -> Floats:
     """Speed that a cap on the power of all GPUs leaves to the job's, f8[M]."""
     full = np.zeros(levels.shape[1])
+    kept, trained = full.copy(), full.copy()
     for pool in system.pools:
         racks = 1.0 if pool.per_rack == NONE else float(values[pool.per_rack])
-        full += levels[pool.number] * racks * values[pool.watts]
-    limit = values[system.pools[system.own].watts] * levels[system.cap] / np.maximum(full, 1.0)
+        there = levels[pool.number] * racks
+        held = np.minimum(pool.trained, there)
+        full += there * values[pool.watts]
+        kept += (there - held) * values[pool.others if system.first == "services" else pool.base]
+        trained += held * values[pool.watts]
+    cap, own = levels[system.cap], values[system.pools[system.own].watts]
+    if system.first == "nobody":
+        limit = own * cap / np.maximum(full, 1.0)
+    else:
+        limit = own * np.maximum(cap - kept, 0.0) / np.maximum(trained, 1.0)
     rows = system.rows
     base, train = float(values[rows.base]), float(values[rows.train])
     room = np.clip((limit - base) / max(train - base, 1e-9), 0.0, 1.0)
