@@ -77,20 +77,25 @@ def _of(
     )
     if layouts[1] is not None:
         return _apart(system, service, layout, layouts[1], drawn, point)
-    found = shipped().predict([point])
+    # alone, a request waits for nobody: its prefill and the front end are all there is
+    alone = point._replace(concurrency=point.data)
+    found = shipped().predict([point, alone])
     ttft, tpot = (
         (float(part.median[0]), float(part.low[0]), float(part.high[0]))
         for part in (found.ttft, found.tpot)
     )
     if not all(math.isfinite(value) and value > 0 for value in tpot):
         return None
+    physics = prior([point, alone])
+    speed = float(physics.tpot[0]) / tpot[0]
     return to.Calibrated(
-        speed=float(prior([point]).tpot[0]) / tpot[0],
+        speed=speed,
         spread=math.log(tpot[2] / tpot[1]) / (2.0 * NORMAL),
         ttft=ttft,
         tpot=tpot,
         concurrency=point.concurrency,
         known=bool(found.known[0]),
+        entry=max(float(found.ttft.median[1]) - float(physics.own[1]) / speed, 0.0),
     )
 
 

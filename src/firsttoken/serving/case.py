@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from firsttoken.serving import deployment as to
+from firsttoken.serving import result as of
+from firsttoken.serving.laws import entry_of
 from firsttoken.serving.result import ServingState
 from firsttoken.serving.timeline import Group, Timeline
 
@@ -31,13 +33,6 @@ class Case:
     replication: int
     end: float
     begun: ServingState | None = None
-
-    @property
-    def sampled(self) -> tuple[int, int]:
-        """Seed and replication whose lengths of requests stand for all in flows."""
-        if self.begun is None:
-            return self.seed, self.replication
-        return self.begun.seed, self.begun.replication
 
     def padded(self, rows: to.Floats, first: int = 0) -> to.Floats:
         """Rows of ticks from one on as rows of all ticks; zeros before and after."""
@@ -73,6 +68,20 @@ def groups_of(line: Timeline, service: int) -> tuple[Group, Group | None]:
     """Replicas that serve or decode, and those that prefill."""
     found = [group for group in line.groups if group.service == service]
     return found[0], found[1] if len(found) > 1 else None
+
+
+def goals_in_replicas(service: to.Service, drawn: to.Floats) -> tuple[float, float, float]:
+    """The same as what is left of them when a request comes from the front end."""
+    ttft, tpot, e2e = goals_of(service, drawn)
+    entry = entry_of(service)
+    return ttft - entry, tpot, e2e - entry
+
+
+def seen_by_users(service: to.Service, latency: to.Floats) -> to.Floats:
+    """Latencies of replicas (rows LATENCIES), s, with the time in the front end."""
+    found = latency.copy()
+    found[[of.TTFT, of.E2E]] += entry_of(service)
+    return found
 
 
 def goals_of(service: to.Service, drawn: to.Floats) -> tuple[float, float, float]:

@@ -174,6 +174,7 @@ def calibrate(
     sampler : the request mode with `replicas` replicas (of each pool).
     loads : of the runs, shares of the capacity; requests : that count in each.
     """
+    service = unscaled(service)
     life = longest_life(service)
     warm = float(np.ceil(min(LIVES * life + 5.0, LONGEST)))
     guess = capacity(service) * replicas
@@ -195,6 +196,12 @@ def calibrate(
     runs = [run(load * most, i + 1) for i, load in enumerate(loads)]
     fix = _fit(service, [part for part in runs if part is not None], full, replicas)
     return fix._replace(served=most / replicas)
+
+
+def unscaled(service: Service) -> Service:
+    """The service with all its replicas, whatever the load."""
+    prefill = service.prefill and service.prefill._replace(scaling=None)
+    return service._replace(pool=service.pool._replace(scaling=None), prefill=prefill)
 
 
 class Run(NamedTuple):

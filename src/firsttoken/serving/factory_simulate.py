@@ -27,6 +27,7 @@ from firsttoken.serving.factory_state import (
     GIVEN,
     MADE,
     NEW,
+    REACHED,
     SCALE,
     THROWN,
     WASTED,
@@ -73,7 +74,8 @@ class FactoryResult:
     rows : by replication, service and row, [R, S, T, COLUMNS] of `factory_state`: sums, and
         means of the columns AVERAGED.
     sketch : finished (TTFT: started) requests by time, [R, C, SKETCHES, BUCKETS].
-    books : by replication and class, [R, C, BOOKS].
+    books : by replication and class, from tick 0 on, [R, C, BOOKS].
+    reached : requests that ended and reach all goals, by replication and class, [R, C].
     """
 
     first: int
@@ -82,6 +84,7 @@ class FactoryResult:
     rows: Floats
     sketch: Floats
     books: Floats
+    reached: Floats
 
     def quantile(self, which: int, probability: float, classes: slice = slice(None)) -> Floats:
         """Quantile of BY_TPOT, BY_TTFT or BY_E2E over classes, s, [R]; NaN without requests."""
@@ -151,7 +154,8 @@ def simulate(
     """
     first = check_state(system, initial_state)
     count = _ticks(system, first, ticks)
-    rows, sketches, books = [], [], []
+    rows, sketches, books, reached = [], [], [], []
+    before = 0.0 if initial_state is None else initial_state.state.books[:, REACHED]
 
     def task(low: int, high: int) -> None:
         for r in range(low, high):
@@ -169,9 +173,9 @@ def simulate(
         rows.append(counted.rows)
         sketches.append(counted.sketch)
         books.append(book)
-    return FactoryResult(
-        first, every, system.factory.dt, np.array(rows), np.array(sketches), np.array(books)
-    )
+        reached.append(book[:, REACHED] - before)
+    parts = (np.array(part) for part in (rows, sketches, books, reached))
+    return FactoryResult(first, every, system.factory.dt, *parts)
 
 
 def snapshot(

@@ -27,6 +27,7 @@ from firsttoken.serving.factory_state import (
     BY_E2E,
     BY_TPOT,
     BY_TTFT,
+    REACHED,
     SCALE,
     TOOK,
     TPOT,
@@ -336,6 +337,7 @@ def _count_one(
     tally.rows[s, row, TOOK] += amount * took
     tally.rows[s, row, ANSWERED] += amount * steps
     tally.rows[s, row, ATTAINED] += amount * reached
+    state.books[c, REACHED] += amount * reached
     tally.rows[s, row, TPOT] += amount * took / max(steps, 1.0)
 
 

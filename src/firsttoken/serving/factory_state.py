@@ -82,7 +82,9 @@ WASTED: Final = 7
 READ: Final = 8
 """Prompt tokens computed."""
 ENERGY: Final = 9
-BOOKS: Final = 10
+REACHED: Final = 10
+"""Finished requests that reach all goals."""
+BOOKS: Final = 11
 
 # What autoscaling remembers of a pool.
 RATE: Final = 0

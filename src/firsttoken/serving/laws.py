@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from firsttoken.serving import deployment as to
 from firsttoken.serving.perf_efficiency import ACTIVATIONS
 from firsttoken.serving.perf_law import CONTEXT, step_law
@@ -68,6 +70,17 @@ def _paced(service: to.Service, role: str) -> tuple[float, float]:
     if role == "prefill" and known.prefill is not None:
         return known.prefill
     return known.speed, known.spread
+
+
+def entry_of(service: to.Service) -> float:
+    """Seconds that a request is in the front end before a replica sees it.
+
+    Both modes simulate replicas; what users see is later by that.
+    """
+    known = service.calibrated
+    if known is not None and known.entry is not None:
+        return known.entry
+    return float(np.asarray(engine_of(service.engine).request))
 
 
 def faster(law: StepLaw, speed: float) -> StepLaw:

@@ -32,13 +32,15 @@ def hour_of_week(seconds: to.Floats) -> to.Ints:
     return np.asarray((hours + THURSDAY) % WEEK)
 
 
-def counted(trace: to.Trace, edges: to.Floats) -> to.Floats:
-    """Requests of a trace in each tick, f8[T]."""
+def counted(trace: to.Trace, edges: to.Floats, weights: to.Floats | None = None) -> to.Floats:
+    """Requests of a trace in each tick, or the sum of their weights; f8[T]."""
     arrival = trace.requests.arrival
+    each = np.ones(len(arrival)) if weights is None else np.asarray(weights, np.float64)
+    total = np.append(0.0, np.cumsum(each))
     whole = np.floor(edges / trace.period) if trace.period > 0.0 else np.zeros(len(edges))
-    arrived = whole * len(arrival)
-    arrived += np.searchsorted(arrival, edges - whole * trace.period, side="left")
-    return np.diff(arrived).astype(np.float64)
+    arrived = whole * total[-1]
+    arrived += total[np.searchsorted(arrival, edges - whole * trace.period, side="left")]
+    return np.diff(arrived)
 
 
 def dispersion_of(stream: to.Stream, drawn: to.Floats) -> float:

@@ -11,7 +11,7 @@ from firsttoken.kernel.sketch import bucket_edges
 from firsttoken.serving import deployment as to
 from firsttoken.serving import factory_state as fluid
 from firsttoken.serving import result as of
-from firsttoken.serving.case import Case, Served, goals_of, groups_of
+from firsttoken.serving.case import Case, Served, goals_in_replicas, groups_of, seen_by_users
 from firsttoken.serving.factory_calibrate import calibrate
 from firsttoken.serving.factory_compile import compile_factory
 from firsttoken.serving.factory_sample import request_sampler
@@ -34,7 +34,7 @@ from firsttoken.serving.factory_system import (
 )
 from firsttoken.serving.factory_tables import cut_lengths
 from firsttoken.serving.laws import law_of
-from firsttoken.serving.lengths import sample_of
+from firsttoken.serving.lengths import prompt_tokens, sample_of
 from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.rates import dispersion_of, rate_of
 from firsttoken.serving.requests_system import ROUTINGS
@@ -140,10 +140,10 @@ def corrections_of(case: Case, row: int) -> Corrections:
 def _service(case: Case, row: int, corrections: Corrections) -> Service:
     service = case.system.services[row]
     own, prefill = groups_of(case.line, row)
-    goals = goals_of(service, case.drawn)
+    goals = goals_in_replicas(service, case.drawn)
     classes = []
     for stream in service.streams:
-        sample = sample_of(case.system, stream, case.drawn, *case.sampled)
+        sample = sample_of(case.system, stream, case.drawn)
         lengths = cut_lengths(sample.prompt, sample.output, sample.cached)
         spread = dispersion_of(stream, case.drawn)
         classes.append(Class(stream.name, lengths, stream.priority, spread, *goals))
@@ -231,31 +231,29 @@ def _served(case: Case, row: int, found: FactoryResult, number: int, classes: sl
     service = case.system.services[row]
     ordered = by_priority(service)
     rates = np.array(_rates(case, row))
-    means = np.array([_mean_prompt(case, stream) for stream in ordered])
     come = np.maximum(rates.sum(axis=0), 1e-300)
-    for column, lengths in ((of.PROMPT, means[:, 0]), (of.KNOWN, means[:, 1])):
-        ticks[:, column] = ticks[:, of.FINISHED] * (lengths @ rates) / come
     counts = found.sketch[0, classes]
-    tenants = np.full((len(ordered), 2), np.nan)
-    for position, stream in enumerate(ordered):
-        tenants[service.streams.index(stream), 0] = counts[position, fluid.BY_E2E].sum()
+    course = Course(case.system, case.drawn, case.line.edges, case.seed, case.replication)
+    tenants = np.zeros((len(ordered), 2))
+    for position, (stream, rate) in enumerate(zip(ordered, rates, strict=True)):
+        done = counts[position, fluid.BY_E2E].sum()
+        ended = ticks[:, of.FINISHED] * rate / come
+        ended *= done / max(ended.sum(), 1e-300)
+        ticks[:, [of.PROMPT, of.KNOWN]] += prompt_tokens(
+            case.system, stream, course, ended, found.first
+        )
+        tenants[service.streams.index(stream)] = done, found.reached[0, classes][position]
     _, prefill = groups_of(case.line, row)
     columns = [fluid.REPLICAS] if prefill is None else [fluid.REPLICAS, fluid.PREFILLERS]
     return Served(
         period=np.add.reduceat(ticks, case.first, axis=0),
-        latency=_latencies(counts.sum(axis=0)),
+        latency=seen_by_users(service, _latencies(counts.sum(axis=0))),
         tenants=tenants,
         power=rows[:, fluid.POWER],
         tokens=rows[:, fluid.DECODED] / dt,
         sequences=rows[:, fluid.DECODING],
         replicas=rows[:, columns].T,
     )
-
-
-def _mean_prompt(case: Case, stream: to.Stream) -> tuple[float, float]:
-    """Mean tokens of a prompt, and of its part that is known."""
-    sample = sample_of(case.system, stream, case.drawn, *case.sampled)
-    return float(sample.prompt.mean()), float(sample.cached.mean())
 
 
 def _latencies(counts: to.Floats) -> to.Floats:

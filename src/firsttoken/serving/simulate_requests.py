@@ -12,7 +12,7 @@ from firsttoken.kernel.streams import entity_key
 from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
 from firsttoken.serving.arrivals import traffic_of
-from firsttoken.serving.case import Case, Served, goals_of, groups_of
+from firsttoken.serving.case import Case, Served, goals_in_replicas, groups_of, seen_by_users
 from firsttoken.serving.laws import law_of
 from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.requests_result import QUANTILES, RequestResult, Snapshot
@@ -91,7 +91,7 @@ def _system(case: Case, row: int, every: int) -> System | None:
         part = np.divide(groups[-1].count, whole, out=np.zeros_like(whole), where=whole > 0.0)
     if not all(group.count.max() >= 1.0 for group in groups):
         return None
-    goals = goals_of(service, case.drawn)
+    goals = goals_in_replicas(service, case.drawn)
     return System(
         pool=_pool(case, service, groups[0]),
         decode=None if prefill is None else _pool(case, service, groups[1]),
@@ -220,7 +220,7 @@ def _served(case: Case, row: int, found: RequestResult) -> Served:
     period[:, of.REFUSED] = share * float(found.refused[0].sum())
     return Served(
         period=period,
-        latency=_latencies(found),
+        latency=seen_by_users(case.system.services[row], _latencies(found)),
         tenants=np.stack([found.finished[0], found.good[0]], axis=-1).astype(np.float64),
         power=case.padded(found.power[0].sum(axis=0)),
         tokens=ticks[:, of.OUTPUT] / length,
