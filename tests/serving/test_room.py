@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.serving.factories import Rows, factory, tables, twin_of, write
+from tests.serving.factories import Rows, check, factory, tables, twin_of, write
 
 from firsttoken import api
 from firsttoken.chain.run import execute
@@ -226,6 +226,57 @@ def test_a_layout_that_is_missing_is_the_planned_one(tmp_path: Path) -> None:
     said = next(r["sentence"] for r in found["serving_plan"] if r["figure"] == "units")
     layout = found["serving_replicas"][0]["layout"]
     assert said.endswith(layout) or f"({layout})" in said
+
+
+@pytest.mark.parametrize(
+    ("model", "part", "gpus"),
+    [
+        # 8 GB and 235 GB of weights in FP8 on 72 and 259 GB; 405 GB on 8 nodes of 72 GB a GPU
+        ("llama3_1_8b", "h100_sxm", 1),
+        ("qwen3_235b", "gb300", 1),
+        ("llama3_1_405b", "h100_sxm", 8),
+    ],
+)
+def test_the_smallest_layout_that_fits_is_taken(
+    tmp_path: Path, model: str, part: str, gpus: int
+) -> None:
+    """Dense or MoE: half as many GPUs hold no weights, or there are none."""
+    changes = {
+        "accelerators.pool": {"part": part, "count": 16},
+        "services.chat.model": model,
+        "services.chat.parallel": None,
+        "services.chat.replicas": 2,
+        "services.chat.traffic.users.rate": "0.1 request/s",
+        "services.chat.slo": {"tpot": "200 ms"},
+    }
+    found = tables(tmp_path, factory(**changes), horizon="1 minute", replications=1)
+    row = found["serving_replicas"][0]
+    assert row["gpus"] == gpus
+    assert row["chosen"].startswith("planned: the smallest")
+    if gpus > 1:
+        said = check(tmp_path, factory(**{**changes, "services.chat.parallel": {"tensor": 4}}))
+        assert "the weights take 10" in said
+
+
+def test_a_goal_or_a_load_takes_more_gpus_than_the_weights(tmp_path: Path) -> None:
+    base = {
+        "accelerators.pool": {"part": "h100_sxm", "count": 8},
+        "services.chat.model": "llama3_1_70b",
+        "services.chat.parallel": None,
+        "services.chat.replicas": 1,
+        "services.chat.traffic.users.rate": "0.05 request/s",
+        "services.chat.slo": {"tpot": "200 ms"},
+    }
+    sizes = []
+    for more in (
+        {},
+        {"services.chat.slo": {"tpot": "14 ms"}},
+        {"services.chat.traffic.users.rate": "4 request/s"},
+    ):
+        made = factory(**{**base, **more})
+        found = tables(tmp_path, made, horizon="1 minute", replications=1)
+        sizes.append(found["serving_replicas"][0]["gpus"])
+    assert sizes[0] < min(sizes[1:])
 
 
 def test_ports_feed_a_site(tmp_path: Path) -> None:

@@ -270,12 +270,14 @@ def _tables(reading: Reading, factory: str, services: list[str]) -> list[DataTab
             "Weights, GB",
             "KV, tokens",
             "Step, ms",
+            "Layout is",
         )
         made = [
             (
                 *(formats.label(str(row[key])) for key in ("service", "role")),
                 *(str(row[key]) for key in ("model", "layout")),
                 *(formats.number(row[key]) for key in ("gpus", "weights", "kv", "step")),
+                str(row.get("chosen", "declared")),
             )
             for row in replicas
         ]

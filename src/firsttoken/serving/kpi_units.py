@@ -39,10 +39,10 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
         "serving_replicas",
         "One replica of each kind of a service: parameters of the model (as published, else as "
         "counted), layout, weights of a GPU, tokens of KV that fit, bytes of one, time of a step "
-        "of one sequence, power limit.",
+        "of one sequence, power limit; `chosen`: who chose the layout.",
         ("service", "role"),
         *("pool", "model", "parameters", "active", "layout", "gpus", "weights", "kv", "kv_bytes"),
-        *("step", "power"),
+        *("step", "power", "chosen"),
     )
     drawn = fixed_parameters(kpis.system.parameters)
     for service, chosen in zip(kpis.system.services, layouts, strict=True):
@@ -70,8 +70,18 @@ def replica_table(kpis: Kpis, layouts: Sequence[Layouts]) -> ResultTable:
                 kv_bytes=law.kv_bytes / 1e3,
                 step=one * MILLI,
                 power=law.limit / 1e3,
+                chosen=_chosen(service, row),
             )
     return rows.table(UNITS)
+
+
+def _chosen(service: to.Service, row: to.Replicas) -> str:
+    """Who chose a layout."""
+    if row.layout is not None:
+        return "declared"
+    if service.asked:
+        return "planned: the best of the search"
+    return "planned: the smallest that meets the goals and carries the requests"
 
 
 def _arrays(layout: object) -> dict[str, to.Floats]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firsttoken.kernel.parameters import fixed_parameters
 from firsttoken.serving import deployment as to
@@ -44,7 +46,10 @@ def plan_services(system: to.System) -> list[Planned]:
 
 
 def layouts_of(system: to.System) -> list[Layouts]:
-    """Layouts of all services: as declared, else the best that the search finds.
+    """Layouts of all services: as declared, else the best of a search that is asked for.
+
+    Where none is asked for it is the smallest replica that fits, meets the goals, and carries the
+    service's mean rate on the GPUs it has (see `smallest`).
 
     Raises
     ------
@@ -84,7 +89,41 @@ def _found(
     if answer.best < 0:
         path = f"serving.{system.name}.services.{service.name}"
         raise InfeasibleError(f"{path}: no configuration serves it: {answer.reason}")
-    return answer
+    if service.asked:
+        return answer
+    most, rate = np.inf, sum(stream.mean for stream in service.streams)
+    if service.pool.kind == to.REPLICAS:
+        most = max(first_level(system, service.pool.number, drawn), 1.0)
+    return replace(answer, best=smallest(answer, service, rate, most))
+
+
+def smallest(answer: Answer, service: to.Service, rate: float, most: float) -> int:
+    """Row of the smallest replica (or unit) that meets the goals and carries the requests.
+
+    Of equal ones it is that with most tokens a GPU; if none carries them, the search's best.
+
+    Parameters
+    ----------
+    rate : requests/s of the service; most : replicas that it may have.
+    """
+    columns = answer.columns
+    good = answer.meets & _as_declared(columns.layout, service.pool.layout)
+    if service.prefill is not None:
+        good &= _as_declared(columns.prefill, service.prefill.layout)
+    units = np.minimum(answer.units, most)
+    rows = np.flatnonzero(good & (units * columns.tokens >= rate * answer.question.output))
+    if not len(rows):
+        return answer.best
+    return int(rows[np.lexsort((-answer.per_gpu[rows], columns.gpus[rows]))[0]])
+
+
+def _as_declared(found: Layout, declared: Layout | None) -> NDArray[np.bool_]:
+    """Which of the layouts have the ranks that are declared; all if none are, or none have."""
+    ranks = ("tensor", "pipeline", "data")
+    same = np.ones(len(np.asarray(found.tensor)), dtype=bool)
+    for name in ranks if declared is not None else ():
+        same &= np.asarray(getattr(found, name)) == float(np.asarray(getattr(declared, name)))
+    return same if same.any() else ~same
 
 
 def question_of(
