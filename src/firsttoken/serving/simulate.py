@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from firsttoken.kernel.parameters import check_tables, draw_parameters, fixed_parameters
+from firsttoken.kernel.parameters import check_tables, fixed_parameters
 from firsttoken.kernel.replicate import replicate
 from firsttoken.serving import deployment as to
 from firsttoken.serving import result as of
@@ -23,6 +23,7 @@ from firsttoken.serving.plan import Layouts
 from firsttoken.serving.result import FactoryResult, Floats, ServingState
 from firsttoken.serving.simulate_fluid import corrections_of, serve_fluid, snapshot_fluid
 from firsttoken.serving.simulate_requests import serve_requests, snapshot_requests, with_sample
+from firsttoken.serving.stratified import draw_evenly, errors_of
 from firsttoken.serving.timeline import Held, timeline
 
 
@@ -89,7 +90,7 @@ def snapshot(
         run.held, run.trained = np.asarray(held, np.float64), power
     run.correct()
     drawn = np.empty(len(system.parameters.code))
-    draw_parameters(system.parameters, seed, replication, drawn)
+    draw_evenly(system.parameters, errors_of(system), seed, replication, drawn)
     case = run.case(drawn, replication)
     found = {}
     for row, service in enumerate(system.services):
@@ -191,7 +192,7 @@ class _Run:
     def _replication(self, r: int) -> None:
         system, held = self.system, self._held(r)
         drawn = np.empty(len(system.parameters.code))
-        draw_parameters(system.parameters, self.seed, r, drawn)
+        draw_evenly(system.parameters, errors_of(system), self.seed, r, drawn)
         case = self.case(drawn, r)
         served = serve_fluid(case, self.corrections, self.cancel)
         for i, service in enumerate(system.services):
