@@ -99,10 +99,12 @@ class Round(NamedTuple):
 
         least = np.maximum(sizes, lanes)
         held = self.held(least)
-        # how much of the exchange is hidden depends on the attention beside it; measured attention
-        # is no straight line, so that the law is exact at the context
-        curved = float(np.asarray(replica.engine.overlap)) > 0 or replica.tables is not None
-        seen = held * self.context if curved else 0.0 * held
+        # how much of the exchange is hidden depends on the attention beside it
+        overlap = float(np.asarray(replica.engine.overlap))
+        seen = held * self.context if overlap > 0 else 0.0 * held
+        if replica.tables is not None:
+            # measured attention is no straight line: the law of decoding is exact at the context
+            seen = np.where(held * self.queries >= least, held * self.context, 0.0)
         table = self.terms(least, held, seen)
         own = sizes / lanes / replica.parts(sizes / lanes) / float(np.asarray(layout.data))
         whole = np.where(own <= GRAPH, step_seconds(table), replica.uncovered(table))
