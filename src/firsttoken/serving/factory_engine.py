@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from firsttoken.kernel.compiled import compiled, compiled_inner
+from firsttoken.kernel.compiled import compiled, compiled_inner, is_cold
 from firsttoken.kernel.random import ARRIVAL, normal
 from firsttoken.serving.factory_flow import Work, give_way, throw
 from firsttoken.serving.factory_scaling import scaled
@@ -123,3 +123,8 @@ def _limit(f: Factory, p: int, k: int, replicas: float) -> float:
     """Most power of one replica that serves; those that do not take their idle power."""
     idle = (f.inputs.replicas[p, k] - replicas) * f.pools.idle[p]
     return float((f.inputs.cap[p, k] - idle) / max(replicas, 1e-9))
+
+
+def must_compile() -> bool:
+    """Tell whether the first simulation has to wait for the compiler."""
+    return is_cold(run_ticks)

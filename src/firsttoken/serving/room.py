@@ -141,8 +141,10 @@ def _simulate(
     trained: TrainingOutcome | None,
     settings: Settings,
 ) -> FactoryResult:
-    from firsttoken.serving.simulate import simulate
+    from firsttoken.serving.simulate import must_compile, simulate
 
+    if must_compile(compiled):
+        settings.say("compile the simulation, once", 0, 0)
     held = power = None
     if trained is not None:
         held = [trained.held.get(pool.name, 0.0) for pool in compiled.accelerators]

@@ -101,6 +101,16 @@ def snapshot(
     return ServingState(at, seed, replication, snapshot_fluid(case, run.corrections), found)
 
 
+def must_compile(system: to.System) -> bool:
+    """Tell whether the first simulation of a factory has to wait for the compiler."""
+    from firsttoken.serving import factory_engine, requests_engine
+
+    if not system.services:
+        return False
+    flows = any(service.mode != "requests" for service in system.services)
+    return requests_engine.must_compile() or (flows and factory_engine.must_compile())
+
+
 def tick_edges(system: to.System) -> Floats:
     """Edges of the ticks, s from the start, [T + 1]; the last tick may be short."""
     count = int(np.ceil(system.horizon / system.step - 1e-9))
