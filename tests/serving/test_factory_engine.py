@@ -182,3 +182,14 @@ def test_replications_of_one_seed_are_not_those_of_the_next() -> None:
     other = simulate(system, 1, 2)
     np.testing.assert_array_equal(both.rows[1], alone.rows[0])
     assert not np.array_equal(alone.rows[0], other.rows[0])
+
+
+def test_flows_are_the_same_without_spreads() -> None:
+    """Only what is known of single requests is left out."""
+    system = restless(11, 200, apart=True)
+    whole = simulate(system, 1, 1, threads=1)
+    flows = simulate(system, 1, 1, spreads=False, threads=1)
+    told = [columns.TTFT, columns.TPOT, columns.ATTAINED, columns.TOOK]
+    kept = [column for column in range(columns.COLUMNS) if column not in told]
+    assert (whole.rows[..., kept] == flows.rows[..., kept]).all()
+    assert flows.sketch.size == 0

@@ -141,7 +141,7 @@ def capacity(service: Service, ticks: int = 0) -> float:
     ones = np.ones((len(pools), count))
     rates = np.full((len(service.classes), count), rate)
     system = compile_factory([service], Inputs(rates, ones, ones, ones * np.inf, ones * 0.0))
-    started = simulate(system, 1, 1, threads=1).rows[0, 0, :, STARTED]
+    started = simulate(system, 1, 1, spreads=False, threads=1).rows[0, 0, :, STARTED]
     return float(started[-int(0.6 * count) :].mean())
 
 
@@ -222,9 +222,9 @@ class Run(NamedTuple):
     step: float
     tokens: float
 
-    def follow(self, corrections: Corrections) -> FactoryResult:
+    def follow(self, corrections: Corrections, *, spreads: bool = False) -> FactoryResult:
         """The fluid mode with corrections, from the end of the warm-up on."""
-        return _follow(corrected(self.system, corrections), self.warm)
+        return _follow(corrected(self.system, corrections), self.warm, spreads)
 
     def fluid_tokens(self) -> float:
         """Output tokens that the fluid mode makes without corrections."""
@@ -258,7 +258,7 @@ def _fit(service: Service, runs: list[Run], full: Run, replicas: float) -> Corre
     load, pace = np.append(load[below], last[0]), np.append(pace[below], last[1])
     used = [run for run, kept in zip(used, below, strict=True) if kept] + [full]
     fix = _corrections(load, pace, room)
-    spreads = _spreads(service, used, [run.follow(fix) for run in used], replicas)
+    spreads = _spreads(service, used, [run.follow(fix, spreads=True) for run in used], replicas)
     return fix._replace(tpot=spreads[0], ttft=spreads[1], outputs=spreads[2], prompts=spreads[3])
 
 
@@ -405,9 +405,9 @@ def followed(service: Service, found: Sample, replicas: float, end: float) -> Sy
     return compile_factory([service], inputs)
 
 
-def _follow(system: System, warm: float) -> FactoryResult:
-    state = snapshot(system, 1, 0, max(int(warm), 1))
-    return simulate(system, 1, 1, initial_state=state, threads=1)
+def _follow(system: System, warm: float, spreads: bool = True) -> FactoryResult:
+    state = snapshot(system, 1, 0, max(int(warm), 1), spreads=spreads)
+    return simulate(system, 1, 1, initial_state=state, spreads=spreads, threads=1)
 
 
 def _tpot(run: Run, result: FactoryResult, outputs: Floats) -> Floats:

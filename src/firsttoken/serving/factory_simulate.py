@@ -119,6 +119,7 @@ def simulate(
     initial_state: FactoryState | None = None,
     ticks: int | None = None,
     every: int = 1,
+    spreads: bool = True,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     cancel: threading.Event | None = None,
@@ -140,6 +141,8 @@ def simulate(
         Ticks to simulate; None: to the end of the inputs.
     every
         Ticks of a row of the result.
+    spreads
+        Whether times of single requests are followed; without them only flows are, in less time.
     threads, progress, cancel
         As in :func:`firsttoken.kernel.replicate.replicate`.
 
@@ -160,7 +163,7 @@ def simulate(
     def task(low: int, high: int) -> None:
         for r in range(low, high):
             state = _start(system, initial_state)
-            counted = tally(system, count, every, first)
+            counted = tally(system, count, every, first, spreads=spreads)
             state = _run(system, state, counted, count, seed, number + r, cancel)
             check_books(system, state)
             found[r] = counted, state.books
@@ -184,11 +187,13 @@ def snapshot(
     replication: int,
     ticks: int,
     initial_state: FactoryState | None = None,
+    *,
+    spreads: bool = True,
 ) -> FactoryState:
-    """Run one replication for some ticks and return its complete state."""
+    """Run one replication for some ticks and return its complete state (`spreads`: `simulate`)."""
     first = check_state(system, initial_state)
     count = _ticks(system, first, ticks)
-    counted = tally(system, count, count, first)
+    counted = tally(system, count, count, first, spreads=spreads)
     state = _run(system, _start(system, initial_state), counted, count, seed, replication, None)
     return FactoryState(identity(system), state)
 

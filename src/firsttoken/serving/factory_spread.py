@@ -156,6 +156,10 @@ def count_ended(
             tick, share = trace_back(state, s, k, max(middle - steps, 0.0), phi, state.pointer[j])
             since = tick + share
             took = max((now - since) * f.dt, 1e-9) if steps >= 0.5 else 0.0
+            if tally.sketch.shape[2] == 0:
+                tally.rows[s, row, TOOK] += amount * took
+                tally.rows[s, row, ANSWERED] += amount * steps
+                continue
             load = took / max(steps, 1.0) / pace.token * pace.load
             fixed = _by_table(state, f, work, s, j, k, load, took, steps)
             if not fixed:
@@ -360,7 +364,7 @@ def count_begun(
     busy = min(pace.fill, NEVER)
     for c in range(services.first[s], services.first[s + 1]):
         good, delay = 0.0, 0.0
-        if work.start[c] > 0.0:
+        if work.start[c] > 0.0 and tally.sketch.shape[2] > 0:
             queue = 0.0
             if classes.mean_prompt[c] > 0.0:
                 queue = classes.second[c] / (2.0 * classes.mean_prompt[c]) / room

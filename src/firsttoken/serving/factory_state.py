@@ -203,7 +203,8 @@ class Tally(NamedTuple):
     Attributes
     ----------
     rows : f8[S, T, COLUMNS], by service and row of `every` ticks.
-    sketch : f8[C, SKETCHES, BUCKETS], finished (for TTFT: started) requests by time.
+    sketch : f8[C, SKETCHES, BUCKETS], finished (for TTFT: started) requests by time; without
+        buckets no distribution is followed.
     every : i8[1], ticks a row; first : i8[1], tick of the first row.
     """
 
@@ -277,11 +278,12 @@ def wider(state: State, window: int) -> State:
     return state._replace(**curves)
 
 
-def tally(system: System, ticks: int, every: int, first: int) -> Tally:
-    """An empty tally of `ticks` ticks from tick `first` on."""
+def tally(system: System, ticks: int, every: int, first: int, *, spreads: bool = True) -> Tally:
+    """An empty tally of `ticks` ticks from tick `first` on, with distributions or without."""
+    buckets = BUCKETS if spreads else 0
     return Tally(
         rows=np.zeros((len(system.names), -(-ticks // every), COLUMNS)),
-        sketch=np.zeros((len(system.class_names), SKETCHES, BUCKETS)),
+        sketch=np.zeros((len(system.class_names), SKETCHES, buckets)),
         every=np.array([every]),
         first=np.array([first]),
     )

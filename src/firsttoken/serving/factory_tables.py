@@ -8,6 +8,7 @@ take that mean over a compound Poisson number of prefill tokens in a step.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -201,6 +202,7 @@ def own_seconds(
     return own + np.maximum(np.ceil(prompt / room), 1.0) * plain
 
 
+@lru_cache
 def gamma_table() -> Floats:
     """Quantiles of gamma distributions with scale 1, over their shape, [SHAPES, QUANTS].
 

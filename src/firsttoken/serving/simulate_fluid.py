@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +44,11 @@ from firsttoken.serving.timeline import Course, Group
 
 SAMPLED = 4
 """Replicas of the runs that correct the fluid law."""
+
+KEPT = 64
+"""Services whose corrections are kept for other scenarios and runs of the same process."""
+
+_known: dict[str, Corrections] = {}
 
 SUMS = (
     (of.ARRIVED, fluid.ARRIVED),
@@ -126,15 +133,36 @@ def corrections_of(case: Case, row: int) -> Corrections:
     if not weights.sum() > 0.0:
         return NONE
     bursts = [1.0 if s.trace is not None else float(case.drawn[s.burstiness]) for s in ordered]
-    sampler = request_sampler(
-        fluid,
-        SAMPLED,
-        routing=ROUTINGS.index(service.routing),
-        block=service.engine.block,
-        burstiness=float(weights @ bursts / weights.sum()),
-        weights=weights,
-    )
-    return calibrate(fluid, sampler, SAMPLED)
+    burstiness = float(weights @ bursts / weights.sum())
+    how = (ROUTINGS.index(service.routing), service.engine.block, burstiness)
+    key = fingerprint((fluid, how, weights / weights.sum()))
+    if key not in _known:
+        routing, block, _ = how
+        sampler = request_sampler(
+            fluid, SAMPLED, routing=routing, block=block, burstiness=burstiness, weights=weights
+        )
+        if len(_known) >= KEPT:
+            _known.pop(next(iter(_known)))
+        _known[key] = calibrate(fluid, sampler, SAMPLED)
+    return _known[key]
+
+
+def fingerprint(value: Any) -> str:
+    """A hash of all that a service is for its corrections: numbers to the last bit."""
+    digest = blake2b(digest_size=16)
+
+    def add(part: Any) -> None:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode() + part.tobytes())
+        elif isinstance(part, tuple):
+            digest.update(f"({len(part)}".encode())
+            for each in part:
+                add(each)
+        else:
+            digest.update(repr(part).encode() + b";")
+
+    add(value)
+    return digest.hexdigest()
 
 
 def _service(case: Case, row: int, corrections: Corrections) -> Service:
