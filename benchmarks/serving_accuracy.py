@@ -164,7 +164,7 @@ def draws(points: Sequence[Observation], count: int, moved: list[int], number: i
     """Other tenths: at random, and by designs that see nine tenths of the runs."""
     others = np.setdiff1d(np.arange(len(points)), moved)
     for kind in ("random", "designed"):
-        found = []
+        found, gpus, held = [], [], []
         for seed in range(number):
             draw = np.random.default_rng(seed)
             if kind == "random":
@@ -174,13 +174,24 @@ def draws(points: Sequence[Observation], count: int, moved: list[int], number: i
                 pool = draw.choice(others, 9 * len(others) // 10, replace=False)
                 seen = [points[k] for k in (*moved, *pool)]
                 chosen = tenth(seen, count, range(len(moved)))
-            parts = show(f"{kind} tenth {seed}", Calibration(chosen), rest(points, chosen))
+            tested = rest(points, chosen)
+            parts = show(f"{kind} tenth {seed}", Calibration(chosen), tested)
+            gpus.append(np.array([p.gpu for p in tested]))
+            held.append(parts[2])
+            by_gpu("    E2E within", gpus[-1], held[-1])
             cuts = np.median(parts[0]), np.quantile(parts[0], 0.9), np.median(parts[1])
             found.append((*cuts, np.mean(parts[2])))
         if found:
             pairs = zip(np.mean(found, axis=0), np.std(found, axis=0), strict=True)
             mean = ", ".join(f"{m:.1%} +- {s:.1%}" for m, s in pairs)
             print(f"  mean of {kind}: E2E, p90, TTFT, within: {mean}")
+            by_gpu("  all of them, E2E within", np.concatenate(gpus), np.concatenate(held))
+
+
+def by_gpu(what: str, gpus: Any, held: Any) -> None:
+    """Shares within the intervals by GPU."""
+    cells = [f"{name} {held[gpus == name].mean():.1%}" for name in sorted(set(gpus))]
+    print(f"{what}: {', '.join(cells)}", flush=True)
 
 
 def configurator(data: Path, points: Sequence[Observation], known: Calibration) -> None:

@@ -105,12 +105,12 @@ class Calibration:
             raise PointsError(f"{lacking[0]}: ttft and tpot must be measured to calibrate on them")
         self.points, self.constants = tuple(points), constants
         physics = prior(points, constants)
-        self._first = _fit_first(points, physics)
+        self._first = fit_first(points, physics)
         seen = features(points, physics)
         ttft = np.log([p.ttft for p in points]) - np.log(self._entry(points, physics))
         tpot = np.log([p.tpot for p in points]) - np.log(physics.tpot)
         self._near = _pair((TTFT, TPOT), seen, ttft, tpot)
-        self._far = _pair((FAR, FAR), seen, _clipped(ttft), _clipped(tpot))
+        self._far = _pair((FAR, FAR), seen, clipped(ttft), clipped(tpot))
         self._near_width, self._far_width = self._widths(ttft, tpot)
 
     def predict(self, points: Sequence[Observation]) -> Predictions:
@@ -150,7 +150,7 @@ class Calibration:
         """Time to first token before its process, s."""
         common = np.array([v for v, _ in FIRST.values()])
         factors = np.array([self._first.get(p.engine, common) for p in points])
-        return np.asarray((factors * _causes(physics)).sum(axis=1))
+        return np.asarray((factors * causes(physics)).sum(axis=1))
 
     def _known(self, points: Sequence[Observation]) -> Any:
         gpus, models = ({getattr(p, k) for p in self.points} for k in ("gpu", "model"))
@@ -176,7 +176,7 @@ class Calibration:
             name: fit_widths(value[0], value[1], [p.gpu for p in points])
             for name, value in left(self._near).items()
         }
-        cut = ttft - _clipped(ttft), tpot - _clipped(tpot)
+        cut = ttft - clipped(ttft), tpot - clipped(tpot)
         fields = "gpu", "model"
         each = [left(self._far, [getattr(p, k) for p in self.points], cut) for k in fields]
         out = [f"without {getattr(p, k)}" for k in fields for p in points]
@@ -191,8 +191,8 @@ def _pair(kernels: tuple[Kernel, Kernel], seen: Features, ttft: Floats, tpot: Fl
     return _Pair(kernels, kernels[0].process(seen, ttft), kernels[1].process(seen, tpot))
 
 
-def _clipped(residual: Floats) -> Floats:
-    """Residuals, of `CLIPPED` at most."""
+def clipped(residual: Floats) -> Floats:
+    """Log residuals, of `CLIPPED` at most, f8[n]."""
     return np.clip(residual, -CLIPPED, CLIPPED)
 
 
@@ -216,24 +216,24 @@ def _missed(
     return {n: (e, d) for n, e, (_, d) in zip(LATENCIES, errors, missed, strict=True)}
 
 
-def _causes(physics: Prior) -> Floats:
+def causes(physics: Prior) -> Floats:
     """What a time to first token is made of, f8[n, 5], in the order of `FIRST`."""
     one = np.ones(len(physics.own))
     return np.stack([physics.own, physics.queue, physics.tpot, one, physics.held], axis=1)
 
 
-def _fit_first(points: Sequence[Observation], physics: Prior) -> dict[str, Floats]:
+def fit_first(points: Sequence[Observation], physics: Prior) -> dict[str, Floats]:
     """Factors of `FIRST` by engine: robust, and held near the common ones."""
     from scipy.optimize import minimize
 
     names = sorted({p.engine for p in points})
     code = np.array([names.index(p.engine) for p in points])
     mean, spread = np.log([v for v, _ in FIRST.values()]), np.array([s for _, s in FIRST.values()])
-    causes, found = _causes(physics), np.log([p.ttft for p in points])
+    parts, found = causes(physics), np.log([p.ttft for p in points])
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         log = theta.reshape(len(names), -1)
-        each = causes * np.exp(log)[code]
+        each = parts * np.exp(log)[code]
         total = each.sum(axis=1)
         residual = (np.log(total) - found) / _HEAVY
         root = np.sqrt(1.0 + residual**2)
