@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 QUANTILES = ("p10", "p50", "p80", "p90")
 SUMMARY_COLUMNS = ("scenario", "kpi", "label", "unit", *QUANTILES)
 PLAN_COLUMNS = ("scenario", "figure", "value", "unit")
+OF_SERVICE = ("factory", "service")
 LIMIT_COLUMNS = ("scenario", "rank", "name", "share", "binds", "sentence")
 LIMITED = ("line", "programme", "service")  # columns that name what is limited
 MARGINAL_COLUMNS = ("scenario", "name", "label", "marginal_usd", "sentence")
 MOST_BINDING = 5
+WHOLE = 1e6  # below it whole numbers are shown as such
 MOST_LIMITS = 4  # sentences on what binds a line
 MOST_CHANGES = 6  # rows of what a scenario changes
 NOTABLE_CHANGE = 0.01  # of a median, in proportion
@@ -202,22 +204,47 @@ def _print_limits(results: Results, scenario: str) -> None:
 
 
 def _print_plan(results: Results, scenario: str) -> None:
+    """What a plan comes to; that of services each under its name."""
+    services = [
+        row
+        for row in rows_of(results, "_plan", (*PLAN_COLUMNS, *OF_SERVICE, "sentence"))
+        if row["scenario"] == scenario
+    ]
+    for service in dict.fromkeys((row["factory"], row["service"]) for row in services):
+        print(f"{', '.join(service)}: plan of {scenario}")
+        for row in services:
+            if (row["factory"], row["service"]) == service:
+                print(f"  {_planned(row, str(row['sentence']))}")
+        print()
+    tables = {row["table"] for row in services}
     plans = rows_of(results, "_plan", PLAN_COLUMNS)
-    of_plan = [row for row in plans if row["scenario"] == scenario and row["value"]]
+    of_plan = [
+        row
+        for row in plans
+        if row["scenario"] == scenario and row["value"] and row["table"] not in tables
+    ]
     if not of_plan:
         return
     told = rows_of(results, "_plan", (*PLAN_COLUMNS, "sentence"))
     sentences = {(row["table"], row["figure"], row["value"]): row["sentence"] for row in told}
     print(f"{results.run.twin}: plan of {scenario}")
     for row in of_plan:
-        (value,), unit = scaled([row["value"]], str(row["unit"]))
-        sentence = sentences.get((row["table"], row["figure"], row["value"]), "")
-        said = f"{row['figure']}: {figure(value)} {unit}".rstrip()
-        print(f"  {said}; {sentence}" if sentence else f"  {said}")
+        print(f"  {_planned(row, sentences.get((row['table'], row['figure'], row['value']), ''))}")
     for row in binding(results):
         if row["scenario"] == scenario:
             print(f"  {row['sentence']}")
     print()
+
+
+def _planned(row: dict[str, Any], sentence: str) -> str:
+    """A figure of a plan with what is said of it; a figure that is not known is not shown."""
+    name, value = str(row["figure"]).replace("_", " "), row["value"]
+    if value != value:
+        return f"{name}: {sentence}"
+    (shown,), unit = scaled([value], str(row["unit"]))
+    text = f"{shown:,.0f}" if shown == round(shown) and abs(shown) < WHOLE else figure(shown)
+    said = f"{name}: {text} {unit}".rstrip()
+    return f"{said}; {sentence}" if sentence else said
 
 
 def _print_changes(

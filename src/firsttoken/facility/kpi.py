@@ -161,7 +161,9 @@ def _rack_figures(kpis: Kpis, found: Floats) -> Iterator[Figure]:
     available = ratio(found[:, of.AVAILABLE], installed)
     yield "availability", "racks with supply, of those installed", "%", 100.0 * available
     yield "throttled", "throttled rack-hours", "rack*hour", found[:, of.THROTTLED] / HOUR
-    yield "lost", "rack-hours of work lost", "rack*hour", found[:, of.LOST] / HOUR
+    # a difference of sums: below a second of a rack it is their rounding
+    lost = np.where(np.abs(found[:, of.LOST]) < 1.0, 0.0, found[:, of.LOST])
+    yield "lost", "rack-hours of work lost", "rack*hour", lost / HOUR
     if found[:, of.GPUS].any():
         yield "gpus", "GPUs with supply, mean", "gpu", found[:, of.GPUS] / found[:, of.SECONDS]
     if found[:, of.UNSERVED].any():

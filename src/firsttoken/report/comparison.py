@@ -26,6 +26,20 @@ _OF_LINES = {
 """Figures of a line in the order of their importance."""
 
 
+_OF_TOKENS = {
+    kpi: place
+    for place, kpi in enumerate(
+        ("attained", "tokens", "throughput", "tpot_p95", "ttft_p95", "dollars", "joules",
+         "tokens_per_mw", "token_cost", "token_energy", "ettr", "time_to_train", "goodput",
+         "e2e_p95", "power", "peak_power", "energy", "cost", "steps", "gpus", "used", "requests")
+    )
+}  # fmt: skip
+"""Figures of a token factory in the order of their importance."""
+_LEAST_LOSS = 5e-3
+"""Share of a figure of a token factory from which a loss is worth a headline."""
+_MOST_DIFFERENCES = 24
+
+
 def scenarios(reading: Reading) -> Section | None:
     """Scenarios side by side."""
     told = {row["scenario"] for row in reading.figures()}
@@ -166,6 +180,8 @@ def _rank(reading: Reading, kpi: str) -> tuple[int, str]:
     if line:
         place = _OF_LINES.get(kpi.removeprefix(f"{line}."), len(_OF_LINES))
         return 20 + place if place else 5, kpi
+    if kpi.startswith(_factories(reading)):
+        return 40 + _OF_TOKENS.get(kpi.rpartition(".")[2], len(_OF_TOKENS)), kpi
     final = f"completed.{reading.final_stage()}."
     leading = ("goal.", "value.", "home.", "duty", "spend")
     place = next((i for i, start in enumerate(leading) if kpi.startswith(start)), len(leading))
@@ -173,6 +189,13 @@ def _rank(reading: Reading, kpi: str) -> tuple[int, str]:
         # Later years first: the first ones are as good as decided.
         return len(leading) + 1, str(9999 - int(kpi.rpartition(".")[2]))
     return (place if place < len(leading) else len(leading) + 2), kpi
+
+
+def _factories(reading: Reading) -> tuple[str, ...]:
+    """What the figures of token factories begin with."""
+    return tuple(
+        f"{name}." for name in unique(r["factory"] for r in reading.all("serving_summary"))
+    )
 
 
 def _is_share(kpi: str, unit: str) -> bool:
@@ -186,7 +209,8 @@ def _ticker(unit: str) -> Callable[[float], str]:
 def _moves(rows: dict[tuple[str, str], Row], names: list[str], kpi: str) -> bool:
     found = [rows[n, kpi]["p50"] for n in names if (n, kpi) in rows]
     known = [value for value in found if math.isfinite(value)]
-    return len(known) > 1 and max(known) > min(known)
+    # what a table rounds to no change is none
+    return len(known) > 1 and max(known) - min(known) > 5e-4 * max(abs(value) for value in known)
 
 
 def _kpi_dot(name: str, row: Row | None, unit: str, size: float) -> Dot | None:
@@ -257,8 +281,12 @@ def _differences(reading: Reading, names: list[str]) -> DataTable:
             cells.append((formats.sentence(kpis[kpi].label), *changes))
     headers = ("Change of the median", *(reading.title(name) for name in names[1:]))
     caption = "What each scenario changes against the base"
+    if len(cells) > _MOST_DIFFERENCES:
+        caption += f": the first {_MOST_DIFFERENCES} of {len(cells)} figures"
     numeric = frozenset(range(1, len(headers)))
-    return DataTable(headers, cells[:24], numeric, caption=caption, opened=True, loose=True)
+    return DataTable(
+        headers, cells[:_MOST_DIFFERENCES], numeric, caption=caption, opened=True, loose=True
+    )
 
 
 def _change(kpi: ComparedKpi) -> str:
@@ -297,6 +325,32 @@ def _definitions(reading: Reading, names: list[str]) -> DataTable:
                      caption="The scenarios", opened=True)  # fmt: skip
 
 
+_BETTER_IF_MORE = ("attained", "goodput", "tokens", "throughput", "tokens_per_mw", "ettr")
+
+
+def _worst_of_tokens(
+    reading: Reading, names: list[str], rows: dict[tuple[str, str], Row], kpis: list[str]
+) -> str:
+    """The scenario that takes most of what is served or trained: shares of goals, then tokens."""
+    for last in _BETTER_IF_MORE:
+        losses = [
+            (rows[name, kpi]["p50"] / rows[names[0], kpi]["p50"] - 1.0, kpi, name)
+            for kpi in kpis
+            if kpi.rpartition(".")[2] == last and rows[names[0], kpi]["p50"] > 0
+            for name in names[1:]
+            if (name, kpi) in rows and math.isfinite(rows[name, kpi]["p50"])
+        ]
+        change, kpi, name = min(losses, default=(0.0, "", ""))
+        if change < -_LEAST_LOSS:
+            row = rows[names[0], kpi]
+            before, after = (rows[one, kpi]["p50"] for one in (names[0], name))
+            unit = str(row["unit"])
+            loss = f"{before - after:.2g} points" if unit == "%" else formats.share(-change)
+            what = formats.sentence(row["label"])
+            return f"“{reading.title(name)}” costs most: {loss} less ({what}, median)"
+    return "No scenario costs tokens or goals"
+
+
 def _worst(reading: Reading, names: list[str]) -> str:
     """The scenario that takes most from the delivered value (else the first figure)."""
     rows = {(r["scenario"], r["kpi"]): r for r in reading.figures()}
@@ -304,6 +358,13 @@ def _worst(reading: Reading, names: list[str]) -> str:
     rest = tuple(f"{line}." for line in reading.lines())
     kpis = [k for k in kpis if not k.startswith(rest) or k.endswith(".throughput")]
     ordered = sorted(kpis, key=lambda k: ("goal" not in k or "value" not in k, "value" not in k))
+    tokens = [k for k in kpis if k.startswith(_factories(reading))]
+    if tokens and not any(
+        "value" in k or (k.endswith(".throughput") and k not in tokens) for k in kpis
+    ):
+        return _worst_of_tokens(
+            reading, names, rows, sorted(tokens, key=lambda k: _rank(reading, k))
+        )
     for kpi in ordered:
         if not _moves(rows, names, kpi) or rows[names[0], kpi]["unit"] == "year":
             continue

@@ -357,7 +357,9 @@ def _frontier(reading: Reading, factory: str, service: str) -> list[Figure]:
         f"GPU, {formats.number(u)} a user"
         for row, u, v in zip(rows, x, y, strict=True)
     ]
-    dots = [(u, v, "chosen") for row, u, v in zip(rows, x, y, strict=True) if row["chosen"]]
+    plan = reading.rows("serving_plan", factory=factory, service=service)
+    best = {str(row["figure"]): float(row["value"]) for row in plan}
+    dots = [(best["per_user"], best["per_gpu"], "chosen")] if "per_user" in best else []
     curve = Curve(x, y, y, y, tips=tips, dots=dots, x_label="output tokens/s that a user sees")
     heads = ("Deployment", "Format", "Layout", "Tokens/s a user", "Tokens/s a GPU", "TTFT, ms")
     cells = [

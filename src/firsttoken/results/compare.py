@@ -168,11 +168,17 @@ def input_differences(
     return tuple(found)
 
 
+_REPEATED = {"serving_training": "serving_summary"}
+"""Tables whose figures another table has too."""
+
+
 def _figures(results: Results, scenario: str) -> dict[tuple[str, str], dict[str, Any]]:
     """(table, key) -> row, of every table of figures."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for name in results.tables:
         columns = set(results.info(name).columns)
+        if name in _REPEATED and _REPEATED[name] in results:
+            continue
         if {"scenario", "kpi", "unit", "p10", "p50", "p90"} <= columns:
             for row in rows_of(results.table(name), scenario):
                 rest = [str(row[c]) for c in row if c not in _NOT_KEYS]

@@ -8,6 +8,7 @@ from typing import Any
 
 _SCALES = {
     "USD": ((1e9, "BUSD"), (1e6, "MUSD"), (1e3, "kUSD")),
+    "token": ((1e12, "trillion token"), (1e9, "billion token")),
     "kW": ((1e6, "GW"), (1e3, "MW")),
     "kWh": ((1e6, "GWh"), (1e3, "MWh")),
 }

@@ -158,7 +158,12 @@ def _figures(answer: Answer) -> list[tuple[str, float, str, str]]:
             f"of the site for a million output tokens, {site}",
         ),
         ("cost", at(answer.dollars), "USD", f"for a million output tokens; {_cost(answer)}"),
-        ("mfu", 100.0 * utilisation(answer, row), "%", "of the peak in BF16, prompts included"),
+        (
+            "mfu",
+            100.0 * utilisation(answer, row),
+            "%",
+            f"of the peak in {_products(answer, row)}, prompts included",
+        ),
         ("looked_at", float(len(columns)), "", f"configurations in {answer.fitted} layouts"),
     ]
 
@@ -190,13 +195,20 @@ def _measured(answer: Answer, known: Mapping[str, float]) -> list[tuple[str, flo
     whole = float(answer.columns.e2e[answer.best]) * MILLI
     tokens = float(answer.total[answer.best]) * whole
     most, least = (tokens / known[f"e2e_{end}"] for end in ("low", "high"))
+    least, most = (float(f"{value:.4g}") for value in (least, most))
     said = f"with as many requests in flight; {least:,.0f} to {most:,.0f} in 90 %"
     found.append(("tokens_calibrated", tokens / known["e2e_calibrated"], "token/s", said))
     return found
 
 
+def _products(answer: Answer, row: int) -> str:
+    """In which format the products of a configuration are made."""
+    bits = answer.question.formats[answer.columns.format[row]].compute
+    return "FP4" if bits < 8.0 else "FP8" if bits < 16.0 else "BF16"
+
+
 def utilisation(answer: Answer, row: int) -> float:
-    """Operations of the model's products over the BF16 peak of its GPUs: 2 a parameter and token.
+    """Operations of the model's products over the peak of its GPUs: 2 a parameter and token.
 
     MFU of PaLM (arXiv:2204.02311, appendix B) for inference; attention is left out.
     """
@@ -206,7 +218,8 @@ def utilisation(answer: Answer, row: int) -> float:
         active = float(np.asarray(counts(question.architecture).active))
     fresh = question.prompt * (1.0 - question.cached)
     tokens = float(answer.per_gpu[row]) * (1.0 + fresh / question.output)
-    return 2.0 * active * tokens / float(question.hardware.bf16)
+    peak = float(getattr(question.hardware, _products(answer, row).lower()))
+    return 2.0 * active * tokens / (peak or float(question.hardware.bf16))
 
 
 def _goal(goal: float) -> str:
