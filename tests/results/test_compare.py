@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.results.sample import sample_run, sample_tables
 
-from firsttoken.results.compare import compare
+from firsttoken.results.compare import _compared, _text_row, compare
 from firsttoken.results.store import write_run
 from firsttoken.twin.findings import UsageError
 from firsttoken.twin.result_table import ResultTable
@@ -85,3 +85,14 @@ def test_figures_of_one_side_only_are_named(tmp_path: Path) -> None:
             compare((b, "base"), (c, "base"))
         with pytest.raises(UsageError, match="no scenario 'nope'"):
             compare((a, "nope"), (b, "base"))
+
+
+def test_large_changes_are_told_as_factors_and_roundings_as_none() -> None:
+    def told(a: float, b: float) -> tuple[str, ...]:
+        row = {"label": "x", "unit": "s", "p10": 0.0, "p90": 0.0}
+        return _text_row(_compared(("t", "x"), {**row, "p50": a}, {**row, "p50": b}))
+
+    assert told(2.0, 30.0)[-1] == "x 15"
+    assert told(2.0, 3000.0)[-1] == "x 1,500"
+    assert told(2.0, 3.0)[-1] == "+50.0%"
+    assert told(56.3, 56.3 * (1 + 1e-15))[-2] == "+0"

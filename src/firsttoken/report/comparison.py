@@ -38,6 +38,8 @@ _OF_TOKENS = {
 _LEAST_LOSS = 5e-3
 """Share of a figure of a token factory from which a loss is worth a headline."""
 _MOST_DIFFERENCES = 24
+_MANIFOLD = 9.0
+"""Relative change from which a factor is told instead of per cent."""
 
 
 def scenarios(reading: Reading) -> Section | None:
@@ -153,6 +155,7 @@ def _kpi_panels(reading: Reading, names: list[str]) -> list[Panel]:
     goals = bool(reading.all("supply_goal_date"))
     kpis = unique(kpi for scenario, kpi in rows if scenario == reading.base)
     kpis = [kpi for kpi in kpis if not (goals and kpi.endswith(".date"))]
+    kpis = [kpi for kpi in kpis if kpi not in _twice(reading)]
     kept = sorted((k for k in kpis if _moves(rows, names, k)), key=lambda k: _rank(reading, k))
     panels = []
     for kpi in kept:
@@ -196,6 +199,16 @@ def _factories(reading: Reading) -> tuple[str, ...]:
     return tuple(
         f"{name}." for name in unique(r["factory"] for r in reading.all("serving_summary"))
     )
+
+
+def _twice(reading: Reading) -> set[str]:
+    """Tokens of factories with one service, which are those of the service."""
+    rows = reading.rows("serving_summary")
+    made = [
+        str(row["kpi"]).rpartition(".")[0] for row in rows if str(row["kpi"]).endswith(".ttft_p95")
+    ]
+    factories = [path.partition(".")[0] for path in made]
+    return {f"{name}.tokens" for name in factories if factories.count(name) == 1}
 
 
 def _is_share(kpi: str, unit: str) -> bool:
@@ -273,6 +286,7 @@ def _differences(reading: Reading, names: list[str]) -> DataTable:
         kpis = {name: k for name, k in kpis.items() if k.unit != "year"}
     final = f"completed.{reading.final_stage()}."
     shown = [k for k in kpis if k.startswith(final) or not k.startswith("completed.")]
+    shown = [k for k in shown if k not in _twice(reading)]
     ranked = sorted(shown, key=lambda k: (kpis[k].table != "supply_goal_date", _rank(reading, k)))
     cells = []
     for kpi in ranked:
@@ -309,6 +323,8 @@ def _change(kpi: ComparedKpi) -> str:
         return f"{sign}{100 * size:.1f} points" if size >= 5e-4 else "no change"
     amount = f"{size:.2g} points" if unit == "%" else formats.quantity(size, unit)
     text = f"{sign}{amount}"
+    if relative is not None and relative >= _MANIFOLD:
+        return f"{text} (×{formats.number(1.0 + relative)})"
     return text if relative is None else f"{text} ({sign}{formats.share(abs(relative))})"
 
 

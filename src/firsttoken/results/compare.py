@@ -17,7 +17,7 @@ from firsttoken.twin.result_table import Column
 
 _NOT_KEYS = frozenset(
     {"scenario", "line", "kpi", "label", "unit", "p10", "p50", "p80", "p90", "mean", "interval",
-     "title", "target"}
+     "title", "target", "factory", "service"}
 )  # fmt: skip
 
 
@@ -168,6 +168,11 @@ def input_differences(
     return tuple(found)
 
 
+_ROUNDING = 1e-12
+"""Relative change that is none."""
+MANIFOLD = 9.0
+"""Relative change from which a factor is told instead of per cent."""
+
 _REPEATED = {"serving_training": "serving_summary"}
 """Tables whose figures another table has too."""
 
@@ -228,6 +233,9 @@ def _compared(key: tuple[str, str], a: Mapping[str, Any], b: Mapping[str, Any]) 
 def _text_row(kpi: ComparedKpi) -> tuple[str, str, str, str, str, str]:
     values = [kpi.a, kpi.a_low, kpi.a_high, kpi.b, kpi.b_low, kpi.b_high]
     relative = "" if kpi.relative is None else f"{kpi.relative:+.1%}"
+    if kpi.relative is not None and kpi.relative >= MANIFOLD:
+        times = 1.0 + kpi.relative
+        relative = f"x {times:,.0f}" if times >= 100 else f"x {times:.3g}"
     unit, difference = kpi.unit, "-"
     if unit == "date":
         texts = [str(value) or "beyond" for value in values]
@@ -241,6 +249,8 @@ def _text_row(kpi: ComparedKpi) -> tuple[str, str, str, str, str, str]:
             difference = f"{365.2425 * kpi.difference:+.0f} day"
     else:
         change = math.nan if kpi.difference is None else kpi.difference
+        if kpi.relative is not None and abs(kpi.relative) < _ROUNDING:
+            change = 0.0
         numbers, unit = scaled([*map(float, values), change], unit)
         texts = [figure(number) for number in numbers]
         difference = figure(numbers[6], "+")
