@@ -224,6 +224,8 @@ def _print_plan(results: Results, scenario: str) -> None:
         if row["scenario"] == scenario and row["value"] and row["table"] not in tables
     ]
     if not of_plan:
+        if not services and "simulate" not in results.run.engines and "serving_inputs" in results:
+            print(f"{results.run.twin}: all layouts are declared; `search` asks for a plan\n")
         return
     told = rows_of(results, "_plan", (*PLAN_COLUMNS, "sentence"))
     sentences = {(row["table"], row["figure"], row["value"]): row["sentence"] for row in told}

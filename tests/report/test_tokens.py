@@ -68,6 +68,20 @@ def test_a_factory_that_only_trains_leads_with_training(tmp_path: Path) -> None:
     assert "Nothing is served" not in text
 
 
+def test_scenarios_lead_with_goals_and_tokens(tmp_path: Path) -> None:
+    """Half the speed costs goals of the latency; the figure that says so comes first."""
+    declared = factory(**{"services.chat.slo": {"tpot": "12 ms"}, "step": "10 s"})
+    slow = {"half": {"overrides": {"serving.x.throttle": 0.5}}}
+    write(tmp_path, twin_of(declared, scenarios=slow, horizon="5 minute"))
+    done = api.run(tmp_path, scenarios=["base", "half"], engines=("simulate",), out=tmp_path / "r")
+    assert done.report_path is not None
+    page = done.report_path.read_text()
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert re.search(r"“Half” costs most: \d+ points less \(Chat: requests that reach", text)
+    changes = text[text.index("What each scenario changes against the base") :]
+    assert changes.index("Chat: requests that reach all goals") < changes.index("Highest power")
+
+
 def test_a_curve_names_its_dots_and_keeps_marks_apart() -> None:
     x = [float(i) for i in range(100)]
     y = [2.0 * i for i in x]
