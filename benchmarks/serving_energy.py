@@ -6,7 +6,11 @@ ML.ENERGY Benchmark, NeurIPS Datasets and Benchmarks 2025) are read from
 predicted from the deployment alone (model, GPU, layout, batch, lengths), never from what was
 measured of it.  Prompts' lengths are not published with the points: they are assumed by task.
 
-Usage: python benchmarks/serving_energy.py [--data FILE]
+``--choose`` shows how the scales of the processes were chosen, nested: for each model left out, by
+the others, each of them left out in turn (the closed form; mean absolute log errors, those beyond
+0.35 counted as that), among halves and doubles of each scale; tested on the model.
+
+Usage: python benchmarks/serving_energy.py [--data FILE] [--choose]
 """
 
 from __future__ import annotations
@@ -15,13 +19,14 @@ import argparse
 import csv
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from firsttoken.serving import energy_fit
-from firsttoken.serving.energy_fit import Points
+from firsttoken.serving.energy_fit import Calibration, Points, Scales
 from firsttoken.serving.energy_law import gpu_power
 from firsttoken.serving.parts import library_architecture, library_hardware, library_model
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
@@ -37,6 +42,17 @@ PROMPTS = {
 """Mean tokens of a prompt by task: assumed, of the order that power and speed suggest."""
 BITS = {"bfloat16": (16.0, 16.0, 16.0), "fp8": (8.0, 8.0, 8.0), "mxfp4": (16.0, 4.25, 16.0)}
 """Bits of dense weights, experts' weights and operands."""
+CANDIDATES = (
+    Scales(),
+    *(
+        Scales(**{name: getattr(Scales(), name) * by})
+        for name in Scales._fields[1:]
+        for by in (0.5, 2)
+    ),
+    Scales(common=0.3),
+)
+"""Scales that are chosen among."""
+CLIPPED = 0.35
 ENERGY_BAR, POWER_BARS = 12.0, {"H100": 8.0, "B200": 10.0}
 
 
@@ -115,6 +131,36 @@ def measure(points: Points, by: str) -> tuple[Floats, Floats, Floats, Floats]:
     )
 
 
+def choose(points: Points) -> None:
+    """Errors of power where the scales of both processes are chosen by the other models."""
+    chosen: list[tuple[Scales, Scales]] = []
+    errors, new = [], []
+    for _, out in folds(points, "model"):
+        known, asked = points.subset(~out), points.subset(out)
+        fitted = [energy_fit.fit(known, scales, scales) for scales in CANDIDATES]
+        power, time_ = (
+            CANDIDATES[int(np.argmin([_left_out(f, known.model, name) for f in fitted]))]
+            for name in ("power", "time")
+        )
+        chosen.append((power, time_))
+        found = energy_fit.fit(known, power, time_).predict(asked).power[:, 1]
+        errors.append(100.0 * np.abs(found / asked.power - 1.0))
+        new.append(asked.gpu == "B200")
+    error, young = np.concatenate(errors), np.concatenate(new)
+    print("scales chosen by the models that are not tested:")
+    for name, each in zip(("power", "time"), zip(*chosen, strict=True), strict=True):
+        for scales, count in Counter(each).most_common():
+            print(f"  {name}: {count} times {scales}")
+    for gpu, rows in (("H100", ~young), ("B200", young)):
+        middle = np.median(error[rows])
+        print(f"  {gpu}: power {middle:.1f} %, {middle / POWER_BARS[gpu]:.2f} of the bar")
+
+
+def _left_out(fitted: Calibration, models: np.ndarray, name: str) -> float:
+    error, _ = getattr(fitted, name).process.left_out(models)
+    return float(np.minimum(np.abs(error), CLIPPED).mean())
+
+
 def show(by: str, name: str, errors: Floats, inside: Floats) -> None:
     """One line of the table."""
     off = np.abs(errors)
@@ -132,6 +178,7 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA / "llm_inference_power_energy.csv")
+    parser.add_argument("--choose", action="store_true", help="how the scales were chosen")
     given = parser.parse_args()
     if not given.data.exists():
         print(f"the ML.ENERGY points are not at {given.data}: name them with --data")
@@ -148,6 +195,9 @@ def main() -> int:
         )
         fields = energy_fit.fit_law(some)._asdict().items()
         print("  law fitted again: " + ", ".join(f"{key} {value:.2f}" for key, value in fields))
+    if given.choose:
+        choose(points)
+        return 0
     print("median and 90 % of |error| in %, share of measurements within 90 % intervals")
     print(f"{'left out':12} {'':5} power, rate known {'power':>10} {'token':>14} {'energy':>16}")
     for by in ("ten parts", "nine tenths", "model", "architecture"):

@@ -23,32 +23,51 @@ from firsttoken.serving.perf_memory import replica_gpus
 from firsttoken.serving.perf_step import step_seconds, step_terms
 from firsttoken.serving.system import Architecture, Floats, Hardware, Layout
 
-SMOOTH: Final = 0.3
-LENGTH: Final = 0.5
-"""Deviation of the smooth part of what physics leaves, and how far features, in their standard
-deviations, may be apart to have it in common."""
-
-LINEAR: Final = 0.05
-ARCHITECTURE: Final = 0.2
-ON_GPU: Final = 0.2
-MODEL: Final = 0.1
-NOISE: Final = 0.08
-"""Deviations of the linear part in each feature; of what points of an architecture share, those on
-the same GPU, and those of one published model; of one measurement.  Round numbers: between half and
-twice of each the errors of models that were left out differ by a tenth."""
-
 COLUMNS: Final = 14
 """Features of how a deployment runs."""
 
-PARTS: Final = (
-    Part(1.0),
-    Part(SMOOTH, (Near(("run",), (LENGTH * COLUMNS**0.5,)),)),
-    Part(LINEAR, (Product("run"),)),
-    Part(ARCHITECTURE, (Alike("part"),)),
-    Part(ON_GPU, (Alike("part"), Alike("gpu"))),
-    Part(MODEL, (Alike("model"), Alike("gpu"))),
-)
-"""What the physics leaves is the sum of."""
+
+class Scales(NamedTuple):
+    """Deviations of the parts of what physics leaves.
+
+    Attributes
+    ----------
+    common : of all points.
+    smooth : of the smooth part; length : how far features, in their standard deviations, may be
+        apart to have it in common.
+    linear : of the linear part in each feature.
+    architecture, on_gpu, model : of what points of an architecture share, those on the same GPU,
+        and those of one published model on one.
+    noise : of one measurement.
+    """
+
+    common: float = 1.0
+    smooth: float = 0.3
+    length: float = 0.5
+    linear: float = 0.05
+    architecture: float = 0.2
+    on_gpu: float = 0.2
+    model: float = 0.1
+    noise: float = 0.08
+
+    def parts(self) -> tuple[Part, ...]:
+        """Parts of the process."""
+        near = Near(("run",), (self.length * COLUMNS**0.5,))
+        part, gpu, model = Alike("part"), Alike("gpu"), Alike("model")
+        return (
+            Part(self.common),
+            Part(self.smooth, (near,)),
+            Part(self.linear, (Product("run"),)),
+            Part(self.architecture, (part,)),
+            Part(self.on_gpu, (part, gpu)),
+            Part(self.model, (model, gpu)),
+        )
+
+
+POWER: Final = Scales(linear=0.1)
+TIME: Final = Scales(noise=0.15)
+"""Round numbers, of which one each was chosen among 16 (halves and doubles of all), by models left
+out of those that a model left out was not among (docs/explanation/serving-energy.md)."""
 
 LAW_START: Final = np.array([np.log(0.3), np.log(0.8), np.log(0.8), np.log(2.0), 0.7])
 LAW_LOOSE: Final = np.array([3.0, 3.0, 3.0, 3.0, 0.5])
@@ -148,11 +167,13 @@ class Residual:
 
     Attributes
     ----------
+    scales : of its parts.
     process : that has seen points; mean : of what is left of them.
     centre, scale : of how they run, f8[k].
     widths : of intervals, from each of them when predicted from the others.
     """
 
+    scales: Scales
     process: Process
     mean: float
     centre: Floats
@@ -162,17 +183,18 @@ class Residual:
     def predict(self, points: Points, run: Floats) -> tuple[Floats, Floats]:
         """Mean of what is left and half its 90 % interval, f8[n] each."""
         asked = _features(points, (run - self.centre) / self.scale)
-        mean, deviation = self.process.predict(asked, _noise(run))
+        mean, deviation = self.process.predict(asked, _noise(run, self.scales))
         return self.mean + mean, self.widths.half(deviation)
 
 
-def fit_residual(points: Points, run: Floats, left: Floats) -> Residual:
+def fit_residual(points: Points, run: Floats, left: Floats, scales: Scales) -> Residual:
     """Condition the process on what physics left of measured points."""
     centre, scale = run.mean(axis=0), run.std(axis=0) + 1e-9
     mean = float(np.median(left))
     known = _features(points, (run - centre) / scale)
-    process = Process(PARTS, known, left - mean, _noise(run))
-    return Residual(process, mean, centre, scale, fit_widths(*process.left_out(), bend=0.0))
+    process = Process(scales.parts(), known, left - mean, _noise(run, scales))
+    widths = fit_widths(*process.left_out(), bend=0.0)
+    return Residual(scales, process, mean, centre, scale, widths)
 
 
 def _features(points: Points, run: Floats) -> Features:
@@ -185,8 +207,8 @@ def _features(points: Points, run: Floats) -> Features:
     return Features(codes, {"run": run})
 
 
-def _noise(run: Floats) -> Floats:
-    return np.full(len(run), NOISE**2)
+def _noise(run: Floats, scales: Scales) -> Floats:
+    return np.full(len(run), scales.noise**2)
 
 
 @dataclass(frozen=True)
@@ -229,8 +251,12 @@ def _interval(middle: Floats, half: Floats) -> Floats:
     return np.asarray(np.exp(middle[:, None] + half[:, None] * np.array([-1.0, 0.0, 1.0])))
 
 
-def fit(points: Points) -> Calibration:
+def fit(points: Points, power: Scales = POWER, time: Scales = TIME) -> Calibration:
     """Fit laws and processes to measured points.
+
+    Parameters
+    ----------
+    power, time : scales of the processes of both.
 
     Raises
     ------
@@ -243,9 +269,11 @@ def fit(points: Points) -> Calibration:
     laws = {bool(new): fit_law(points.subset(young == new)) for new in np.unique(young)}
     physics, measured = token_seconds(points), 1.0 / points.rate
     law = gpu_power(points.hardware, use(points, measured), _laws(points, laws))
-    power = fit_residual(points, _run(points, measured), np.log(points.power / law))
-    time = fit_residual(points, _run(points, physics), np.log(measured / physics))
-    return Calibration(laws, power, time)
+    return Calibration(
+        laws,
+        fit_residual(points, _run(points, measured), np.log(points.power / law), power),
+        fit_residual(points, _run(points, physics), np.log(measured / physics), time),
+    )
 
 
 def _laws(points: Points, laws: dict[bool, PowerLaw]) -> PowerLaw:
