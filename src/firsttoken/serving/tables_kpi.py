@@ -18,8 +18,8 @@ def tables_tables(kpis: Kpis, layouts: Sequence[Layouts]) -> list[ResultTable]:
         "Services whose times come from tables of measured operators: package, entry, number "
         "formats by the package's names (products, experts, KV, attention of prompts), share of a "
         "step that was measured (formulas of the package are the rest), time per output token at "
-        "the mean load with the 90 % interval that the package's own estimates missed measured "
-        "points by, and speed over that of the physics.",
+        "the mean load with the 90 % interval of what tables missed measured points by, and speed "
+        "over that of the physics.",
         ("service", "role"),
         *("source", "entry", "formats", "measured", "tpot_low", "tpot", "tpot_high", "speed"),
     )
