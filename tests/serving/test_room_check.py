@@ -146,6 +146,18 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "or declare `parallel`",
     ),
     # what is not read
+    ({"power_first": "services"}, "'power_first' is read with `power_cap` only", "or remove it"),
+    (
+        {"power_first": "services", "power_cap": "90 kW"},
+        "'power_first' is read with `training` only",
+        "or remove it",
+    ),
+    # what no engine knows
+    (
+        {"services.chat.precision": {"weights": "fp3"}},
+        "bf16",
+        "fp8",
+    ),
     ({"services.chat.sample": 7}, "'sample' is read in mode `hybrid` only", "mode: hybrid"),
     ({"services.chat.engine": {"release": "1.0"}}, "a release without the engine's name", "vllm"),
     (

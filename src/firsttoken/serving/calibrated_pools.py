@@ -6,9 +6,9 @@ prompts with hardly any answer.  What its prediction is there over the physics c
 
 On 248 public runs with pools apart (InferenceX in the silicon sample of aisimulate 0.13: GB200,
 GB300, B200, H200, H100), none of them calibrated on, the time per output token is then off by
-12 % in the median (physics alone: 14 %), that of a request by 12 % (17 %); 99.6 % and 97 % of the
+11 % in the median (physics alone: 14 %), that of a request by 12 % (17 %); 99 % and 96 % of the
 runs lie in the 90 % interval, which is the wide one of replicas that do both
-(`benchmarks/serving_pools.py`).  Times to first token are off by half, as by physics, and 40 % lie
+(`benchmarks/serving_pools.py`).  Times to first token are off by half, as by physics, and 35 % lie
 in theirs: they are mostly those of prompts that queue in ways that the points do not tell, so no
 interval of them is shown.  The speed of prefill shows in 14 runs only; it stays near the physics.
 """

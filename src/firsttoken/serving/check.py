@@ -79,7 +79,7 @@ def check_factory(twin: Twin, name: str, findings: Findings) -> None:
     """Add to `findings` what is wrong with one token factory."""
     view = View(twin, name, findings)
     before = len(findings.errors)
-    for look in (_accelerators, _services, _disruptions, _size):
+    for look in (_accelerators, _services, _disruptions, _power, _size):
         look(view)
     if len(findings.errors) == before:
         _compiled(view)
@@ -249,6 +249,21 @@ def _computing(view: View, compiled: System) -> None:
             why = f"in {twin.replications} replications; that takes about {hours:,.0f} core-hours"
             hint = "take mode `fluid` or `hybrid`, or less `replications`"
             view.say(f"services.{service.name}", what, why, hint, "size", warning=True)
+
+
+def _power(view: View) -> None:
+    """Who comes first under a cap that there is not, or where nobody is to come second."""
+    factory = view.factory
+    if "power_first" not in factory.model_fields_set:
+        return
+    for given, other in (
+        (factory.power_cap is not None, "`power_cap`"),
+        (bool(factory.training), "`training`"),
+    ):
+        if not given:
+            what = f"'power_first' is read with {other} only"
+            view.say("power_first", what, "", f"give {other}, or remove it", "unread")
+            return
 
 
 def _steps(view: View, compiled: System) -> None:
