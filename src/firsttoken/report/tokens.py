@@ -173,7 +173,7 @@ def _job_card(reading: Reading, factory: str, job: str) -> Card:
     return Card(formats.label(job), value, "tokens trained a second, stops included", facts)
 
 
-_BARE = {"each": "", "token": ""}
+_BARE = {"each": "", "token": "", "day": " days"}
 
 
 def _said(row: Row) -> str:

@@ -163,7 +163,7 @@ def _factory_figures(kpis: Kpis) -> Iterator[Figure]:
     yield "energy", "energy of GPUs and hosts", joule, energy / energy_unit
     yield "gpus", "GPUs, mean", "gpu", there / time
     used = pools[:, :, of.USED].sum(axis=1) + pools[:, :, of.TRAINED].sum(axis=1)
-    yield "used", "GPUs that serve or train", "%", 100.0 * ratio(used, there)
+    yield "used", "GPUs that services and training hold", "%", 100.0 * ratio(used, there)
     cost = pools[:, :, of.POOL_COST].sum(axis=1)
     if cost.any():
         yield "cost", "cost of GPUs and energy", "USD", cost
