@@ -96,6 +96,26 @@ def test_the_steady_state_is_that_of_the_package() -> None:
     assert float(here.tpot) * 1e3 == pytest.approx(told.get_result_dict()["tpot"], rel=0.05)
 
 
+def test_plain_models_by_their_shapes_are_those_by_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from firsttoken.serving import tables_aiconfigurator as module
+
+    asked = (library_architecture(GQA[0]), library_hardware(GQA[1]), GQA[0], GQA[2], "")
+    named = Aiconfigurator(*asked)
+    one = {"x": module._models()["openai/gpt-oss-20b"]}
+    monkeypatch.setattr(module, "_models", lambda: one)
+    shaped = Aiconfigurator(*asked)
+    assert named.entry.startswith("meta-llama/Meta-Llama-3.1-70B on h100_sxm")
+    assert shaped.entry.startswith("a plain transformer of the shapes of llama3_1_70b on h100_sxm")
+    for mine, theirs in zip(shaped.grid(DENSE)[:4], named.grid(DENSE)[:4], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+    folder = Path(shaped.model)
+    assert (folder / "config.json").is_file()
+    del shaped
+    assert not folder.exists()
+
+
 def test_most_of_a_step_was_measured() -> None:
     grid = found(*GQA[:3]).grid(DENSE)
     assert 0.9 < grid.measured <= 1.0

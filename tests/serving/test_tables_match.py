@@ -14,6 +14,7 @@ from firsttoken.serving.tables_match import (
     find_model,
     find_release,
     modes_of,
+    plain_config,
     shape_of,
 )
 
@@ -50,6 +51,28 @@ def test_models_that_are_not_held_are_told_with_the_nearest() -> None:
         find_model(shape_of(library_architecture("phi_4")), "phi_4", KNOWN)
     assert error.value.field == "model"
     assert error.value.hint.startswith("the nearest is meta/Llama-8B")
+
+
+def test_plain_models_are_their_shapes() -> None:
+    found = plain_config(library_architecture("llama3_1_70b"))
+    # config.json of Llama 3.1 70B
+    assert found is not None
+    assert found["architectures"] == ["LlamaForCausalLM"]
+    assert (found["hidden_size"], found["intermediate_size"]) == (8192, 28672)
+    assert (found["num_attention_heads"], found["num_key_value_heads"]) == (64, 8)
+    assert (found["num_hidden_layers"], found["vocab_size"]) == (80, 128256)
+    mixtral = plain_config(library_architecture("mixtral_8x7b"))
+    assert mixtral is not None
+    assert (mixtral["num_experts"], mixtral["num_experts_per_tok"]) == (8, 2)
+    assert mixtral["moe_intermediate_size"] == 14336
+
+
+@pytest.mark.parametrize(
+    "model", ["deepseek_v3", "gpt_oss_120b", "qwen3_5_27b", "glm_4_5", "gpt3_175b", "gemma_3_27b"]
+)
+def test_models_with_more_than_shapes_are_not_plain(model: str) -> None:
+    """Latent heads, windows, linear attention, shared experts, two matrices, windows."""
+    assert plain_config(library_architecture(model)) is None
 
 
 @pytest.mark.parametrize(("gpu", "found"), [("h100_sxm", "h100"), ("h200_sxm", "h200")])

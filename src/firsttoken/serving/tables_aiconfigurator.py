@@ -8,7 +8,11 @@ asked in its mode SILICON: an operator that is not in the tables is an error, no
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -38,6 +42,7 @@ from firsttoken.serving.tables_match import (
     find_model,
     find_release,
     modes_of,
+    plain_config,
     shape_of,
 )
 from firsttoken.twin.findings import MissingExtraError
@@ -98,9 +103,24 @@ class Aiconfigurator:
             self.gpu = find_gpu(hardware, _gpus())
             self.engine = engine
             self.release = find_release(release, _releases(self.gpu, engine), engine, self.gpu)
-            self.model = find_model(shape_of(architecture), name, _models())
+            self.model = self._model(architecture, name)
         self.sparse = float(architecture.experts) > 0
         self._modes: dict[tuple[float, ...], Modes] = {}
+
+    def _model(self, architecture: Architecture, name: str) -> str:
+        """Name by which the package knows the model, or folder with its shapes for a plain one."""
+        self.called = f"a plain transformer of the shapes of {name}"
+        try:
+            self.called = find_model(shape_of(architecture), name, _models())
+        except TablesError:
+            config = plain_config(architecture)
+            if config is None:
+                raise
+            folder = tempfile.mkdtemp(prefix="firsttoken-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            Path(folder, "config.json").write_text(json.dumps(config), encoding="utf-8")
+            return folder
+        return self.called
 
     @property
     def origin(self) -> str:
@@ -110,7 +130,7 @@ class Aiconfigurator:
     @property
     def entry(self) -> str:
         """Model, GPU, engine and release."""
-        return f"{self.model} on {self.gpu}, {self.engine} {self.release}"
+        return f"{self.called} on {self.gpu}, {self.engine} {self.release}"
 
     def grid(self, layout: Layout) -> Grid:
         """Seconds of a layout (of floats).

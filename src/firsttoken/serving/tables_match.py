@@ -89,6 +89,37 @@ def find_model(wanted: Shape, name: str, known: Mapping[str, Shape]) -> str:
     )
 
 
+def plain_config(a: Architecture) -> dict[str, object] | None:
+    """Configuration of a plain transformer, as published checkpoints write it; None: it is none.
+
+    Plain is a model of full attention in every layer with heads of one width, and of gated
+    feed-forward layers that are all dense, or all of routed experts alone: its shapes are all that
+    operators need to know of it.
+    """
+    special = (a.kv_rank, a.windowed, a.linear, a.shared, a.dense_layers, a.mtp)
+    if any(map(float, special)) or a.value_size != a.head_size or not a.gated:
+        return None
+    sparse = float(a.experts) > 0
+    config: dict[str, object] = {
+        "architectures": ["Qwen3MoeForCausalLM" if sparse else "LlamaForCausalLM"],
+        "num_hidden_layers": int(a.layers),
+        "hidden_size": int(a.hidden),
+        "num_attention_heads": int(a.heads),
+        "num_key_value_heads": int(a.kv_heads),
+        "head_dim": int(a.head_size),
+        "intermediate_size": int(a.expert_ffn if sparse else a.ffn),
+        "vocab_size": int(a.vocabulary),
+        "max_position_embeddings": 131072,
+    }
+    if sparse:
+        config |= {
+            "num_experts": int(a.experts),
+            "num_experts_per_tok": int(a.active),
+            "moe_intermediate_size": int(a.expert_ffn),
+        }
+    return config
+
+
 def _same(one: Shape, other: Shape) -> bool:
     # latent widths are written in two ways (DeepSeek-V4), so they only tell if there is one
     return one[:-1] == other[:-1] and (one.kv_rank > 0) == (other.kv_rank > 0)
