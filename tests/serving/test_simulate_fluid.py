@@ -52,3 +52,21 @@ def test_waiting_for_the_compiler_is_said(
     progress = lambda what, done, total: said.append(what)  # noqa: E731
     execute(api.load(tmp_path), None, Settings(engines=("simulate",), progress=progress))
     assert ("compile the simulation, once" in said) == cold
+
+
+def test_a_hybrid_is_as_all_requests(tmp_path: Path) -> None:
+    """One replica in four of sixteen with its part of the requests, against all sixteen."""
+    parts = {}
+    for mode, more in (("requests", {}), ("hybrid", {"services.chat.sample": 4})):
+        changes = {
+            "accelerators.pool.count": 64,
+            "services.chat.replicas": 16,
+            "services.chat.mode": mode,
+            "services.chat.traffic.users.rate": "60 request/s",
+            **more,
+        }
+        found = tables(tmp_path, factory(**changes), horizon="4 minute", replications=1)
+        kpis = {row["kpi"]: row["p50"] for row in found["serving_summary"]}
+        parts[mode] = {key: kpis[f"x.chat.{key}"] for key in ("tokens", "power", "tpot_p95")}
+    for key, bar in (("tokens", 0.03), ("power", 0.05), ("tpot_p95", 0.10)):
+        assert parts["hybrid"][key] == pytest.approx(parts["requests"][key], rel=bar)

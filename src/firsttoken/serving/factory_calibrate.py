@@ -131,7 +131,11 @@ class Deviation(NamedTuple):
 
 
 def capacity(service: Service, ticks: int = 0) -> float:
-    """Requests/s that one replica of each pool can serve for long, by the fluid law."""
+    """Requests/s that one replica of each pool can serve for long, by the fluid law.
+
+    All classes as they come: with priorities an overload would serve the high ones only.
+    """
+    service = plain(service)
     count = ticks or int(min(max(300.0, 12.0 * longest_life(service)), 6000.0))
     pools = [service.pool] if service.prefill is None else [service.pool, service.prefill]
     prompt = float(np.mean([kind.lengths.share @ kind.lengths.prompt for kind in service.classes]))
@@ -166,7 +170,8 @@ def calibrate(
     """Corrections of a service.
 
     The first run is overloaded: it says what can be served, and what a full pool holds.  The
-    others are at `loads` of that.
+    others are at `loads` of that.  Priorities do not count: an overload would otherwise serve
+    another mix of classes.
 
     Parameters
     ----------
@@ -174,7 +179,7 @@ def calibrate(
     sampler : the request mode with `replicas` replicas (of each pool).
     loads : of the runs, shares of the capacity; requests : that count in each.
     """
-    service = unscaled(service)
+    service = plain(service)
     life = longest_life(service)
     warm = float(np.ceil(min(LIVES * life + 5.0, LONGEST)))
     guess = capacity(service) * replicas
@@ -198,10 +203,12 @@ def calibrate(
     return fix._replace(served=most / replicas)
 
 
-def unscaled(service: Service) -> Service:
-    """The service with all its replicas, whatever the load."""
+def plain(service: Service) -> Service:
+    """The service with all its replicas, whatever the load, and its classes in turn."""
     prefill = service.prefill and service.prefill._replace(scaling=None)
-    return service._replace(pool=service.pool._replace(scaling=None), prefill=prefill)
+    classes = tuple(kind._replace(priority=0) for kind in by_priority(service))
+    pool = service.pool._replace(scaling=None)
+    return service._replace(classes=classes, pool=pool, prefill=prefill)
 
 
 class Run(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from firsttoken.serving import requests_system as by_request
-from firsttoken.serving.factory_calibrate import Sample, Sampler
+from firsttoken.serving.factory_calibrate import Sample, Sampler, plain
 from firsttoken.serving.factory_compile import by_priority
 from firsttoken.serving.factory_system import Floats, Ints, Pool, Service
 from firsttoken.serving.requests_simulate import simulate
@@ -28,6 +28,8 @@ def request_sampler(
 ) -> Sampler:
     """The request mode of a service, with requests drawn from the samples of its classes.
 
+    All are served in turn, whatever their priority (see `factory_calibrate.calibrate`).
+
     Parameters
     ----------
     replicas : of each of its pools.
@@ -35,7 +37,8 @@ def request_sampler(
     burstiness : coefficient of variation of the time between requests; 1: Poisson.
     weights : f8[C], shares of the classes in the requests, by priority; None: equal.
     """
-    kinds = by_priority(service)
+    service = plain(service)
+    kinds = service.classes
     share = np.full(len(kinds), 1.0) if weights is None else np.asarray(weights, dtype=float)
 
     def run(rate: float, seconds: float, seed: int) -> Sample:

@@ -34,6 +34,9 @@ CLOSE: Final = 1e-6
 DAMPED: Final = 4
 """Rounds after which the pace moves half of the way only."""
 
+LATE: Final = 11
+"""Round from which on their mean counts if they do not meet."""
+
 NOTHING: Final = 1e-9
 """Requests and tokens that are none."""
 
@@ -199,31 +202,59 @@ def find_pace(
     take_next(state, f, s, end, work)
     rate = last = state.pace[s]
     some = 0.0
-    pace = Pace(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
+    pace = mean = Pace(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, False)
+    settled = False
     for turn in range(ROUNDS):
-        pace = _round(state, f, s, k, replicas, speed, limit, rate, there, work)
+        pace = _round(state, f, s, k, replicas, speed, limit, rate, there, end, work)
         take_next(state, f, s, end, work)
         new = 1.0 / pace.token
         before, some = some, started(f, s, work)
         if turn > 0 and abs(new - last) < CLOSE * new and abs(some - before) <= STILL * some:
             rate = new
+            settled = True
             break
         last = new
         rate = new if turn < DAMPED else 0.5 * (rate + new)
+        if turn == LATE:
+            mean = pace
+        elif turn > LATE:
+            mean = _mixed(mean, pace, 1.0 / (turn - LATE + 1.0))
+    if not settled:
+        # Where seats are short, starts and steps take turns; what they turn about is the tick's.
+        pace = mean
     limited = is_limited(work)
     measure(state, f, s, k, rate * f.dt, work)
     state.pace[s] = rate
+    seconds = f.pools.progress[f.services.decode[s]] / rate
     return Pace(
         pace.batch,
         pace.plain,
         pace.full,
-        f.pools.progress[f.services.decode[s]] / rate,
+        seconds,
         1.0 / rate,
         pace.fill,
-        pace.joules,
+        pace.joules * seconds / pace.seconds,
         pace.load,
         pace.slope,
         limited,
+    )
+
+
+@compiled_inner
+def _mixed(one: Pace, other: Pace, share: float) -> Pace:
+    """The mean of two paces, with a share of the other."""
+    keep = 1.0 - share
+    return Pace(
+        keep * one.batch + share * other.batch,
+        keep * one.plain + share * other.plain,
+        keep * one.full + share * other.full,
+        keep * one.seconds + share * other.seconds,
+        keep * one.token + share * other.token,
+        keep * one.fill + share * other.fill,
+        keep * one.joules + share * other.joules,
+        keep * one.load + share * other.load,
+        keep * one.slope + share * other.slope,
+        False,
     )
 
 
@@ -244,6 +275,7 @@ def _round(
     limit: float,
     rate: float,
     there: float,
+    end: float,
     work: Work,
 ) -> Pace:
     """The pace that follows if `phi` rises at a rate, and what may start then."""
@@ -252,6 +284,11 @@ def _round(
     ahead = rate * f.dt
     work.limits[AHEAD] = ahead
     measure(state, f, s, k, ahead, work)
+    if is_limited(work):
+        # As many start as end at this very rate; else both would take turns.
+        room_of(f, s, replicas, math.inf, work)
+        take_next(state, f, s, end, work)
+        measure(state, f, s, k, ahead, work)
     batch = work.measure[MADE] / ahead / replicas
     context = 0.5 * (state.context[s] + work.measure[CONTEXT]) / replicas
     prompt = set_mix(f, s, work) / (f.dt * replicas)
