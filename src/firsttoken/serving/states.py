@@ -2,8 +2,9 @@
 
 A state is taken at the end of a tick, of replication 0: every request and KV block of services in
 mode `requests`, the curves of those in mode `fluid`, and where each training job stands.  What goes
-on from it with the same seed in replication 0 equals the uncut run bit for bit, if the state is
-taken at a full hour, at which training jobs look at their GPUs.  All other replications share what
+on from it with the same seed in replication 0 equals the uncut run, if the state is taken at a full
+hour, at which training jobs look at their GPUs: bit for bit, but for sums over a tick in which the
+cut ends a step, which round otherwise (1e-14).  All other replications share what
 is in hand and draw everything else anew: parameters, requests, failures (what is left until the
 next failure of a training job stays: it is exponential), but lengths of requests in flows, whose
 table belongs to the requests in hand.
