@@ -8,7 +8,8 @@ measured of it.  Prompts' lengths are not published with the points: they are as
 
 ``--choose`` shows how the scales of the processes were chosen, nested: for each model left out, by
 the others, each of them left out in turn (the closed form; mean absolute log errors, those beyond
-0.35 counted as that), among halves and doubles of each scale; tested on the model.
+0.35 counted as that), among the first guess and halves or doubles of four scales of each, in all
+combinations; tested on the model.
 
 Usage: python benchmarks/serving_energy.py [--data FILE] [--choose]
 """
@@ -21,6 +22,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -42,16 +44,16 @@ PROMPTS = {
 """Mean tokens of a prompt by task: assumed, of the order that power and speed suggest."""
 BITS = {"bfloat16": (16.0, 16.0, 16.0), "fp8": (8.0, 8.0, 8.0), "mxfp4": (16.0, 4.25, 16.0)}
 """Bits of dense weights, experts' weights and operands."""
-CANDIDATES = (
-    Scales(),
-    *(
-        Scales(**{name: getattr(Scales(), name) * by})
-        for name in Scales._fields[1:]
-        for by in (0.5, 2)
-    ),
-    Scales(common=0.3),
+CANDIDATES = tuple(
+    (
+        Scales(linear=linear, model=model, smooth=smooth, length=length),
+        Scales(noise=noise, model=model, smooth=0.5 * smooth, length=length),
+    )
+    for (linear, noise), model, smooth, length in product(
+        ((0.05, 0.08), (0.1, 0.16)), (0.05, 0.1), (0.3, 0.6), (0.25, 0.5)
+    )
 )
-"""Scales that are chosen among."""
+"""Scales of power and of time that are chosen among, each by itself."""
 CLIPPED = 0.35
 ENERGY_BAR, POWER_BARS = 12.0, {"H100": 8.0, "B200": 10.0}
 
@@ -137,10 +139,10 @@ def choose(points: Points) -> None:
     errors, new = [], []
     for _, out in folds(points, "model"):
         known, asked = points.subset(~out), points.subset(out)
-        fitted = [energy_fit.fit(known, scales, scales) for scales in CANDIDATES]
+        fitted = [energy_fit.fit(known, *scales) for scales in CANDIDATES]
         power, time_ = (
-            CANDIDATES[int(np.argmin([_left_out(f, known.model, name) for f in fitted]))]
-            for name in ("power", "time")
+            CANDIDATES[int(np.argmin([_left_out(f, known.model, name) for f in fitted]))][k]
+            for k, name in enumerate(("power", "time"))
         )
         chosen.append((power, time_))
         found = energy_fit.fit(known, power, time_).predict(asked).power[:, 1]

@@ -87,3 +87,15 @@ def test_too_few_points_are_refused() -> None:
     points = measured(8, 0.0)
     with pytest.raises(ValueError, match="at least three"):
         energy_fit.fit(points.subset(np.arange(2)))
+
+
+def test_a_model_never_measured_is_less_sure() -> None:
+    """Of a name that no point has, at the same loads: wider, and it holds a model that differs."""
+    points, new = measured(9, 0.03), measured(10, 0.03)
+    odd = np.where(points.model == "qwen3_14b", 0.9, 1.1)
+    known = energy_fit.fit(points._replace(power=odd * points.power))
+    there = known.predict(new, new.rate).power
+    strange = np.array(["another"] * len(new.power))
+    away = known.predict(new._replace(model=strange, part=strange), new.rate).power
+    assert (away[:, 2] / away[:, 0] > there[:, 2] / there[:, 0]).all()
+    assert np.mean((away[:, 0] <= new.power) & (new.power <= away[:, 2])) > 0.85

@@ -64,10 +64,10 @@ class Scales(NamedTuple):
         )
 
 
-POWER: Final = Scales(linear=0.1)
-TIME: Final = Scales(noise=0.15)
-"""Round numbers, of which one each was chosen among 16 (halves and doubles of all), by models left
-out of those that a model left out was not among (docs/explanation/serving-energy.md)."""
+POWER: Final = Scales(linear=0.1, model=0.05)
+TIME: Final = Scales(length=0.25, model=0.05, noise=0.16)
+"""Round numbers, halves and doubles of which were chosen by models left out of those that a model
+left out was not among (docs/explanation/serving-energy.md)."""
 
 LAW_START: Final = np.array([np.log(0.3), np.log(0.8), np.log(0.8), np.log(2.0), 0.7])
 LAW_LOOSE: Final = np.array([3.0, 3.0, 3.0, 3.0, 0.5])
@@ -170,7 +170,9 @@ class Residual:
     scales : of its parts.
     process : that has seen points; mean : of what is left of them.
     centre, scale : of how they run, f8[k].
-    widths : of intervals, from each of them when predicted from the others.
+    models : their published models.
+    widths, strange : of intervals of their models, from each of them when predicted from the
+        others; and of other models, from each when predicted from those of other models.
     """
 
     scales: Scales
@@ -178,13 +180,17 @@ class Residual:
     mean: float
     centre: Floats
     scale: Floats
+    models: tuple[str, ...]
     widths: Widths
+    strange: Widths
 
     def predict(self, points: Points, run: Floats) -> tuple[Floats, Floats]:
         """Mean of what is left and half its 90 % interval, f8[n] each."""
         asked = _features(points, (run - self.centre) / self.scale)
         mean, deviation = self.process.predict(asked, _noise(run, self.scales))
-        return self.mean + mean, self.widths.half(deviation)
+        known = np.isin(points.model, self.models)
+        half = np.where(known, self.widths.half(deviation), self.strange.half(deviation))
+        return self.mean + mean, half
 
 
 def fit_residual(points: Points, run: Floats, left: Floats, scales: Scales) -> Residual:
@@ -193,8 +199,12 @@ def fit_residual(points: Points, run: Floats, left: Floats, scales: Scales) -> R
     mean = float(np.median(left))
     known = _features(points, (run - centre) / scale)
     process = Process(scales.parts(), known, left - mean, _noise(run, scales))
-    widths = fit_widths(*process.left_out(), bend=0.0)
-    return Residual(scales, process, mean, centre, scale, widths)
+    names = [str(name) for name in points.model]
+    near, far = process.left_out(), process.left_out(names)
+    widths, strange = fit_widths(*near, bend=0.0), fit_widths(*far, names, bend=0.0)
+    return Residual(
+        scales, process, mean, centre, scale, tuple(sorted(set(names))), widths, strange
+    )
 
 
 def _features(points: Points, run: Floats) -> Features:

@@ -109,10 +109,14 @@ def fit_widths(
         value += 0.5 * float(x[:-1] @ x[:-1]) + 0.5 * far**2
         return value, slope + np.append(x[:-1], far / loose)
 
-    found = minimize(loss, np.append(np.zeros(len(spread)), tail), jac=True, method="L-BFGS-B").x
+    start = np.append(np.zeros(len(spread)), tail)
+    start[0] = 0.5 * log(max(float(np.median(sizes)), 1e-12)) / _FREE
+    reach = np.append(np.maximum(5.0 / spread, 4.0), 4.0 * loose)
+    bounds = list(zip(start - reach, start + reach, strict=True))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     freedom = 1.0 + float(np.exp(found[-1]))
     told = 2.0 * freedom / (freedom + 3.0)  # expected information of an error on its log scale
-    left = np.linalg.inv(told * rows.T @ rows + np.diag(spread**-2.0))
+    left = np.asarray(np.linalg.inv(told * rows.T @ rows + np.diag(spread**-2.0)), dtype=float)
     return Widths(found[:-1] * spread, left, names, middle, freedom)
 
 
