@@ -203,3 +203,30 @@ def test_replicas_follow_the_load() -> None:
     # those that serve take 100 W idle and 1 J a step of 10 ms; those off are not the service's
     power = 200.0 * row[590, columns.REPLICAS]
     assert row[590, columns.POWER] == pytest.approx(power, rel=0.05)
+
+
+def test_prompts_in_hand_are_those_of_littles_law() -> None:
+    """Rate x time to the first token, with replicas that are busy with prefill to four fifths."""
+    pool = Pool(straight(step=0.02, token=5e-5), 4096.0, 256.0)
+    found = service(pool, always(2000.0, 2.0))
+    ticks, replicas, rate = 300, 10.0, 6.0
+    system = steady([found], [rate * replicas], replicas, ticks)
+    _, row = settled(system, 200)
+    begun = simulate(system, 1, 1, threads=1).rows[0, 0, :, columns.STARTED].sum()
+    hand = rate * replicas * ticks - begun
+    ttft = row[columns.TTFT] / row[columns.STARTED]
+    assert hand == pytest.approx(rate * replicas * ttft, rel=0.03)
+    assert ttft > 2000.0 * 5e-5 + 0.02  # its own step at least
+
+
+def test_a_burst_is_not_prefilled_at_once() -> None:
+    """Prefill goes on after a burst, as in single queues that have grown, and nothing is lost."""
+    pool = Pool(straight(step=0.02, token=5e-5), 4096.0, 256.0)
+    found = service(pool, always(2000.0, 2.0))
+    rate = np.where((np.arange(120) >= 60) & (np.arange(120) < 65), 80.0, 20.0)[None]
+    ones = np.ones_like(rate)
+    inputs = Inputs(rate, 10.0 * ones, ones, np.inf * ones, 0.0 * ones)
+    row = simulate(compile_factory([found], inputs), 1, 1, threads=1).rows[0, 0, :, columns.STARTED]
+    assert row[60] < 80.0
+    assert row[65] > 20.0
+    assert row[30:].sum() == pytest.approx(rate[0, 30:].sum(), rel=1e-3)

@@ -45,7 +45,7 @@ from firsttoken.serving.factory_tables import (
     own_seconds,
 )
 
-LOADS: Final = (0.1, 0.3, 0.5, 0.7, 0.82, 0.9, 0.95, 0.99)
+LOADS: Final = (0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.82, 0.9, 0.95, 0.99)
 """Loads of the runs, as shares of what can be served."""
 
 FEW: Final = (0.3, 0.7, 0.95)
