@@ -137,22 +137,7 @@ def _classes(
     queues: dict[tuple[int, int], int] = {}
     for s, kind in classes:
         queues.setdefault((s, kind.priority), len(queues))
-    means, tables = [], []
-    for s, kind in classes:
-        law, chunk = pools[prefill[s]].law, pools[prefill[s]].chunk
-        grid = batch[prefill[s]] * pools[prefill[s]].width
-        found = kind.lengths
-        asked = float(found.share @ found.prompt)
-        context = float(found.share @ (found.prompt + found.cached))
-        rows = prompts_of(found)
-        pairs = rows[:, 0] * (rows[:, 1] + 0.5 * rows[:, 0])
-        moved = 0.0 if services[s].prefill is None else context * law.kv_bytes / law.link
-        output = float(found.share @ found.output)
-        means.append(
-            (asked, context, output, float(pairs.sum() / max(rows[:, 0].sum(), 1.0)), moved)
-        )
-        extra, own = extra_table(law, chunk, grid, rows[:, 0], pairs)
-        tables.append((*fill_table(law, chunk, grid, rows[:, 0]), extra, own))
+    means, tables = _means_and_tables(services, classes, pools, batch, prefill)
     columns = np.array(means).T
     first = np.cumsum([0, *(len(part.share) for part in bins)]).astype(np.int64)
     share = np.concatenate([part.share / part.share.sum() for part in bins])
@@ -195,6 +180,34 @@ def _classes(
         rest_ratio=rest,
         own_ratio=long,
     )
+
+
+def _means_and_tables(
+    services: Sequence[Service],
+    classes: list[tuple[int, Class]],
+    pools: list[Pool],
+    batch: Floats,
+    prefill: list[int],
+) -> tuple[list[tuple[float, ...]], list[tuple[Floats, ...]]]:
+    """Means of each class (prompt, context, answer, pairs a token, transfer), and its tables."""
+    means: list[tuple[float, ...]] = []
+    tables: list[tuple[Floats, ...]] = []
+    for s, kind in classes:
+        law, chunk = pools[prefill[s]].law, pools[prefill[s]].chunk
+        grid = batch[prefill[s]] * pools[prefill[s]].width
+        found = kind.lengths
+        asked = float(found.share @ found.prompt)
+        context = float(found.share @ (found.prompt + found.cached))
+        rows = prompts_of(found)
+        pairs = rows[:, 0] * (rows[:, 1] + 0.5 * rows[:, 0])
+        moved = 0.0 if services[s].prefill is None else context * law.kv_bytes / law.link
+        output = float(found.share @ found.output)
+        means.append(
+            (asked, context, output, float(pairs.sum() / max(rows[:, 0].sum(), 1.0)), moved)
+        )
+        extra, own = extra_table(law, chunk, grid, rows[:, 0], pairs)
+        tables.append((*fill_table(law, chunk, grid, rows[:, 0]), extra, own))
+    return means, tables
 
 
 def delay_ratios(

@@ -279,8 +279,6 @@ def prefill_tick(
     limit: float,
 ) -> float:
     """Do the prefill of a service whose pools are apart; return the energy above idle, J."""
-    window = state.phi.shape[1]
-    now, then = k % window, (k + 1) % window
     p = f.services.prefill[s]
     low, high = f.services.first[s], f.services.first[s + 1]
     for m in range(3):
@@ -314,13 +312,7 @@ def prefill_tick(
         work.beside[0], work.beside[1] = 0.0, 0.0
         set_wait(state, f, s, k, work)
         count_begun(state, f, tally, work, s, k, row, pace, speed)
-    for c in range(low, high):
-        some = work.start[c] if able else 0.0
-        state.ready_good[c, then] = state.ready_good[c, now] + some * work.good[c]
-        state.ready_delay[c, then] = state.ready_delay[c, now] + some * work.delay[c]
-        state.prefilled[c, then] = state.prefilled[c, now] + work.start[c]
-        state.books[c, READ] += work.start[c] * f.classes.mean_prompt[c]
-        tally.rows[s, row, STARTED] += work.start[c]
+    _keep_ready(state, f, tally, work, s, k, row, able)
     tally.rows[s, row, PREFILLED] += done
     for q in range(f.services.queue[s], f.services.queue[s + 1]):
         state.position[q] = work.place[q]
@@ -328,6 +320,22 @@ def prefill_tick(
     if not able:
         return 0.0
     return float(done * joules + used * replicas * f.dt * f.pools.energy_step[p] / whole)
+
+
+@compiled_inner
+def _keep_ready(
+    state: State, f: Factory, tally: Tally, work: Work, s: int, k: int, row: int, able: bool
+) -> None:
+    """Write the curves and books of the prompts that are prefilled in another pool."""
+    window = state.phi.shape[1]
+    now, then = k % window, (k + 1) % window
+    for c in range(f.services.first[s], f.services.first[s + 1]):
+        some = work.start[c] if able else 0.0
+        state.ready_good[c, then] = state.ready_good[c, now] + some * work.good[c]
+        state.ready_delay[c, then] = state.ready_delay[c, now] + some * work.delay[c]
+        state.prefilled[c, then] = state.prefilled[c, now] + work.start[c]
+        state.books[c, READ] += work.start[c] * f.classes.mean_prompt[c]
+        tally.rows[s, row, STARTED] += work.start[c]
 
 
 @compiled_inner
