@@ -55,6 +55,9 @@ BAR, TOKENS_BAR, P95_BAR = 60.0, 0.03, 0.10
 REPLICAS = 8
 """Replicas of the runs of the request mode."""
 
+SHARES = (0.7, 0.3)
+"""Of the classes in the requests of the day."""
+
 Sample = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
@@ -279,8 +282,10 @@ def course_of_day(services: list[Service], replicas: np.ndarray[Any, Any]) -> In
     for row, service in enumerate(services):
         day = 0.62 + 0.3 * np.sin(2 * np.pi * (t / 3600 - 9 - row) / 24)
         burst = np.repeat(draw.lognormal(-0.02, 0.2, TICKS // 60), 60)
-        most = capacity(service) * replicas[row] * (1.0 if service.prefill is None else 0.55)
-        rates += [most * day * burst * share for share in (0.7, 0.3)]
+        alone = [capacity(service._replace(classes=(kind,))) for kind in service.classes]
+        most = replicas[row] / sum(s / each for s, each in zip(SHARES, alone, strict=True))
+        most *= 1.0 if service.prefill is None else 0.55
+        rates += [most * day * burst * share for share in SHARES]
     up = np.repeat(replicas[:, None], TICKS, axis=1)
     up[2, 50_400:] -= 20 * 36
     up[0, 50_400:] += 20 * 72 / 32
