@@ -204,6 +204,20 @@ def test_training_slows_with_the_cooling_and_with_a_cap_at_its_minute(tmp_path: 
     assert found(told["serving_training"], "energy") == pytest.approx(energy, rel=1e-3)
 
 
+def test_waiting_for_a_node_in_repair_is_time(tmp_path: Path) -> None:
+    """No spares: while a node is away the clock runs, so throughput is tokens over the 48 hours."""
+    failures = {"any": {"mtbf": "640 hour", "detect": "0 s"}}
+    declared = small(step_time="7 s", failures=failures, repair="3 hour", node=4)
+    got = tables(tmp_path, declared, horizon="2 day")
+    rows = got["serving_training"]
+    assert found(got["serving_training_time"], "repair", by="state") > 0
+    tokens = found(rows, "tokens")
+    assert 0 < tokens < 0.9 * 2 * 86400 / 7 * 256 * 8192
+    assert found(rows, "throughput") == pytest.approx(tokens / (2 * 86400), rel=1e-9)
+    assert found(rows, "mtbf") * found(rows, "failures") == pytest.approx(48.0, rel=1e-9)
+    assert found(rows, "ettr") == pytest.approx(tokens / (256 * 8192) * 7 / 864 / 2, rel=1e-3)
+
+
 def test_jobs_take_their_gpus_in_order(tmp_path: Path) -> None:
     """Two jobs of 64 GPUs on a pool of 96: the second waits."""
     declared = small(step_time="7 s")

@@ -104,24 +104,31 @@ def good(found: Floats) -> Floats:
     return np.asarray(found[..., of.TRAINING] - found[..., of.LOST])
 
 
-def running(found: Floats) -> Floats:
-    """GPU-s of the job's own GPUs since it began: training, stops, waiting."""
-    return np.asarray(found[..., of.TRAINING : of.SPARE].sum(axis=-1))
+def elapsed(kpis: TrainingKpis) -> Floats:
+    """Seconds from the job's begin to its finish in each report period, [R, B].
+
+    Waiting for nodes counts: throughput and time to train are of the clock, whatever is in repair.
+    Periods in which it holds no GPUs at all do not.
+    """
+    found = kpis.result.period
+    held, free = found[..., of.OFFERED], found[..., of.FREE]
+    busy = np.divide(held - free, held, out=np.zeros(held.shape), where=held > 0)
+    return np.asarray(found[..., of.SECONDS] * busy)
 
 
 def figures(kpis: TrainingKpis) -> Iterator[Figure]:
     """Headline figures of a job: (kpi, label, unit, one number a replication)."""
     found, result, law = kpis.total, kpis.result, kpis.system.law
     tokens = found[:, of.TOKENS] - found[:, of.LOST_TOKENS]
-    active = running(found)
+    time = elapsed(kpis).sum(axis=1)
     yield "step_time", "time of a step", "s", result.seconds
     mfu = law.flops / (result.seconds * kpis.gpus * law.peak)
     yield "mfu", "model FLOPs utilisation, BF16", "%", 100.0 * mfu
-    yield "ettr", "effective training time (ETTR)", "%", 100.0 * ratio(good(found), active)
+    ettr = ratio(good(found), time * kpis.gpus)
+    yield "ettr", "effective training time (ETTR)", "%", 100.0 * ettr
     each = float(fixed_parameters(kpis.system.parameters)[kpis.system.rows.tokens])
     yield "steps", "steps, those done again not counted", "each", tokens / each
     yield "tokens", "tokens trained", "token", tokens
-    time = active / kpis.gpus
     yield "throughput", "tokens trained per time, stops included", "token/s", ratio(tokens, time)
     if not np.isnan(result.finish).all() and kpis.system.edges[0] == 0.0:
         reached = np.where(np.isnan(result.finish), np.nan, time / DAY)
@@ -191,7 +198,7 @@ def by_period(kpis: TrainingKpis) -> Iterator[tuple[str, str, Floats]]:
     tokens = found[..., of.TOKENS] - found[..., of.LOST_TOKENS]
     yield "tokens", "token", tokens
     yield "throughput", "token/s", ratio(tokens, seconds)
-    yield "ettr", "%", 100.0 * ratio(good(found), running(found))
+    yield "ettr", "%", 100.0 * ratio(good(found), elapsed(kpis) * kpis.gpus)
     yield "gpus", "gpu", ratio(found[..., of.TRAINING], seconds)
     yield "power", "MW", ratio(found[..., of.ENERGY], seconds) / 1e6
     yield "failures", "each", found[..., of.FAILURES]
