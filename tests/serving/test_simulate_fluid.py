@@ -67,6 +67,6 @@ def test_a_hybrid_is_as_all_requests(tmp_path: Path) -> None:
         }
         found = tables(tmp_path, factory(**changes), horizon="4 minute", replications=1)
         kpis = {row["kpi"]: row["p50"] for row in found["serving_summary"]}
-        parts[mode] = {key: kpis[f"x.chat.{key}"] for key in ("tokens", "power", "tpot_p95")}
-    for key, bar in (("tokens", 0.03), ("power", 0.05), ("tpot_p95", 0.10)):
+        parts[mode] = {key: kpis[f"x.chat.{key}"] for key in ("tokens", "joules", "tpot_p95")}
+    for key, bar in (("tokens", 0.03), ("joules", 0.05), ("tpot_p95", 0.10)):
         assert parts["hybrid"][key] == pytest.approx(parts["requests"][key], rel=bar)
