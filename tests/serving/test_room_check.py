@@ -278,6 +278,14 @@ def test_a_job_without_spares_stands_while_a_node_is_repaired(tmp_path: Path) ->
         assert check(tmp_path, factory(services={}, training={"job": {**JOB, **more}})) == ""
 
 
+def test_training_that_leaves_nothing_to_a_service(tmp_path: Path) -> None:
+    """64 GPUs and 2 spare trays of 4 are all 72: no replica is left; without spares two are."""
+    job = {**JOB, "failures": {}, "spares": 2}
+    said = check(tmp_path, factory(training={"job": job}))
+    assert "warning: training leaves it 0 GPUs, it holds 72 of the 72 of 'pool'" in said
+    assert "training leaves" not in check(tmp_path, factory(training={"job": {**job, "spares": 0}}))
+
+
 def test_what_cannot_be_served_is_infeasible_at_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -274,7 +274,7 @@ def _steps(view: View, compiled: System) -> None:
     table, _ = view.slots.build.tables()
     step = float(fixed_parameters(table)[told])
     if step > compiled.horizon * (1 + 1e-9):
-        what = f"a step of {step:,.0f} s in a horizon of {compiled.horizon:,.0f} s"
+        what = f"a step of {step:,g} s in a horizon of {compiled.horizon:,g} s"
         why = "the whole time is one step"
         view.say("step", what, why, "take a shorter step", "step", warning=True)
     count = compiled.horizon / compiled.step
@@ -321,11 +321,13 @@ def _compiled(view: View) -> None:
     _computing(view, compiled)
     _silent(view, compiled)
     check_fit(view, compiled)
-    _training(view)
+    _left(view, compiled, _training(view))
 
 
-def _training(view: View) -> None:
-    """Layouts, memory and formats of training jobs."""
+def _training(view: View) -> dict[str, float]:
+    """Layouts, memory and formats of training jobs; GPUs that they hold, by pool."""
+    import math
+
     import numpy as np
 
     from firsttoken.serving.training_compile import compile_training
@@ -333,7 +335,8 @@ def _training(view: View) -> None:
 
     twin = view.twin
     edges = np.array(report_edges(twin.start, twin.end, view.factory.report))
-    for job in view.factory.training:
+    held: dict[str, float] = {}
+    for job, declared in view.factory.training.items():
         try:
             system = compile_training(
                 view.twin, view.name, job, view.resolve, moments=edges[[0, -1]], edges=edges
@@ -342,6 +345,42 @@ def _training(view: View) -> None:
             view.findings.extend(error.findings)
         else:
             _nodes(view, job, system)
+            nodes = math.ceil(system.replica * system.replicas / system.node - 1e-9)
+            pool = declared.on or next(iter(view.factory.accelerators))
+            held[pool] = held.get(pool, 0.0) + (nodes + _spares(system)) * system.node
+    return held
+
+
+def _spares(system: TrainingSystem) -> int:
+    """Nodes held ready beside a job's, at the mean of what is uncertain."""
+    from firsttoken.kernel.parameters import fixed_parameters
+
+    spares = system.rows.spares
+    return round(float(fixed_parameters(system.parameters)[spares])) if spares >= 0 else 0
+
+
+def _left(view: View, compiled: System, held: dict[str, float]) -> None:
+    """Services whose replicas do not fit beside training, which takes its GPUs first."""
+    from firsttoken.kernel.parameters import fixed_parameters
+    from firsttoken.serving.physics import most_gpus
+
+    drawn, names = fixed_parameters(compiled.parameters), list(view.factory.accelerators)
+    for (name, service), row in zip(view.factory.services.items(), compiled.services, strict=True):
+        rows = [row.pool, *([row.prefill] if row.prefill is not None else [])]
+        for (below, _), one in zip(pools_of(service), rows, strict=True):
+            on, layout = names[one.on], one.layout
+            owner = view.factory.accelerators[on]
+            if on not in held or "ModelPort" in repr((owner.count, owner.racks)):
+                continue
+            most = most_gpus(compiled, compiled.accelerators[one.on], drawn)
+            each = layout.tensor * layout.pipeline * layout.data if layout is not None else 1
+            if most - held[on] < each:
+                what = f"training leaves it {max(most - held[on], 0):,.0f} GPUs"
+                why = f"it holds {held[on]:,.0f} of the {most:,.0f} of {on!r}, spares included; "
+                why += f"a replica takes {each:,.0f}, no request would be served"
+                hint = "give training less, or more GPUs"
+                path = f"services.{name}" + (f".{below}" if below else "")
+                view.say(path, what, why, hint, "size", warning=True)
 
 
 def _nodes(view: View, job: str, system: TrainingSystem) -> None:
@@ -365,7 +404,7 @@ def _nodes(view: View, job: str, system: TrainingSystem) -> None:
     taken = gpus * float(np.sum(drawn[rows.replace] / drawn[rows.mtbf]))
     repair = sampling.mean(int(system.draws.code[2]), system.draws.args[2], system.parameters.table)
     away = taken * repair
-    spares = round(float(drawn[rows.spares])) if rows.spares >= 0 else 0
+    spares = _spares(system)
 
     def stands(spare: int) -> float:
         lost = 1.0
