@@ -71,6 +71,13 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ),
     # 72 GPUs of GB300 take 72 x (170 + 475) W at rest, or 72 x (173 + 493) W in the mean
     ({"power_cap": "40 kW"}, "a cap of 40.0 kW cannot be kept", "raise it, or close GPUs"),
+    # autoscaling
+    ({"services.chat.scaling": {"target": 0}}, "a target of no load", "70 % is usual"),
+    (
+        {"services.chat.scaling": {"least": 3, "most": 2}},
+        "at least 3 replicas, and at the most 2",
+        "give `most` as many or more",
+    ),
     # names
     ({"services.chat.model": "qwen3_235"}, "'qwen3_235' is no language model", "'qwen3_235b'"),
     ({"accelerators.pool.part": "gb301"}, "'gb301' is no accelerator of the library", "'gb300'"),

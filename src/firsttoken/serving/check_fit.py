@@ -77,6 +77,7 @@ def check_fit(view: View, compiled: to.System) -> None:
             )
             _precision(view, case)
             _count(view, case, compiled, drawn)
+            _scaling(view, case, drawn)
             if replicas.layout is not None:
                 _layout(view, case, replicas.layout)
                 _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
@@ -303,6 +304,20 @@ def _count(view: View, case: Case, compiled: to.System, drawn: to.Floats) -> Non
         what = f"{field!r} asks for {gpus:,.0f} GPUs"
         why = f"{case.on!r} has {case.gpus:,.0f}, and no more can serve"
         view.say(f"{case.path}.{field}", what, why, "ask for less", "size", warning=True)
+
+
+def _scaling(view: View, case: Case, drawn: to.Floats) -> None:
+    """Autoscaling that has no load to hold, or more replicas at least than at the most."""
+    declared, row = case.pool.scaling, case.row.scaling
+    if declared is None or row is None:
+        return
+    path = f"{case.path}.scaling"
+    if not float(drawn[row.target]) > 0.0:
+        what, why = "a target of no load", "replicas would be added without end"
+        view.say(f"{path}.target", what, why, "70 % is usual", "scaling")
+    if declared.most is not None and declared.least > declared.most:
+        what = f"at least {declared.least} replicas, and at the most {declared.most}"
+        view.say(f"{path}.least", what, "", "give `most` as many or more", "scaling")
 
 
 def _memory(view: View, case: Case, layout: Layout, share: float) -> None:
