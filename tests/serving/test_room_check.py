@@ -340,3 +340,42 @@ def test_lengths_count_by_the_requests_that_have_them(tmp_path: Path) -> None:
     prompt, output, cached = mean_lengths(found.services[0], drawn)
     assert (prompt, output) == pytest.approx((2000.0, 11.0))
     assert cached == pytest.approx(0.1 * 5500.0 / 2000.0)
+
+
+def test_a_cap_that_the_lowest_clock_does_not_keep(tmp_path: Path) -> None:
+    """Power above idle goes with the speed to 2.5, and the speed ends at 0.15 (an H100's clock).
+
+    8 GPUs of 100 W idle, 700 W at the limit and 200 W of host: 2.4 kW without work, and
+    8 x 600 W x 0.15^2.5 = 41.8 W more at the lowest clock.
+    """
+    pool = {**H100, "count": 8, "idle": "100 W", "tgp": "700 W", "host": "200 W"}
+    small = {"accelerators.pool": pool, PARALLEL: {"tensor": 8}, "services.chat.replicas": 1}
+    said = check(tmp_path, factory(**small, power_cap="2.42 kW"))
+    assert "warning: a cap of 2.420 kW is not kept at the lowest clock" in said
+    assert "it needs at least 2.442 kW" in said
+    assert "lowest clock" not in check(tmp_path, factory(**small, power_cap="2.45 kW"))
+    # GPUs beside the replica have no work to slow
+    pool["count"] = 16
+    assert "lowest clock" not in check(tmp_path, factory(**small, power_cap="4.85 kW"))
+    # an error by itself
+    said = check(tmp_path, factory(**small, power_cap="4.7 kW"))
+    assert "cannot be kept" in said
+    assert "lowest clock" not in said
+
+
+def test_a_job_that_restarts_keeps_its_power_under_a_cap(tmp_path: Path) -> None:
+    """It holds 64 GPUs at 15 % of the way from idle to the limit: 64 x 600 W x 0.15 = 5.76 kW."""
+    pool = {**H100, "idle": "100 W", "tgp": "700 W", "host": "200 W"}
+    job = {**JOB, "repair": "10 minute"}
+    declared = {"accelerators.pool": pool, "services": {}, "training": {"job": job}}
+    said = check(tmp_path, factory(**declared, power_cap="24 kW", power_first="training"))
+    assert "a cap of 24.000 kW is not kept at the lowest clock" in said
+    assert "needs at least 24.960 kW" in said
+    assert check(tmp_path, factory(**declared, power_cap="25.1 kW")) == ""
+
+
+def test_a_throttle_below_the_lowest_clock(tmp_path: Path) -> None:
+    said = check(tmp_path, factory(throttle=0))
+    assert "warning: a throttle of 0 acts as 0.15 on services" in said
+    assert "the lowest clock" in said
+    assert check(tmp_path, factory(throttle=0.15)) == ""

@@ -308,6 +308,7 @@ def _elsewhere(view: View, service: str, stream: str) -> bool:
 def _compiled(view: View) -> None:
     """What only compiling shows: layouts, memory, goals, traces."""
     from firsttoken.serving.check_fit import check_fit
+    from firsttoken.serving.check_power import check_power
     from firsttoken.serving.compile import compile_factory
 
     if not view.factory.accelerators and not view.factory.services:
@@ -321,11 +322,14 @@ def _compiled(view: View) -> None:
     _computing(view, compiled)
     _silent(view, compiled)
     check_fit(view, compiled)
-    _left(view, compiled, _training(view))
+    held, jobs = _training(view)
+    _left(view, compiled, held)
+    if not view.findings.errors:
+        check_power(view, compiled, jobs)
 
 
-def _training(view: View) -> dict[str, float]:
-    """Layouts, memory and formats of training jobs; GPUs that they hold, by pool."""
+def _training(view: View) -> tuple[dict[str, float], list[TrainingSystem]]:
+    """Layouts, memory and formats of training jobs; GPUs that they hold, by pool, and the jobs."""
     import math
 
     import numpy as np
@@ -336,6 +340,7 @@ def _training(view: View) -> dict[str, float]:
     twin = view.twin
     edges = np.array(report_edges(twin.start, twin.end, view.factory.report))
     held: dict[str, float] = {}
+    jobs = []
     for job, declared in view.factory.training.items():
         try:
             system = compile_training(
@@ -348,7 +353,8 @@ def _training(view: View) -> dict[str, float]:
             nodes = math.ceil(system.replica * system.replicas / system.node - 1e-9)
             pool = declared.on or next(iter(view.factory.accelerators))
             held[pool] = held.get(pool, 0.0) + (nodes + _spares(system)) * system.node
-    return held
+            jobs.append(system)
+    return held, jobs
 
 
 def _spares(system: TrainingSystem) -> int:
