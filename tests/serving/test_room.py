@@ -323,3 +323,30 @@ def test_scenarios_see_the_same_requests(tmp_path: Path) -> None:
     found = tables(tmp_path, factory(), ["base", "slow"], scenarios=scenarios, replications=3)
     base, slow = (figure(found, "chat.requests", name) for name in ("base", "slow"))
     assert [base[q] for q in ("p10", "p50", "mean")] == [slow[q] for q in ("p10", "p50", "mean")]
+
+
+@pytest.mark.parametrize("mode", ["requests", "fluid"])
+def test_requests_wait_where_nothing_serves(tmp_path: Path, mode: str) -> None:
+    """4 requests/s for 10 minutes come and stay: 1,200 wait in the mean, none is served."""
+    shut = {"capacity": "serving.x.accelerators.pool", "factor": 0.04, "from": "2026-11-02"}
+    made = factory(**EVEN, **{"services.chat.mode": mode})
+    scenarios = {"shut": {"disruptions": [shut]}}
+    found = tables(tmp_path, made, ["shut"], scenarios=scenarios, replications=4)
+    assert middle(found, "gpus", "shut") == 2
+    # 2,400 requests are Poisson: the mean of four replications strays by 1 %, of waiting by 1.2 %
+    assert figure(found, "chat.requests", "shut")["mean"] == pytest.approx(4.0, rel=0.04)
+    assert figure(found, "chat.waiting", "shut")["mean"] == pytest.approx(1200.0, rel=0.05)
+    assert middle(found, "chat.attained", "shut") == 0.0
+    assert middle(found, "chat.tokens", "shut") == 0.0
+    assert period(found, "attained") == [0.0]
+    assert np.isnan(middle(found, "chat.ttft_p50", "shut"))
+
+
+def test_even_requests_that_nothing_serves(tmp_path: Path) -> None:
+    """Requests at 0.25, 0.5 ... 599.75 s are 2,399, which wait 300 s each in the mean."""
+    shut = {"capacity": "serving.x.accelerators.pool", "factor": 0.04, "from": "2026-11-02"}
+    made = factory(**EVEN, **{"services.chat.mode": "requests", f"{USERS}.burstiness": 1e-3})
+    found = tables(tmp_path, made, ["shut"], scenarios={"shut": {"disruptions": [shut]}})
+    # gaps of 0.25 s +- 0.1 %: the last of 2,400 comes at 600 s +- 0.01 s
+    assert middle(found, "chat.requests", "shut") == pytest.approx(4.0, abs=1.01 / 600)
+    assert middle(found, "chat.waiting", "shut") == pytest.approx(2399 * 300 / 600, rel=2e-4)

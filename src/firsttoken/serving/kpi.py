@@ -171,13 +171,13 @@ def _factory_figures(kpis: Kpis) -> Iterator[Figure]:
 
 def _service_figures(kpis: Kpis, row: int) -> Iterator[Figure]:
     time, found = kpis.result.time, kpis.total[:, row]
-    finished, output = found[:, of.FINISHED], found[:, of.OUTPUT]
+    output = found[:, of.OUTPUT]
     yield "requests", "requests", "request/s", found[:, of.ARRIVED] / time
     yield "tokens", "output tokens", "token/s", output / time
     yield "prompt_tokens", "prompt tokens", "token/s", found[:, of.PROMPT] / time
     if has_goals(kpis.system.services[row]):
         attained = found[:, of.ATTAINED]
-        yield "attained", "requests that reach all goals", "%", 100.0 * ratio(attained, finished)
+        yield "attained", "requests that reach all goals", "%", 100.0 * attained_share(found)
         yield "goodput", "goodput: requests that reach all goals", "request/s", attained / time
     for number, (name, unit, factor) in enumerate(SHOWN):
         latency = kpis.result.latency[:, row, number] * factor
@@ -202,6 +202,17 @@ def _service_figures(kpis: Kpis, row: int) -> Iterator[Figure]:
     if found[:, of.COST].any():
         cost = ratio(found[:, of.COST], output) * MEGA
         yield "dollars", "cost of a million output tokens", "USD", cost
+
+
+def attained_share(found: Floats) -> Floats:
+    """Share of the finished requests that reach all goals, of counts [..., COUNTS].
+
+    0 where requests come or wait and none is worked on; NaN where none is finished otherwise.
+    """
+    there = (found[..., of.ARRIVED] > 0.0) | (found[..., of.WAITING] > 0.0)
+    unserved = (found[..., of.FINISHED] <= 0.0) & (found[..., of.SEQUENCES] <= 0.0) & there
+    share = ratio(found[..., of.ATTAINED], found[..., of.FINISHED])
+    return np.where(unserved, 0.0, share)
 
 
 def has_goals(service: to.Service) -> bool:
@@ -265,8 +276,7 @@ def _service_periods(kpis: Kpis, row: int) -> Iterator[tuple[str, str, Floats]]:
     yield "requests", "request/s", found[..., of.ARRIVED] / length
     yield "tokens", "token/s", output / length
     if has_goals(kpis.system.services[row]):
-        share = ratio(found[..., of.ATTAINED], found[..., of.FINISHED])
-        yield "attained", "%", 100.0 * share
+        yield "attained", "%", 100.0 * attained_share(found)
     energy = found[..., of.ENERGY] + found[..., of.HOSTS]
     yield "power", kpis.watt[0], energy / length / kpis.watt[1]
     yield "gpus", "gpu", found[..., of.GPU_SECONDS] / length

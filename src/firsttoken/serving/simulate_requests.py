@@ -24,6 +24,7 @@ from firsttoken.serving.requests_system import (
     SPEED,
     Change,
     Pool,
+    Requests,
     Scaling,
     System,
     Tenant,
@@ -131,18 +132,38 @@ def hash_block(service: to.Service) -> int:
 
 
 def nothing(case: Case, row: int, groups: int) -> Served:
-    """What a service without replicas does."""
-    service, ticks = case.system.services[row], len(case.line.edges) - 1
-    none = np.zeros(ticks)
+    """What a service without replicas does: its requests come, and wait."""
+    service, edges = case.system.services[row], case.line.edges
+    ticks = np.zeros((len(edges) - 1, of.COUNTS))
+    for arrival in _arrivals(case, row):
+        tick = np.searchsorted(edges, arrival, side="right") - 1
+        ticks[:, of.ARRIVED] += np.bincount(tick, minlength=len(ticks))
+        # what is left of its own tick; the later ones follow below
+        ticks[:, of.WAITING] += np.bincount(tick, edges[tick + 1] - arrival, len(ticks))
+    before = np.cumsum(ticks[:, of.ARRIVED]) - ticks[:, of.ARRIVED]
+    ticks[:, of.WAITING] += before * np.diff(edges)
+    ticks[edges[:-1] >= case.end - 1e-9] = 0.0
+    none = np.zeros(len(ticks))
     return Served(
-        period=np.zeros((len(case.first), of.COUNTS)),
+        period=np.add.reduceat(ticks, case.first, axis=0),
         latency=np.full((len(of.LATENCIES), len(of.PROBABILITIES) + 1), np.nan),
         tenants=np.zeros((len(service.streams), 2)),
         power=none,
         tokens=none,
         sequences=none,
-        replicas=np.zeros((groups, ticks)),
+        replicas=np.zeros((groups, len(ticks))),
     )
+
+
+def _arrivals(case: Case, row: int) -> Iterator[to.Floats]:
+    """Times at which the requests of a service come before the horizon, s, part after part."""
+    traffic = traffic_of(case, row, np.ones(len(case.line.edges) - 1))
+    if isinstance(traffic, Requests):
+        parts: Iterator[Requests] = iter((traffic,))
+    else:
+        parts = traffic.chunks(case.seed, case.replication)
+    for part in parts:
+        yield part.arrival[part.arrival < case.line.edges[-1]]
 
 
 def _pool(case: Case, service: to.Service, group: Group) -> Pool:
