@@ -150,3 +150,25 @@ def test_another_factory_is_refused(twin: Path, state: Path, tmp_path: Path) -> 
         api.forecast(write(tmp_path, other), state, out=tmp_path / "a")
     with pytest.raises(UsageError, match="the forecast must end after"):
         api.forecast(twin, state, until=HOUR, out=tmp_path / "a")
+    with pytest.raises(UsageError, match=f"is of {HOUR}: the forecast must end after"):
+        api.forecast(twin, state, until="2026-11-02T00:30", out=tmp_path / "a")
+    span = "outside of the twin's time, 2026-11-02T00:00 to 2026-11-02T03:00"
+    with pytest.raises(UsageError, match=span):
+        api.forecast(twin, state, until="2026-11-03", out=tmp_path / "a")
+
+
+def test_a_service_with_other_replicas_is_refused(tmp_path: Path) -> None:
+    """Its state has the requests of as many replicas as there were; the message names the file."""
+    times = {"horizon": "2 minute", "replications": 1}
+    for mode in ("requests", "hybrid"):
+        chat = {**CHAT, "mode": mode} | ({"sample": 1} if mode == "hybrid" else {})
+        folder = tmp_path / mode
+        folder.mkdir()
+        write(folder, twin_of(factory(services={"chat": chat}), **times))
+        api.save_state(folder, folder / "s.npz", "2026-11-02T00:01")
+        other = factory(services={"chat": {**chat, "replicas": 3}})
+        write(folder, twin_of(other, **times))
+        with pytest.raises(TwinError) as refused:
+            api.forecast(folder, folder / "s.npz", out=folder / "a")
+        assert str(refused.value).startswith(f"{folder / 's.npz'}: error: cannot start from s.npz")
+        assert "services, their layouts, replicas or modes" in str(refused.value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from firsttoken.chain.ports import Resolver, instances, order, references
 from firsttoken.chain.run import check_twin
-from firsttoken.twin.dates import DAY, iso, parse_date
+from firsttoken.twin.dates import DAY, moment_text, parse_date
 from firsttoken.twin.findings import Findings, UsageError
 from firsttoken.twin.room import Settings
 from firsttoken.twin.schema import slots
@@ -92,8 +92,10 @@ def moment(twin: Twin, text: str) -> float:
     except ValueError as error:
         raise UsageError(f"--until: {error}") from None
     if not 0 < seconds <= twin.end - twin.start:
-        first, last = iso(twin.start + DAY), iso(twin.end)
-        raise UsageError(f"--until {text} lies outside of the twin's time, {first} to {last}")
+        days = not twin.start % DAY and not twin.end % DAY
+        first = twin.start + DAY if days else twin.start
+        span = f"{moment_text(first, time=not days)} to {moment_text(twin.end, time=not days)}"
+        raise UsageError(f"--until {text} lies outside of the twin's time, {span}")
     return seconds
 
 

@@ -12,7 +12,8 @@ table belongs to the requests in hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from firsttoken.serving.training_simulate import TrainingState, course_of_power
 from firsttoken.serving.training_simulate import identity as job_identity
 from firsttoken.serving.training_simulate import snapshot as job_snapshot
 from firsttoken.twin.dates import iso
+from firsttoken.twin.findings import TwinError
 from firsttoken.twin.snapshots import Finder, SavedState, require_time
 
 if TYPE_CHECKING:
@@ -46,6 +48,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 OWNER = "owner"
 """Array of the seed and the replication that a state is of."""
+
+OTHER_REQUESTS = "the snapshot is of another service"
+OTHER_FLOWS = "the state is of another factory"
+"""What engines say of a state that is not theirs."""
+
+NOBODY = ""
+"""Identity that no factory has."""
 
 
 def save(twin: Twin, name: str, resolve: Resolve, at: float, settings: Settings) -> SavedState:
@@ -109,7 +118,7 @@ def forecast(
 
     compiled, layouts = prepared(twin, name, resolve, settings)
     jobs = [job for _, job in compiled_jobs(twin, name, resolve, compiled.edges, {})]
-    what = "services, their layouts or modes, training jobs or the step"
+    what = "services, their layouts, replicas or modes, training jobs or the step"
     saved = finder.find(identity(compiled, layouts, jobs), what)
     end = compiled.horizon if until is None else whole_ticks(compiled, until)
     require_time(saved, finder, end)
@@ -123,24 +132,39 @@ def forecast(
     if trained is not None:
         held = [trained.held.get(pool.name, 0.0) for pool in compiled.accelerators]
         power = trained.course
-    found = simulate(
-        compiled,
-        twin.replications,
-        twin.seed,
-        layouts=layouts,
-        held=held,
-        power=power,
-        initial_state=begun,
-        until=end,
-        threads=settings.threads,
-        progress=lambda done, total: settings.say(f"forecast {name}, {scenario}", done, total),
-        cancel=settings.cancel,
-    )
+    with _same_services(finder, what):
+        found = simulate(
+            compiled,
+            twin.replications,
+            twin.seed,
+            layouts=layouts,
+            held=held,
+            power=power,
+            initial_state=begun,
+            until=end,
+            threads=settings.threads,
+            progress=lambda done, total: settings.say(f"forecast {name}, {scenario}", done, total),
+            cancel=settings.cancel,
+        )
     prefix = f"{name}: " if len(twin.rooms["serving"]) > 1 else ""
     kpis = Kpis(scenario, cut, found, factory.report, prefix)
     tables = list(trained.tables) if trained is not None else []
     summary = [table for table in tables if table.name == "serving_training"]
     return [*tables, *factory_tables(kpis, layouts, summary, trace=factory.trace)]
+
+
+@contextmanager
+def _same_services(finder: Finder, parts: str) -> Iterator[None]:
+    """Say of a state that an engine refuses what file it is of, and what may have changed.
+
+    How many replicas a service has, and their memory, is known when it is simulated only.
+    """
+    try:
+        yield
+    except TwinError as error:
+        if {finding.what for finding in error.findings} <= {OTHER_FLOWS, OTHER_REQUESTS}:
+            finder.find(NOBODY, parts)
+        raise
 
 
 def whole_ticks(compiled: System, at: float) -> float:

@@ -66,6 +66,22 @@ def iso(seconds: float) -> str:
     return to_datetime(seconds).date().isoformat()
 
 
+def moment_text(seconds: float, *, time: bool = False) -> str:
+    """The ISO day at `seconds` from 1970-01-01, with the time unless it is midnight.
+
+    Seconds are told where they are not 0: 2026-07-01, 2026-07-01T12:30, 2026-07-01T12:30:05.
+
+    Parameters
+    ----------
+    time : whether midnight is told as well.
+    """
+    whole = round(seconds)
+    moment = to_datetime(whole)
+    if not time and not whole % DAY:
+        return iso(whole)
+    return moment.isoformat(timespec="seconds" if moment.second else "minutes")
+
+
 def quarter(seconds: float) -> str:
     """The calendar quarter (2026Q3) at `seconds` from 1970-01-01."""
     day = to_datetime(seconds)

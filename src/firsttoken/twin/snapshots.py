@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from firsttoken.twin.dates import iso
+from firsttoken.twin.dates import iso, moment_text
 from firsttoken.twin.findings import Finding, Place, TwinError, UsageError
 
 FORMAT: Final = "firsttoken-snapshot"
@@ -227,5 +227,5 @@ def require_time(state: State, finder: Finder, end: float) -> None:
     end : of the forecast, s from the start of the twin.
     """
     if state.time >= end:
-        begin = iso(state.time + finder.start)
+        begin = moment_text(state.time + finder.start)
         raise UsageError(f"the state in {finder.source} is of {begin}: the forecast must end after")
