@@ -118,6 +118,12 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({f"{TRAFFIC}.trace": "a.csv"}, "'rate' is read without a trace only", "the trace tells it"),
     ({f"{TRAFFIC}.prompt": ".nan token"}, "'.nan token' is not a quantity", "token"),
     ({f"{TRAFFIC}.output": "-5 token"}, "-5 token is out of range", ">= 0"),
+    (
+        {f"{TRAFFIC}.output": "0 token"},
+        "'output' has 0 tokens in the mean, a request has at least one of each",
+        "give 1 or more",
+    ),
+    ({f"{TRAFFIC}.prompt": "uniform(0, 1) token"}, "'prompt' has 0.5 tokens", "give 1 or more"),
     ({f"{TRAFFIC}.rate": "0 request/s"}, "no request ever comes: 'rate' is 0", "give it a rate"),
     ({f"{TRAFFIC}.scale": 0}, "no request ever comes: 'scale' is 0", "give it a rate"),
     # what is lost or waits without a word
@@ -206,6 +212,7 @@ def test_traces_that_cannot_be_used(tmp_path: Path) -> None:
     cases = {
         "arrival,prompt,output\n": "t.csv:1: error: there is no request in it",
         "arrival,prompt,output\n1,100,10\n0,100,10\n": "t.csv:3: error: it arrives before",
+        "arrival,prompt,output\n-1,100,10\n": "t.csv:2: error: arrival is '-1', time begins at 0",
         "arrival,prompt,output\n0,nan,10\n": "t.csv:2: error: prompt is 'nan'",
         "arrival,prompt,output\n0,100,0\n": "t.csv:2: error: 100 tokens of prompt and 0 of answer",
         "when,what\n0,1\n": "no known kind of trace has the columns when, what",

@@ -299,6 +299,23 @@ def _silent(view: View, compiled: System) -> None:
             view.say(path, what, "", hint, "traffic", warning=True)
 
 
+def _lengths(view: View, compiled: System) -> None:
+    """Prompts and answers without a token, which engines would raise to one."""
+    from firsttoken.kernel.parameters import fixed_parameters
+
+    drawn = fixed_parameters(compiled.parameters)
+    for service in compiled.services:
+        for stream in service.streams:
+            for field in ("prompt", "output"):
+                row = getattr(stream, field)
+                if row < 0 or drawn[row] >= 1.0:
+                    continue
+                what = f"{field!r} has {drawn[row]:.3g} tokens in the mean"
+                why, hint = "a request has at least one of each", "give 1 or more"
+                path = f"services.{service.name}.traffic.{stream.name}.{field}"
+                view.say(path, what, why, hint, "traffic")
+
+
 def _elsewhere(view: View, service: str, stream: str) -> bool:
     """Whether another room says the rate, which a run only knows."""
     traffic = view.factory.services[service].traffic[stream]
@@ -321,6 +338,7 @@ def _compiled(view: View) -> None:
     _steps(view, compiled)
     _computing(view, compiled)
     _silent(view, compiled)
+    _lengths(view, compiled)
     check_fit(view, compiled)
     held, jobs = _training(view)
     _left(view, compiled, held)

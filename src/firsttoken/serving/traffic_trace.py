@@ -100,8 +100,8 @@ def read_trace_file(path: Path | str) -> TraceFile:
     UsageError
         If there is no such file.
     TwinError
-        If it is empty, of no known kind, out of order, or lengths are missing or no numbers; each
-        finding names the line.
+        If it is empty, of no known kind, out of order or before 0, or lengths are missing or no
+        numbers; each finding names the line.
     """
     source = Path(path)
     if not source.is_file():
@@ -169,6 +169,10 @@ class _Reader:
                 shown = "is missing" if text in (None, "") else f"is {text!r}"
                 self.say(line, f"{name} {shown}", "it must be a number", "mend or drop the row")
         if moment is None or prompt is None or output is None:
+            return
+        if moment < 0.0:
+            what, why = f"{kind.arrival} is {row.get(kind.arrival)!r}", "time begins at 0"
+            self.say(line, what, why, "count from the first request, or drop the row")
             return
         if kind.failures and output == 0:
             self.failed += 1
