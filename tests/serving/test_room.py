@@ -350,3 +350,31 @@ def test_even_requests_that_nothing_serves(tmp_path: Path) -> None:
     # gaps of 0.25 s +- 0.1 %: the last of 2,400 comes at 600 s +- 0.01 s
     assert middle(found, "chat.requests", "shut") == pytest.approx(4.0, abs=1.01 / 600)
     assert middle(found, "chat.waiting", "shut") == pytest.approx(2399 * 300 / 600, rel=2e-4)
+
+
+def test_gpus_that_are_down_cost_what_they_cost(tmp_path: Path) -> None:
+    """72 GPUs at 3 USD/hour for an hour are 216 USD, also with half of them closed at 00:30."""
+    pool = "serving.x.accelerators.pool"
+    later = {"from": "2026-11-02T00:30"}
+    scenarios = {
+        "tripped": {"disruptions": [{"capacity": pool, "factor": 0.5, **later}]},
+        "more": {"disruptions": [{"capacity": pool, "factor": 1.5, **later}]},
+    }
+    changes = {
+        **EVEN,
+        "services.chat.mode": "fluid",
+        "services.chat.replicas": 18,
+        "accelerators.pool.rent": "3 USD/hour",
+        "energy_price": "0 USD/MWh",
+        "step": "10 s",
+    }
+    names = ["base", "tripped", "more"]
+    found = tables(tmp_path, factory(**changes), names, horizon="1 hour", scenarios=scenarios)
+    assert middle(found, "cost") == pytest.approx(72 * 3)
+    assert middle(found, "gpus", "tripped") == pytest.approx(54)
+    assert middle(found, "cost", "tripped") == pytest.approx(72 * 3)
+    assert middle(found, "cost", "more") == pytest.approx((72 + 36 / 2) * 3)
+    # the service pays for its own: 72 GPUs, then 36
+    output = figure(found, "chat.tokens", "tripped")["p50"] * 3600
+    own = figure(found, "chat.dollars", "tripped")["p50"] * output / 1e6
+    assert own == pytest.approx(54 * 3, rel=0.01)

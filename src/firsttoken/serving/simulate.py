@@ -271,7 +271,7 @@ class _Run:
         counts[..., of.TRAINED] = line.trained * length
         counts[..., of.POOL_ENERGY] = energy
         counts[..., of.POOL_COST] = (
-            line.available * length * line.rent + energy * line.pue * line.energy_price
+            line.paid * length * line.rent + energy * line.pue * line.energy_price
         )
         stop = self.ticks.stop
         self.pools[r] = np.add.reduceat(counts[:, :stop], self.first, axis=1)

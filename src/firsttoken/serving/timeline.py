@@ -43,6 +43,7 @@ class Timeline:
     ----------
     edges : of the ticks, s from the start, [T + 1].
     available : GPUs of each pool, [A, T].
+    paid : GPUs of each pool that cost, those that disruptions take away included, [A, T].
     groups : replicas of every service.
     trained : GPUs of each pool that training holds, [A, T].
     free : GPUs of each pool that neither services nor training have, [A, T].
@@ -52,6 +53,7 @@ class Timeline:
 
     edges: Floats
     available: Floats
+    paid: Floats
     groups: tuple[Group, ...]
     trained: Floats
     free: Floats
@@ -133,7 +135,7 @@ def timeline(
     throttle, pue, price, cap = course(
         (system.throttle, system.pue, system.energy_price, system.power_cap)
     )
-    available = _available(system, drawn, course)
+    available, paid = _available(system, drawn, course)
     free = np.maximum(available - held.gpus, 0.0)
     groups: list[Group] = []
     last: list[tuple[int, to.Replicas, Layout]] = []
@@ -151,6 +153,7 @@ def timeline(
     return Timeline(
         edges=edges,
         available=available,
+        paid=paid,
         groups=tuple(_capped(system, drawn, groups, available, held, cap)),
         trained=available - np.maximum(available - held.gpus, 0.0),
         free=free,
@@ -161,15 +164,25 @@ def timeline(
     )
 
 
-def _available(system: to.System, drawn: Floats, course: Course) -> Floats:
-    """GPUs of each pool after closures, [A, T]."""
+def _available(system: to.System, drawn: Floats, course: Course) -> tuple[Floats, Floats]:
+    """GPUs of each pool after closures, and those that are paid for, [A, T] each.
+
+    A GPU that is down costs what it costs at work; what a disruption adds is paid for, too.
+    """
     found = course([pool.number for pool in system.accelerators])
+    paid = found.copy()
     for row, pool in enumerate(system.accelerators):
-        if pool.per_rack != to.NONE:
-            found[row] *= drawn[pool.per_rack]
+        racks = drawn[pool.per_rack] if pool.per_rack != to.NONE else 1.0
+        found[row] *= racks
+        paid[row] *= racks
         for factor in course(pool.factors):
             found[row] *= factor
-    return np.asarray(np.floor(np.maximum(found, 0.0) + 1e-9))
+            paid[row] *= np.maximum(factor, 1.0)
+    return _whole(found), _whole(paid)
+
+
+def _whole(gpus: Floats) -> Floats:
+    return np.asarray(np.floor(np.maximum(gpus, 0.0) + 1e-9))
 
 
 def _group(
