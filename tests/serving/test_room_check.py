@@ -158,6 +158,46 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "no layout serves it, the model does not fit: its weights take 4",
         "or declare `parallel`",
     ),
+    # a plan that is asked for beside a layout
+    (
+        {"services.chat.search": {"gpus": 100_000}},
+        "a search on 100,000 GPUs, 'pool' has 72",
+        "ask for less",
+    ),
+    (
+        {
+            "accelerators.pool": H100,
+            PARALLEL: {"tensor": 8},
+            "services.chat.search": {"precisions": ["nvfp4"]},
+        },
+        "'pool' does not multiply NVFP4: weights are widened on the way",
+        "no faster to multiply",
+    ),
+    (
+        {"services.chat.search": {"power": "100 W"}},
+        "no plan is found, the model does not fit",
+        "remove `search`",
+    ),
+    (
+        {"services.chat.search": {"rate": "1e6 request/s"}},
+        "no plan is found, the budget does not suffice for 1e+06 requests/s",
+        "remove `search`",
+    ),
+    # half batches: Qwen3-235B on tensor ranks alone, and Llama, which is dense
+    (
+        {"services.chat.engine": {"overlap": 0.5}},
+        "there is no exchange between ranks of experts to overlap, it has one rank of data",
+        "remove it",
+    ),
+    (
+        {
+            "services.chat.engine": {"overlap": 0.5},
+            "services.chat.model": "llama3_1_8b",
+            PARALLEL: {"tensor": 1, "data": 4},
+        },
+        "there is no exchange between ranks of experts to overlap, a dense model has none",
+        "remove it",
+    ),
     # what is not read
     ({"power_first": "services"}, "'power_first' is read with `power_cap` only", "or remove it"),
     (
@@ -386,3 +426,9 @@ def test_a_throttle_below_the_lowest_clock(tmp_path: Path) -> None:
     assert "warning: a throttle of 0 acts as 0.15 on services" in said
     assert "the lowest clock" in said
     assert check(tmp_path, factory(throttle=0.15)) == ""
+
+
+def test_half_batches_where_experts_exchange(tmp_path: Path) -> None:
+    """Attention by data ranks sends tokens to experts on all of them."""
+    changes = {"services.chat.engine": {"overlap": 0.5}, PARALLEL: {"tensor": 1, "data": 4}}
+    assert "overlap" not in check(tmp_path, factory(**changes))

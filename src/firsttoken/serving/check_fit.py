@@ -81,6 +81,9 @@ def check_fit(view: View, compiled: to.System) -> None:
             if replicas.layout is not None:
                 _layout(view, case, replicas.layout)
                 _memory(view, case, replicas.layout, float(drawn[row.engine.memory]))
+            if replicas is row.pool:
+                _choices(view, name, compiled, row, case)
+        _overlap(view, name, model, row)
         _published(view, name, model)
         _scheduler(view, name, row)
         _hashes(view, name, row)
@@ -92,19 +95,62 @@ def check_fit(view: View, compiled: to.System) -> None:
 
 
 def _planned(view: View, name: str, compiled: to.System, row: to.Service) -> None:
-    """A layout that is to be found, where there is none."""
-    from firsttoken.serving.plan import layouts_of
+    """A layout that is to be found, or a plan that is asked for, where there is none."""
+    from firsttoken.serving.plan import layouts_of, plan_services
     from firsttoken.twin.findings import InfeasibleError
 
     rows = (row.pool, *([row.prefill] if row.prefill is not None else []))
-    if not row.streams or all(one.layout is not None for one in rows):
+    laid_out = all(one.layout is not None for one in rows)
+    if not row.streams or (laid_out and not row.asked):
         return
+    path, hint = f"services.{name}", "change that, or declare `parallel`"
+    if laid_out:
+        path, hint = f"{path}.search", "change that, or remove `search`"
     try:
-        layouts_of(replace(compiled, services=(row,)))
+        alone = replace(compiled, services=(row,))
+        if laid_out:
+            plan_services(alone)
+        else:
+            layouts_of(alone)
     except InfeasibleError as error:
         why = str(error).partition("no configuration serves it: ")[2]
-        what, hint = "no layout serves it", "change that, or declare `parallel`"
-        view.say(f"services.{name}", what, why, hint, "infeasible", warning=True)
+        what = "no plan is found" if laid_out else "no layout serves it"
+        view.say(path, what, why, hint, "infeasible", warning=True)
+
+
+def _choices(view: View, name: str, compiled: to.System, row: to.Service, case: Case) -> None:
+    """A search in formats that the GPU does not multiply, or on more GPUs than there are."""
+    choices = view.factory.services[name].search
+    if choices is None:
+        return
+    sheet, path = view.slots.accelerators(case.on), f"services.{name}.search"
+    for form in choices.precisions:
+        if not supports(sheet, form):
+            what = f"{case.on!r} does not multiply {form.upper()}: weights are widened on the way"
+            why = "they take less memory and bandwidth, but are no faster to multiply"
+            view.say(f"{path}.precisions", what, why, "", "precision", warning=True)
+    if row.choices.gpus == to.NONE or "ModelPort" in repr((choices.gpus, case.pool)):
+        return
+    owner = view.factory.accelerators[case.on]
+    if "ModelPort" in repr((owner.count, owner.racks)):
+        return
+    asked = float(fixed_parameters(compiled.parameters)[row.choices.gpus])
+    if asked > case.gpus:
+        what, why = f"a search on {asked:,.0f} GPUs", f"{case.on!r} has {case.gpus:,.0f}"
+        hint = "ask for less, or give more GPUs"
+        view.say(f"{path}.gpus", what, why, hint, "size", warning=True)
+
+
+def _overlap(view: View, name: str, model: Architecture, row: to.Service) -> None:
+    """Half batches that take turns where nothing passes between ranks of experts."""
+    layouts = [one.layout for one in (row.pool, row.prefill) if one is not None]
+    alone = all(layout is not None and layout.data <= 1 for layout in layouts)
+    if not row.engine.overlap or (model.experts and not alone):
+        return
+    what = "there is no exchange between ranks of experts to overlap"
+    why = "a dense model has none" if not model.experts else "it has one rank of data"
+    why += ", and half batches read the weights twice, which only slows it"
+    view.say(f"services.{name}.engine.overlap", what, why, "remove it", "unread", warning=True)
 
 
 def _seats(view: View, compiled: to.System, drawn: to.Floats) -> None:
