@@ -203,6 +203,14 @@ def _print_limits(results: Results, scenario: str) -> None:
         print()
 
 
+def _unplanned(results: Results) -> str:
+    """Why a token factory has no plan: layouts are declared, or nothing but training is."""
+    inputs = results.table("serving_inputs")
+    if any(".services." in str(cell) for key in ("path", "used_by") for cell in inputs[key]):
+        return "all layouts are declared; `search` asks for a plan"
+    return "there is no service to plan; training jobs keep the layouts that they declare"
+
+
 def _print_plan(results: Results, scenario: str) -> None:
     """What a plan comes to; that of services each under its name."""
     services = [
@@ -225,7 +233,7 @@ def _print_plan(results: Results, scenario: str) -> None:
     ]
     if not of_plan:
         if not services and "simulate" not in results.run.engines and "serving_inputs" in results:
-            print(f"{results.run.twin}: all layouts are declared; `search` asks for a plan\n")
+            print(f"{results.run.twin}: {_unplanned(results)}\n")
         return
     told = rows_of(results, "_plan", (*PLAN_COLUMNS, "sentence"))
     sentences = {(row["table"], row["figure"], row["value"]): row["sentence"] for row in told}

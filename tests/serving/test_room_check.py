@@ -432,3 +432,28 @@ def test_half_batches_where_experts_exchange(tmp_path: Path) -> None:
     """Attention by data ranks sends tokens to experts on all of them."""
     changes = {"services.chat.engine": {"overlap": 0.5}, PARALLEL: {"tensor": 1, "data": 4}}
     assert "overlap" not in check(tmp_path, factory(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "all layouts are declared; `search` asks for a plan"),
+        ({"services": {}, "training": {"job": JOB}}, "there is no service to plan"),
+    ],
+)
+def test_why_there_is_no_plan(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    from firsttoken.cli import main
+
+    write(tmp_path, twin_of(factory(**changes)))
+    out = ["--out", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["firsttoken", "plan", str(tmp_path), *out])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    assert said in capsys.readouterr().out
