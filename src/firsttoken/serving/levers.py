@@ -6,7 +6,7 @@ changed; what a replica serves is the largest load at which all goals hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from firsttoken.serving import deployment as to
 from firsttoken.serving.calibrated_pools import corrections_of
 from firsttoken.serving.case import goals_of
 from firsttoken.serving.laws import speed_of
+from firsttoken.serving.levers_speed import Draw, Slowdown, draw_of, pace_of
 from firsttoken.serving.perf_efficiency import RATES, Engine
 from firsttoken.serving.perf_memory import kv_capacity
 from firsttoken.serving.perf_point import Before, Point, aggregated_point, disaggregated_point
@@ -23,6 +24,7 @@ from firsttoken.serving.perf_speculation import accepted_tokens
 from firsttoken.serving.perf_step import Terms, step_terms
 from firsttoken.serving.physics import architecture_of, engine_of, hardware_of, mean_lengths
 from firsttoken.serving.plan import Layouts
+from firsttoken.serving.search_point import Load
 from firsttoken.serving.system import Architecture, Hardware, Layout
 
 STEP: Final = 1.1
@@ -37,6 +39,9 @@ WAITS: Final = 0.85
 LOADS: Final = np.unique(np.round(2.0 ** np.arange(0.0, 17.01, 0.25)))
 """Requests in flight of a replica that are looked at."""
 
+LITTLE: Final = 1e-6
+"""Output tokens/s, or share of its speed, below which a replica stands."""
+
 HARDWARE: Final[dict[str, tuple[str, ...]]] = {
     "arithmetic": ("bf16", "fp8", "fp4"),
     "bandwidth": ("bandwidth",),
@@ -48,12 +53,13 @@ HARDWARE: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Prefill(NamedTuple):
-    """Replicas that only prefill, beside one that decodes: how many, and how fast."""
+    """Replicas that only prefill, beside one that decodes: how many, how fast, what slows them."""
 
     hardware: Hardware
     layout: Layout
     replicas: float
     speed: float
+    slowed: Slowdown | None = None
 
 
 class Setting(NamedTuple):
@@ -64,6 +70,7 @@ class Setting(NamedTuple):
     accepted, drafted : drafts of a step, and those that are right.
     replicas : how many there are; 1, but for what more of them would bring.
     prefill : replicas that prefill, where this one only decodes; None: it does both.
+    slowed : what cooling and a cap on power leave of its speed; None: all.
     """
 
     architecture: Architecture
@@ -82,6 +89,7 @@ class Setting(NamedTuple):
     drafted: float = 0.0
     replicas: float = 1.0
     prefill: Prefill | None = None
+    slowed: Slowdown | None = None
 
 
 class Served(NamedTuple):
@@ -119,6 +127,7 @@ def setting_of(
     layouts: Layouts,
     drawn: to.Floats,
     early: float = 1.0,
+    slowed: tuple[Slowdown | None, Slowdown | None] = (None, None),
 ) -> Setting:
     """One replica of a service, every parameter as drawn.
 
@@ -126,6 +135,7 @@ def setting_of(
     ----------
     layouts : of the replicas that serve or decode, and of those that prefill.
     early : replicas that prefill for each that decodes.
+    slowed : what cooling and a cap on power leave to one of each.
     """
     own, other = layouts
     prompt, output, cached = mean_lengths(service, drawn)
@@ -134,7 +144,7 @@ def setting_of(
     if other is not None and service.prefill is not None:
         on = service.prefill.on
         first = hardware if on == service.pool.on else hardware_of(system.accelerators[on], drawn)
-        before = Prefill(first, other, early, speed_of(service, drawn, "prefill"))
+        before = Prefill(first, other, early, speed_of(service, drawn, "prefill"), slowed[1])
     if engine.drafted:
         accepted = float(accepted_tokens(engine.drafted, drawn[engine.acceptance]))
     return Setting(
@@ -151,33 +161,90 @@ def setting_of(
         accepted=accepted,
         drafted=float(engine.drafted),
         prefill=before,
+        slowed=slowed[0],
     )
 
 
 def point_of(setting: Setting, flight: to.Floats) -> Point:
-    """Steady states at loads, latencies and tokens at the software's speed."""
-    asked = (setting.prompt, setting.output, flight)
-    early = setting.prefill
-    if early is not None:
-        return disaggregated_point(
-            *(setting.architecture, setting.hardware, early.layout, setting.layout),
-            *(early.replicas, setting.replicas, *asked),
-            engine=setting.engine,
-            corrections=corrections_of(1.0 / setting.speed),
-            cached=setting.cached,
-            before=Before(early.hardware, corrections_of(1.0 / early.speed)),
-            accepted=setting.accepted,
-            drafted=setting.drafted,
-        )
-    found = aggregated_point(
-        *(setting.architecture, setting.hardware, setting.layout, *asked),
+    """Steady states at loads, latencies and tokens at the speed of the software and the GPUs."""
+    if setting.prefill is not None:
+        found = _apart(setting, flight, 1.0, 1.0)
+        if setting.slowed is None:
+            return found
+        return _apart(setting, flight, pace(setting, found), prefill_pace(setting))
+    found = _together(setting, flight)
+    speed = setting.speed * np.maximum(pace(setting, found), LITTLE * LITTLE)
+    faster = {name: getattr(found, name) / speed for name in ("ttft", "tpot", "e2e")}
+    return found._replace(tokens=found.tokens * speed, **faster)
+
+
+def _together(setting: Setting, flight: to.Floats) -> Point:
+    """Replicas that prefill and decode, at the speed of the physics."""
+    return aggregated_point(
+        *(setting.architecture, setting.hardware, setting.layout),
+        *(setting.prompt, setting.output, flight),
         engine=setting.engine,
         cached=setting.cached,
         accepted=setting.accepted,
         drafted=setting.drafted,
     )
-    faster = {name: getattr(found, name) / setting.speed for name in ("ttft", "tpot", "e2e")}
-    return found._replace(tokens=found.tokens * setting.speed, **faster)
+
+
+def _apart(setting: Setting, flight: to.Floats, then: to.Floats | float, first: float) -> Point:
+    """Replicas apart, those that decode and those that prefill at shares of their speed."""
+    early = setting.prefill
+    assert early is not None
+    then, first = np.maximum(then, LITTLE * LITTLE), max(first, LITTLE * LITTLE)
+    return disaggregated_point(
+        *(setting.architecture, setting.hardware, early.layout, setting.layout),
+        *(early.replicas, setting.replicas, setting.prompt, setting.output, flight),
+        engine=setting.engine,
+        corrections=corrections_of(1.0 / (setting.speed * then)),
+        cached=setting.cached,
+        before=Before(early.hardware, corrections_of(1.0 / (early.speed * first))),
+        accepted=setting.accepted,
+        drafted=setting.drafted,
+    )
+
+
+def pace(setting: Setting, found: Point) -> to.Floats:
+    """Share of its speed that a replica keeps at operating points, f8[n].
+
+    `found`: as without any slowing; of replicas that do both, at the speed of the physics.
+    """
+    if setting.slowed is None:
+        return np.ones(np.shape(found.tokens))
+    tokens = found.tokens if setting.prefill is None else 0.0
+    load, running = _load_of(setting), found.running / setting.replicas
+    return pace_of(setting.slowed, draw_of(load, setting.layout, running, tokens, setting.speed))
+
+
+def prefill_pace(setting: Setting) -> float:
+    """Share of their speed that replicas which only prefill keep while they work."""
+    early = setting.prefill
+    if early is None or early.slowed is None:
+        return 1.0
+    load = _load_of(setting._replace(hardware=early.hardware))
+    draw: Draw = draw_of(load, early.layout, 1.0, np.inf, early.speed)
+    return float(pace_of(early.slowed, draw)[0])
+
+
+def pace_at(setting: Setting, flight: float) -> float:
+    """Share of its speed that a replica keeps with so many requests in flight."""
+    at = np.array([max(flight, 1.0)])
+    if setting.prefill is None:
+        return float(pace(setting, _together(setting, at))[0])
+    return float(pace(setting, _apart(setting, at, 1.0, 1.0))[0])
+
+
+def _load_of(setting: Setting) -> Load:
+    return Load(
+        *(setting.architecture, setting.hardware, setting.prompt, setting.output),
+        cached=setting.cached,
+        accepted=setting.accepted,
+        drafted=setting.drafted,
+        engine=setting.engine,
+    )
 
 
 def served(setting: Setting) -> Served:
@@ -214,6 +281,8 @@ def served(setting: Setting) -> Served:
         return Served(0.0, 0.0, bound)
     made = np.maximum.accumulate(np.asarray(point.tokens, np.float64))
     tokens = float(np.interp(most, loads, made))
+    if tokens <= LITTLE:
+        return Served(0.0, 0.0, "speed")
     enough = float(np.interp(FULL * tokens, made, loads))
     if enough < WAITS * most and bound in ("sequences", "memory"):
         full = busy(setting, tokens) > FULL - 0.05
@@ -237,7 +306,7 @@ def busy(setting: Setting, tokens: float) -> float:
     early = setting.prefill
     if early is None:
         return 0.0
-    factor = corrections_of(1.0 / early.speed)
+    factor = corrections_of(1.0 / (early.speed * max(prefill_pace(setting), LITTLE)))
     replica = Replica(
         setting.architecture, early.hardware, early.layout, setting.engine, factor, RATES
     )
@@ -250,11 +319,11 @@ def busy(setting: Setting, tokens: float) -> float:
 def levers(setting: Setting, flight: float) -> Iterator[Lever]:
     """What a tenth more of each thing brings, at a load for the pace."""
     at = np.array([max(flight, 1.0)])
-    base, pace = served(setting), float(point_of(setting, at).tpot[0])
+    base, tpot = served(setting), float(point_of(setting, at).tpot[0])
     for name, changed in _changes(setting):
         more = served(changed)
         gain = more.tokens / base.tokens - 1.0 if base.tokens > 0 else float(more.tokens > 0)
-        yield Lever(name, gain, float(point_of(changed, at).tpot[0]) / pace - 1.0)
+        yield Lever(name, gain, float(point_of(changed, at).tpot[0]) / tpot - 1.0)
 
 
 def _changes(setting: Setting) -> Iterator[tuple[str, Setting]]:
@@ -273,10 +342,24 @@ def _changes(setting: Setting) -> Iterator[tuple[str, Setting]]:
     if early is not None:
         yield "prefill", setting._replace(prefill=early._replace(replicas=early.replicas * STEP))
         yield "decode", setting._replace(replicas=setting.replicas * STEP)
+    if setting.slowed is not None:
+        if (setting.slowed.throttle < 1.0).any():
+            yield "cooling", eased(setting, Slowdown.cooled)
+        if np.isfinite(setting.slowed.room).any():
+            yield "power_cap", eased(setting, Slowdown.raised)
     for goal in ("ttft", "tpot", "e2e"):
         value = getattr(setting, goal)
         if np.isfinite(value):
             yield f"{goal}_goal", setting._replace(**{goal: value * STEP})
+
+
+def eased(setting: Setting, change: Callable[[Slowdown], Slowdown]) -> Setting:
+    """The setting with a change of what slows its replicas."""
+    early = setting.prefill
+    if early is not None and early.slowed is not None:
+        early = early._replace(slowed=change(early.slowed))
+    slowed = setting.slowed and change(setting.slowed)
+    return setting._replace(slowed=slowed, prefill=early)
 
 
 def _more(hardware: Hardware, fields: tuple[str, ...]) -> Hardware:
