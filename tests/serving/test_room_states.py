@@ -172,3 +172,27 @@ def test_a_service_with_other_replicas_is_refused(tmp_path: Path) -> None:
             api.forecast(folder, folder / "s.npz", out=folder / "a")
         assert str(refused.value).startswith(f"{folder / 's.npz'}: error: cannot start from s.npz")
         assert "services, their layouts, replicas or modes" in str(refused.value)
+
+
+def test_gpus_that_a_job_lends_are_lent_after_a_state(tmp_path: Path) -> None:
+    """A job from 00:30 to about 01:50 of 64 GPUs; a state while it runs, replicas before and after.
+
+    600 steps of 8 s take 80 minutes.
+    """
+    job = {**SITE["training"]["job"], "begin": "2026-11-02T00:30", "step_time": "8 s"}
+    job |= {"gpus": 64, "failures": {}, "tokens": f"{600 * 128 * 4096} token"}
+    half = {key: value for key, value in CHAT.items() if key != "replicas"} | {"share": 0.5}
+    services = {"asked": half, "flow": {**half, "mode": "fluid"}}
+    made = {**SITE, "services": services, "training": {"job": job}}
+    made.pop("power_cap")  # it would slow the job down
+    folder = write(tmp_path, twin_of(made, **TIMES))
+    api.save_state(folder, folder / "s.npz", HOUR)
+    whole = of_periods(api.run(folder, engines=("simulate",), out=folder / "a", report=False))
+    rest = of_periods(api.forecast(folder, folder / "s.npz", out=folder / "b", report=False))
+    assert rest == pytest.approx(
+        {key: value for key, value in whole.items() if key[2] >= HOUR}, rel=1e-11
+    )
+    # a replica of n GPUs fails every 200 / n hours, for an hour; flows have the mean
+    share = 40 * 200 / (200 + CHAT["parallel"]["tensor"])
+    first, _, last = (whole["flow", "gpus", f"2026-11-02T0{hour}:00"] for hour in range(3))
+    assert first < last == pytest.approx(share, rel=1e-3)

@@ -303,3 +303,35 @@ def test_a_closed_pool_stops_training(tmp_path: Path) -> None:
             tokens[table.columns["scenario"][row]] = table.columns["p50"][row]
     assert tokens["base"] == pytest.approx(4 * 86400 / 7 * 256 * 8192, rel=1e-6)
     assert tokens["closed"] == pytest.approx(0.75 * tokens["base"], rel=1e-3)
+
+
+def lent() -> dict[str, Any]:
+    """A job on 64 of 72 GPUs beside a service on the rest; each GPU and host idles at 645 W.
+
+    A step of 10 s trains 2,097,152 tokens; from 01:00 to about 02:30 are 540 of them.
+    """
+    job = {
+        "begin": "2026-11-02T01:00",
+        "step_time": "10 s",
+        "tokens": f"{540 * 256 * 8192} token",
+    }
+    declared = small(**job, checkpoints={"interval": "1 day"})
+    chat = {**CHAT, "replicas": None, "share": 1.0, "mode": "fluid"}
+    chat["traffic"] = {"users": {**CHAT["traffic"]["users"], "scale": 0.0}}
+    chat = {key: value for key, value in chat.items() if value is not None}
+    declared |= {"services": {"chat": chat}, "step": "10 s", "report": "hour"}
+    return declared
+
+
+def test_gpus_of_a_job_are_lent_before_it_begins_and_after_it_ends(tmp_path: Path) -> None:
+    """72 GPUs serve for an hour, 8 until the job is finished, 72 again; no watt counts twice."""
+    got = tables(tmp_path, lent(), horizon="4 hour")
+    finish = 1 + 24 * found(got["serving_training"], "time_to_train")  # hours
+    assert 2.4 < finish < 2.6
+    rows = [r for r in got["serving_period"] if r["service"] == "chat" and r["metric"] == "gpus"]
+    third = 72 * (3 - finish) + 8 * (finish - 2)
+    # the job's last tick of 10 s is the job's
+    assert [r["p50"] for r in rows] == pytest.approx([72, 8, third, 72], abs=64 * 10 / 3600 + 0.01)
+    rows = [r for r in got["serving_period"] if r["service"] == "" and r["metric"] == "power"]
+    assert [rows[0]["p50"], rows[3]["p50"]] == pytest.approx([72 * 0.645] * 2)
+    assert rows[1]["p50"] > 72 * 0.645

@@ -145,18 +145,13 @@ def _simulate(
 
     if must_compile(compiled):
         settings.say("compile the simulation, once", 0, 0)
-    held = power = None
-    if trained is not None:
-        held = [trained.held.get(pool.name, 0.0) for pool in compiled.accelerators]
-        power = trained.course
     what = f"simulate {compiled.name}, {twin.scenario or 'base'}"
     return simulate(
         compiled,
         twin.replications,
         twin.seed,
         layouts=layouts,
-        held=held,
-        power=power,
+        trained=None if trained is None else trained.course(len(compiled.accelerators)),
         threads=settings.threads,
         progress=lambda done, total: settings.say(what, done, total),
         cancel=settings.cancel,

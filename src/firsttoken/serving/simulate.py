@@ -33,8 +33,7 @@ def simulate(
     seed: int,
     *,
     layouts: Sequence[Layouts],
-    held: Sequence[float] | None = None,
-    power: Callable[[int, Floats], Floats] | None = None,
+    trained: Callable[[int, Floats], Held] | None = None,
     initial_state: ServingState | None = None,
     until: float | None = None,
     threads: int | None = None,
@@ -49,8 +48,7 @@ def simulate(
     replications, seed : replication r draws its numbers at (seed, r); results do not depend on
         the threads.
     layouts : of the replicas of each service: its own, and those that prefill.
-    held : GPUs of each pool that training has, [A]; power : W of training's GPUs and hosts,
-        [T], of a replication and the edges of the ticks; None: nothing is trained.
+    trained : what training has, of a replication and the edges of the ticks; None: nothing.
     initial_state : state from which all replications go on; None: empty services.
     until : end, s from the twin's start, at the end of a tick; None: the horizon.
     threads, progress, cancel : as in `kernel.replicate.replicate`.
@@ -66,8 +64,7 @@ def simulate(
     """
     check_tables(system.parameters, system.series)
     run = _Run(system, layouts, replications, seed, cancel, (initial_state, until))
-    if held is not None and power is not None:
-        run.held, run.trained = np.asarray(held, np.float64), power
+    run.trained = trained
     run.correct()
     replicate(run.task, replications, block=1, threads=threads, progress=progress, cancel=cancel)
     return run.result()
@@ -80,14 +77,12 @@ def snapshot(
     at: float,
     *,
     layouts: Sequence[Layouts],
-    held: Sequence[float] | None = None,
-    power: Callable[[int, Floats], Floats] | None = None,
+    trained: Callable[[int, Floats], Held] | None = None,
 ) -> ServingState:
     """Run one replication to the end of a tick (s from the twin's start) and return its state."""
     check_tables(system.parameters, system.series)
     run = _Run(system, layouts, 1, seed, None, (None, at))
-    if held is not None and power is not None:
-        run.held, run.trained = np.asarray(held, np.float64), power
+    run.trained = trained
     run.correct()
     drawn = np.empty(len(system.parameters.code))
     draw_evenly(system.parameters, errors_of(system), seed, replication, drawn)
@@ -156,8 +151,7 @@ class _Run:
             np.zeros((replications, len(service.streams), 2)) for service in system.services
         )
         self.corrections: dict[int, Corrections] = {}
-        self.held = np.zeros(pools)
-        self.trained: Callable[[int, Floats], Floats] | None = None
+        self.trained: Callable[[int, Floats], Held] | None = None
         self.course = np.zeros((services, ticks, of.TICKS))
         self.peak = np.zeros(replications)
         self.port = np.searchsorted(self.edges[:-1], system.port_edges[:-1] - 1e-9)
@@ -215,10 +209,10 @@ class _Run:
 
     def _held(self, r: int) -> Held:
         """What training has, by tick."""
-        power = np.zeros(len(self.edges) - 1)
         if self.trained is not None:
-            power = self.trained(r, self.edges)
-        return Held(np.repeat(self.held[:, None], len(power), axis=1), power)
+            return self.trained(r, self.edges)
+        ticks = len(self.edges) - 1
+        return Held(np.zeros((len(self.system.accelerators), ticks)), np.zeros(ticks))
 
     def _add_up(self, case: Case, held: Held, served: dict[int, Served], r: int) -> None:
         """Counts by report period of services and pools, and the course of the first one."""

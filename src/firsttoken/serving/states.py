@@ -28,8 +28,8 @@ from firsttoken.serving.plan import Layouts
 from firsttoken.serving.requests_result import Snapshot
 from firsttoken.serving.result import ServingState
 from firsttoken.serving.simulate import between, simulate, snapshot
-from firsttoken.serving.training_run import TrainingOutcome, compiled_jobs, run_training
-from firsttoken.serving.training_simulate import TrainingState, course_of_power
+from firsttoken.serving.training_run import TrainingOutcome, compiled_jobs, course_of, run_training
+from firsttoken.serving.training_simulate import TrainingState
 from firsttoken.serving.training_simulate import identity as job_identity
 from firsttoken.serving.training_simulate import snapshot as job_snapshot
 from firsttoken.twin.dates import iso
@@ -72,21 +72,14 @@ def save(twin: Twin, name: str, resolve: Resolve, at: float, settings: Settings)
     compiled, layouts = prepared(twin, name, resolve, settings)
     settings.say(f"simulate {name} until {iso(at + twin.start)}", 0, 0)
     at = whole_ticks(compiled, at)
-    held: dict[str, float] = {}
-    jobs = [job for _, job in compiled_jobs(twin, name, resolve, compiled.edges, held)]
-
-    def power(replication: int, edges: Floats) -> Floats:
-        courses = [course_of_power(job, twin.seed, replication, edges)[0] for job in jobs]
-        return np.asarray(sum(courses, np.zeros(len(edges) - 1)))
-
+    jobs = [job for _, job in compiled_jobs(twin, name, resolve, compiled.edges, {})]
     found = snapshot(
         compiled,
         twin.seed,
         0,
         at,
         layouts=layouts,
-        held=[held.get(pool.name, 0.0) for pool in compiled.accelerators],
-        power=power,
+        trained=course_of(jobs, len(compiled.accelerators), twin.seed),
     )
     states = [job_snapshot(job, twin.seed, 0, at) for job in jobs]
     arrays = {**_arrays(compiled, found)}
@@ -128,18 +121,13 @@ def forecast(
     scenario = twin.scenario or "base"
     factory = twin.rooms["serving"][name]
     assert isinstance(factory, model.Serving)
-    held = power = None
-    if trained is not None:
-        held = [trained.held.get(pool.name, 0.0) for pool in compiled.accelerators]
-        power = trained.course
     with _same_services(finder, what):
         found = simulate(
             compiled,
             twin.replications,
             twin.seed,
             layouts=layouts,
-            held=held,
-            power=power,
+            trained=None if trained is None else trained.course(len(compiled.accelerators)),
             initial_state=begun,
             until=end,
             threads=settings.threads,

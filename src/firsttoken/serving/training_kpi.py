@@ -35,7 +35,7 @@ STATES: Final = (
     ("waiting", "waiting for nodes"),
     ("spare", "spare"),
     ("repair", "in repair"),
-    ("free", "held, but not begun or finished"),
+    ("free", "not begun, or finished"),
 )
 """States of GPUs in the order of the counts, with what they mean."""
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from firsttoken.serving import model
+from firsttoken.serving.timeline import Held
 from firsttoken.serving.training_compile import compile_training
 from firsttoken.serving.training_engine import must_compile
 from firsttoken.serving.training_kpi import Costs, TrainingKpis, port_samples, training_tables
 from firsttoken.serving.training_simulate import (
     TrainingState,
     TrainingSystem,
-    course_of_power,
+    course_of_gpus,
     prices,
     simulate_training,
 )
@@ -29,6 +30,10 @@ MOMENT = 3600.0
 """s between which GPUs and speed of jobs are constant, at most."""
 
 
+Trained = Callable[[int, Floats], Held]
+"""(replication, edges of the ticks) -> what training has."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
     """What the jobs of a factory did.
@@ -37,37 +42,20 @@ class TrainingOutcome:
     ----------
     tables : all tables, of all jobs together.
     ports : `power` (W), `tokens` (token/s), `gpus` held, of all jobs together, f8[R, B] each.
-    held : GPUs that jobs hold, spares included, by pool.
     systems : the compiled jobs; seed : of the run; kpis : of each job, see `training_kpi.figures`.
     begun : states from which jobs go on, by the path of the job.
     """
 
     tables: tuple[ResultTable, ...]
     ports: dict[str, Floats]
-    held: dict[str, float]
     systems: tuple[TrainingSystem, ...]
     seed: int
     kpis: tuple[TrainingKpis, ...]
     begun: Mapping[str, TrainingState] = field(default_factory=dict)
 
-    def course(self, replication: int, edges: Floats) -> Floats:
-        """Power of all jobs, W, in steps as fine as one likes: with the dips of checkpoints.
-
-        Parameters
-        ----------
-        edges : s from the twin's start, rising, f8[S + 1].
-
-        Returns
-        -------
-        f8[S]; zeros before the state that jobs go on from.
-        """
-        total = np.zeros(len(edges) - 1)
-        for system in self.systems:
-            begun = self.begun.get(system.name)
-            first = 0 if begun is None else int(np.searchsorted(edges, begun.time - 1e-9))
-            power, _ = course_of_power(system, self.seed, replication, edges[first:], begun)
-            total[first:] += power
-        return total
+    def course(self, pools: int) -> Trained:
+        """What the jobs take from services on one of so many pools, see `course_of`."""
+        return course_of(self.systems, pools, self.seed, self.begun)
 
 
 def run_training(
@@ -130,9 +118,33 @@ def run_training(
         )
         found.setdefault(inputs.name, []).append(inputs)
     tables = tuple(_joined(several) for several in found.values())
-    return TrainingOutcome(
-        tables, ports, held, tuple(systems), twin.seed, tuple(all_kpis), begun or {}
-    )
+    return TrainingOutcome(tables, ports, tuple(systems), twin.seed, tuple(all_kpis), begun or {})
+
+
+def course_of(
+    systems: Sequence[TrainingSystem],
+    pools: int,
+    seed: int,
+    begun: Mapping[str, TrainingState] | None = None,
+) -> Trained:
+    """What jobs take from services that share their pools, of a replication and ticks.
+
+    Parameters
+    ----------
+    pools : of the factory.
+    begun : states from which jobs go on, by the path of the job; None: their own starts.
+    """
+
+    def course(replication: int, edges: Floats) -> Held:
+        found = Held(np.zeros((pools, len(edges) - 1)), np.zeros(len(edges) - 1))
+        for system in systems:
+            state = (begun or {}).get(system.name)
+            power, gpus = course_of_gpus(system, seed, replication, edges, state)
+            found.gpus[system.own] += gpus
+            found.power[:] += power
+        return found
+
+    return course
 
 
 def compiled_jobs(

@@ -301,6 +301,39 @@ def course_of_power(
     return power_of(system, fine), fine
 
 
+def course_of_gpus(
+    system: TrainingSystem,
+    seed: int,
+    replication: int,
+    edges: Floats,
+    initial_state: TrainingState | None = None,
+) -> tuple[Floats, Floats]:
+    """What a job takes from others that share its pool, by tick.
+
+    Parameters
+    ----------
+    edges : of ticks, s from the twin's start, rising, f8[T + 1]; a state lies on one of them.
+
+    Returns
+    -------
+    Power of its GPUs and hosts, W, and GPUs that it holds, spares included, f8[T] each.  Both are
+    0 in ticks that end before it begins or start after it is finished; power before a state, too.
+    """
+    first, held = 0, np.full(len(edges) - 1, system.held)
+    if initial_state is not None:
+        first = int(np.searchsorted(edges, initial_state.time - 1e-9))
+        begin = Replication(system, seed, replication, None).work.begin
+        finished = initial_state.state[of.FINISHED]
+        held[(edges[1:] <= begin + 1e-9) | (edges[:-1] >= finished - 1e-9)] = 0.0
+        held[first:] = system.held
+    power = np.zeros(len(held))
+    power[first:], counts = course_of_power(system, seed, replication, edges[first:], initial_state)
+    offered, free = counts[:, of.OFFERED], counts[:, of.FREE]
+    idle = first + np.flatnonzero((free > 0.0) & (free >= offered * (1.0 - 1e-9)))
+    power[idle], held[idle] = 0.0, 0.0
+    return power, held
+
+
 def power_of(system: TrainingSystem, counts: Floats) -> Floats:
     """Mean power of the GPUs that a job holds, W, of counts [..., COUNTS].
 
