@@ -179,6 +179,11 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "remove `search`",
     ),
     (
+        {"services.chat.search": {"gpus": 1, "precisions": ["bf16"]}},
+        "no plan is found, the model does not fit",
+        "remove `search`",
+    ),
+    (
         {"services.chat.search": {"rate": "1e6 request/s"}},
         "no plan is found, the budget does not suffice for 1e+06 requests/s",
         "remove `search`",

@@ -13,6 +13,7 @@ from firsttoken.twin.dates import (
     DAY,
     is_date,
     iso,
+    moment_text,
     parse_date,
     period_edges,
     quarter,
@@ -173,3 +174,12 @@ def test_quarters_follow_the_calendar() -> None:
         "2026-01-01",
         "2026-01-10",
     ]
+
+
+@pytest.mark.parametrize("text", ["2026-07-01", "2026-07-01T12:30", "2026-07-01T12:30:05"])
+def test_moments_are_told_as_short_as_they_are(text: str) -> None:
+    assert moment_text(parse_date(text)) == text
+
+
+def test_midnight_is_told_where_times_stand_beside_it() -> None:
+    assert moment_text(parse_date("2026-07-01"), time=True) == "2026-07-01T00:00"

@@ -101,7 +101,7 @@ def _planned(view: View, name: str, compiled: to.System, row: to.Service) -> Non
 
     rows = (row.pool, *([row.prefill] if row.prefill is not None else []))
     laid_out = all(one.layout is not None for one in rows)
-    if not row.streams or (laid_out and not row.asked):
+    if not row.streams or (laid_out and not _may_fail(compiled, row)):
         return
     path, hint = f"services.{name}", "change that, or declare `parallel`"
     if laid_out:
@@ -116,6 +116,19 @@ def _planned(view: View, name: str, compiled: to.System, row: to.Service) -> Non
         why = str(error).partition("no configuration serves it: ")[2]
         what = "no plan is found" if laid_out else "no layout serves it"
         view.say(path, what, why, hint, "infeasible", warning=True)
+
+
+def _may_fail(compiled: to.System, row: to.Service) -> bool:
+    """Whether a search beside layouts is bound by more than goals, which those may reach.
+
+    A search takes a second, and a twin is checked before each run.
+    """
+    drawn, choices, layout = fixed_parameters(compiled.parameters), row.choices, row.pool.layout
+    if not row.asked or layout is None:
+        return False
+    few = float(layout.tensor * layout.pipeline * layout.data)
+    small = choices.gpus != to.NONE and float(drawn[choices.gpus]) < few
+    return small or choices.power != to.NONE or choices.rate != to.NONE
 
 
 def _choices(view: View, name: str, compiled: to.System, row: to.Service, case: Case) -> None:
