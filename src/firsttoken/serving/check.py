@@ -401,7 +401,7 @@ def _left(view: View, compiled: System, held: dict[str, float]) -> None:
             if most - held[on] < each:
                 what = f"training leaves it {max(most - held[on], 0):,.0f} GPUs"
                 why = f"it holds {held[on]:,.0f} of the {most:,.0f} of {on!r}, spares included; "
-                why += f"a replica takes {each:,.0f}, no request would be served"
+                why += f"a replica takes {each:,.0f}, no request would be served while it runs"
                 hint = "give training less, or more GPUs"
                 path = f"services.{name}" + (f".{below}" if below else "")
                 view.say(path, what, why, hint, "size", warning=True)
