@@ -222,8 +222,12 @@ def _ticker(unit: str) -> Callable[[float], str]:
 def _moves(rows: dict[tuple[str, str], Row], names: list[str], kpi: str) -> bool:
     found = [rows[n, kpi]["p50"] for n in names if (n, kpi) in rows]
     known = [value for value in found if math.isfinite(value)]
-    # what a table rounds to no change is none
-    return len(known) > 1 and max(known) - min(known) > 5e-4 * max(abs(value) for value in known)
+    if len(known) < 2:
+        return False
+    dates = any(rows[n, kpi]["unit"] == "year" for n in names if (n, kpi) in rows)
+    # what a table rounds to no change is none; of dates it shows days
+    least = 0.0 if dates else 5e-4 * max(abs(value) for value in known)
+    return max(known) - min(known) > least
 
 
 def _kpi_dot(name: str, row: Row | None, unit: str, size: float) -> Dot | None:
