@@ -12,7 +12,7 @@ from firsttoken.report.page import HALF, DataTable, Figure, Section, figure, hal
 from firsttoken.report.reading import Reading, Row, by, unique
 from firsttoken.report.svg_dots import Dot, Panel, draw_dots
 from firsttoken.report.svg_fan import draw_fan
-from firsttoken.results.compare import ComparedKpi, compare
+from firsttoken.results.compare import MANIFOLD, ComparedKpi, compare
 from firsttoken.results.figures import year_day
 
 _MOST_PANELS = 6
@@ -38,8 +38,6 @@ _OF_TOKENS = {
 _LEAST_LOSS = 5e-3
 """Share of a figure of a token factory from which a loss is worth a headline."""
 _MOST_DIFFERENCES = 24
-_MANIFOLD = 9.0
-"""Relative change from which a factor is told instead of per cent."""
 
 
 def scenarios(reading: Reading) -> Section | None:
@@ -227,7 +225,7 @@ def _moves(rows: dict[tuple[str, str], Row], names: list[str], kpi: str) -> bool
     dates = any(rows[n, kpi]["unit"] == "year" for n in names if (n, kpi) in rows)
     # what a table rounds to no change is none; of dates it shows days
     least = 0.0 if dates else 5e-4 * max(abs(value) for value in known)
-    return max(known) - min(known) > least
+    return bool(max(known) - min(known) > least)
 
 
 def _kpi_dot(name: str, row: Row | None, unit: str, size: float) -> Dot | None:
@@ -327,7 +325,7 @@ def _change(kpi: ComparedKpi) -> str:
         return f"{sign}{100 * size:.1f} points" if size >= 5e-4 else "no change"
     amount = f"{size:.2g} points" if unit == "%" else formats.quantity(size, unit)
     text = f"{sign}{amount}"
-    if relative is not None and relative >= _MANIFOLD:
+    if relative is not None and relative >= MANIFOLD:
         return f"{text} (×{formats.number(1.0 + relative)})"
     return text if relative is None else f"{text} ({sign}{formats.share(abs(relative))})"
 
