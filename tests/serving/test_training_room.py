@@ -57,6 +57,16 @@ def small(**changes: Any) -> dict[str, Any]:
     return declared
 
 
+def test_utilisation_is_of_the_peak_of_the_format(tmp_path: Path) -> None:
+    """H100 has 989 TFLOP/s in BF16 and twice that in FP8 (data sheet), with a step as long."""
+    found_in = {}
+    for precision in ("bf16", "fp8"):
+        job = {**LLAMA, "precision": precision, "step_time": "6.46 s"}
+        got = tables(tmp_path, factory(job), horizon="1 day", replications=1)
+        found_in[precision] = found(got["serving_training"], "mfu")
+    assert found_in["fp8"] == pytest.approx(found_in["bf16"] / 2, rel=0.01)
+
+
 def test_llama_3(tmp_path: Path) -> None:
     """54 days of Llama 3: 466 interruptions, more than 90 % effective time, MFU of 41 %.
 

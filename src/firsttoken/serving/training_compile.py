@@ -421,7 +421,7 @@ def law_of(sheets: Sheets, a: Architecture, hardware: Hardware, job: Job) -> Tra
         low=found[1],
         high=found[2],
         flops=float(model_flops(a, job)),
-        peak=float(hardware.bf16),
+        peak=float(peak(hardware, BITS[sheets.declared.precision][0])),
         memory={
             **{key: float(value) for key, value in memory._asdict().items()},
             "total": float(memory.total),

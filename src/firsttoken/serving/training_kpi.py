@@ -2,7 +2,8 @@
 
 ETTR is the share of the time since the job began in which it trained for good (effective training
 time ratio; ByteRobust, arXiv:2509.16293; Kokolis et al., arXiv:2410.21680); MFU the operations of
-the model over the BF16 peak of its GPUs while it trains (PaLM, arXiv:2204.02311).
+the model over the peak of its GPUs in the format of its products, while it trains (PaLM,
+arXiv:2204.02311).
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def figures(kpis: TrainingKpis) -> Iterator[Figure]:
     time = elapsed(kpis).sum(axis=1)
     yield "step_time", "time of a step", "s", result.seconds
     mfu = law.flops / (result.seconds * kpis.gpus * law.peak)
-    yield "mfu", "model FLOPs utilisation, BF16", "%", 100.0 * mfu
+    yield "mfu", "model FLOPs utilisation, of the peak in its format", "%", 100.0 * mfu
     ettr = ratio(good(found), time * kpis.gpus)
     yield "ettr", "effective training time (ETTR)", "%", 100.0 * ettr
     each = float(fixed_parameters(kpis.system.parameters)[kpis.system.rows.tokens])

@@ -92,7 +92,7 @@ class TrainingLaw(NamedTuple):
     ----------
     terms : s of a step by term, of the physics alone.
     median, low, high : s of a step, and the ends of its 90 % interval.
-    flops : FLOP of a step as papers count them; peak : FLOP/s of a GPU in BF16 (for MFU).
+    flops : FLOP of a step as papers count them; peak : FLOP/s of a GPU in the job's format.
     memory : bytes on the fullest rank by what they are for, their `total` with all activations
         kept, and those `there`.
     """
