@@ -16,16 +16,13 @@ from firsttoken.facility.simulate import identity, simulate, snapshot
 from firsttoken.facility.simulate_state import State
 from firsttoken.facility.system import Floats, System
 from firsttoken.twin.dates import iso
-from firsttoken.twin.snapshots import Finder, SavedState, require_time
+from firsttoken.twin.snapshots import OWNER, Finder, SavedState, require_time
 
 if TYPE_CHECKING:
     from firsttoken.twin.parameters import Resolve
     from firsttoken.twin.result_table import ResultTable
     from firsttoken.twin.room import Settings
     from firsttoken.twin.twin import Twin
-
-OWNER = "owner"
-"""Array of the seed and the replication that a state is of."""
 
 
 def save(twin: Twin, name: str, resolve: Resolve, at: float, settings: Settings) -> SavedState:

@@ -118,13 +118,6 @@ def _accelerators(slots: Slots, name: str, effects: Effects) -> to.Accelerators:
     )
 
 
-def _rent(slots: Slots, sheet: Sheet) -> int:
-    """Series of the cost of a GPU by time; from what owning it costs where none is declared."""
-    if sheet.has("rent"):
-        return sheet.series("rent")
-    return slots.build.constant_series(rent_of(sheet, slots.resolve))
-
-
 def _hardware(sheet: Sheet, key: str) -> int:
     if key in ("fp8", "fp4"):
         return sheet.scalar(key, 0.0)

@@ -6,15 +6,13 @@ from typing import Final
 
 from firsttoken.kernel.compiled import compiled_inner
 from firsttoken.serving.factory_system import BATCHES, FILLS, Factory, Floats, Pools
+from firsttoken.serving.requests_system import LOWEST_SPEED
 
 ROUNDS: Final = 40
 """Most rounds in which the prefill of a step is found; three to six are common."""
 
 CLOSE: Final = 1e-7
 """Error of it, over the tokens of a chunk, that counts as none."""
-
-LOWEST_SPEED: Final = 0.15
-"""Lowest clock as a share of the highest, as in the request mode: caps go no further."""
 
 
 @compiled_inner

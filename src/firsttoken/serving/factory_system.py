@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firsttoken.serving.autoscale import TOLERANCE
+from firsttoken.serving.requests_system import POWER_EXPONENT
 from firsttoken.serving.system import StepLaw
 
 Floats = NDArray[np.float64]
@@ -24,9 +25,6 @@ BATCHES: Final = 24
 
 FILLS: Final = 25
 """Fillings of a step with prefill tokens, from none to all that the batch leaves."""
-
-POWER_EXPONENT: Final = 2.5
-"""Power above idle as a power of the speed, as in the request mode."""
 
 SHAPES: Final = 64
 QUANTS: Final = 24

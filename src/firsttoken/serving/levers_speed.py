@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from firsttoken.serving.factory_step import LOWEST_SPEED
-from firsttoken.serving.factory_system import POWER_EXPONENT
 from firsttoken.serving.perf_memory import replica_gpus
+from firsttoken.serving.requests_system import LOWEST_SPEED, POWER_EXPONENT
 from firsttoken.serving.search_point import Load, decode_watts, prefill_seconds, prefill_watts
 from firsttoken.serving.system import Floats, Layout
 

@@ -34,7 +34,7 @@ from firsttoken.serving.training_simulate import identity as job_identity
 from firsttoken.serving.training_simulate import snapshot as job_snapshot
 from firsttoken.twin.dates import iso
 from firsttoken.twin.findings import TwinError
-from firsttoken.twin.snapshots import Finder, SavedState, require_time
+from firsttoken.twin.snapshots import OWNER, Finder, SavedState, require_time
 
 if TYPE_CHECKING:
     from firsttoken.serving.deployment import Floats, System
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from firsttoken.twin.twin import Twin
 
 Arrays = dict[str, npt.NDArray[Any]]
-
-OWNER = "owner"
-"""Array of the seed and the replication that a state is of."""
 
 OTHER_REQUESTS = "the snapshot is of another service"
 OTHER_FLOWS = "the state is of another factory"

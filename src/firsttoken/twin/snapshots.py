@@ -25,6 +25,8 @@ from firsttoken.twin.findings import Finding, Place, TwinError, UsageError
 FORMAT: Final = "firsttoken-snapshot"
 FORMAT_VERSION: Final = 2
 RECORD: Final = "snapshot"
+OWNER: Final = "owner"
+"""Array of the seed and the replication that a state is of, in rooms that keep them."""
 
 
 class State(Protocol):
