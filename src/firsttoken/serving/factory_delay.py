@@ -22,6 +22,7 @@ from firsttoken.serving.factory_step import (
     between,
     by_batch,
     correction_place,
+    narrowed,
     part_of_law,
     real_step,
 )
@@ -164,16 +165,9 @@ def settle_flow(
         miss = there * t - y * (1.0 + lag)
         if abs(miss) < CLOSE * most:
             break
-        if miss > 0.0:
-            left, miss_left = y, miss
-            if side == 1:
-                miss_right *= 0.5
-            side = 1
-        else:
-            right, miss_right = y, miss
-            if side == -1:
-                miss_left *= 0.5
-            side = -1
+        left, right, miss_left, miss_right, side = narrowed(
+            left, right, miss_left, miss_right, side, y, miss
+        )
     return y, t, e, load, lag
 
 

@@ -170,6 +170,29 @@ def real_step(
 
 
 @compiled_inner
+def narrowed(
+    left: float,
+    right: float,
+    miss_left: float,
+    miss_right: float,
+    side: int,
+    y: float,
+    miss: float,
+) -> tuple[float, float, float, float, int]:
+    """Return the bracket of a root after a try at y, by the Illinois rule.
+
+    An end that stays twice counts half (Dowell and Jarratt, BIT 11 (1971) 168-174).
+
+    Parameters
+    ----------
+    miss_left, miss_right : above and below 0; side : end that moved last, 1 left, -1 right, 0 none.
+    """
+    if miss > 0.0:
+        return y, right, miss, miss_right * 0.5 if side == 1 else miss_right, 1
+    return left, y, miss_left * 0.5 if side == -1 else miss_left, miss, -1
+
+
+@compiled_inner
 def settle(
     f: Factory,
     s: int,
@@ -211,16 +234,9 @@ def settle(
         miss = rate * t - y
         if abs(miss) < CLOSE * most:
             break
-        if miss > 0.0:
-            left, miss_left = y, miss
-            if side == 1:
-                miss_right *= 0.5
-            side = 1
-        else:
-            right, miss_right = y, miss
-            if side == -1:
-                miss_left *= 0.5
-            side = -1
+        left, right, miss_left, miss_right, side = narrowed(
+            left, right, miss_left, miss_right, side, y, miss
+        )
     return y, t, e, load
 
 
